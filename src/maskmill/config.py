@@ -1,0 +1,210 @@
+"""Settings: one frozen dataclass per component, and a TOML reader that names mistakes.
+
+Read order everywhere: the defaults here, a TOML file, the command line. Environment variables hold
+only what differs per machine. Each field carries its unit and one line of explanation below it;
+the command line shows that very line as help.
+"""
+
+import difflib
+import tomllib
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from maskmill.errors import ConfigError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VitConfig:
+    """The paper's image encoder (ViT with windowed and global attention)."""
+
+    embed_dim: int
+    """Width of every block, channels."""
+    depth: int
+    """Number of blocks."""
+    num_heads: int
+    """Attention heads per block."""
+    global_attn_indexes: tuple[int, ...]
+    """Blocks that attend globally; all others within windows."""
+    window_size: int = 14
+    """Side of an attention window, patches."""
+    patch_size: int = 16
+    """Side of a patch, pixels."""
+    mlp_ratio: float = 4.0
+    """Width of a block's MLP over `embed_dim`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TinyConfig:
+    """The embedded default's image encoder: convolutions, and attention where the map is smallest."""
+
+    widths: tuple[int, int, int, int] = (40, 80, 192, 256)
+    """Channels at strides 4, 8, 16 and 32."""
+    depths: tuple[int, int, int, int] = (1, 2, 5, 3)
+    """Blocks at strides 4, 8, 16 (convolution) and 32 (attention)."""
+    num_heads: int = 8
+    """Heads of the attention blocks at stride 32."""
+    high_res_dims: tuple[int, int] = (32, 16)
+    """Channels of the feature maps at strides 8 and 4 that the mask decoder receives."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderConfig:
+    """Prompt encoder, two-way transformer and mask decoder."""
+
+    transformer_dim: int = 256
+    """Channels of the embedding and of every token."""
+    depth: int = 2
+    """Two-way attention blocks."""
+    num_heads: int = 8
+    """Attention heads."""
+    mlp_dim: int = 2048
+    """Width of the MLP in a two-way block."""
+    num_multimask_outputs: int = 3
+    """Candidates for an ambiguous prompt."""
+    iou_head_depth: int = 3
+    """Layers of the MLP that predicts IoU."""
+    iou_head_hidden_dim: int = 256
+    """Width of that MLP."""
+    mask_in_chans: int = 16
+    """Channels inside the mask prompt's convolutions."""
+    high_res: bool = False
+    """Whether the encoder's finer maps are added while the masks are upscaled."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """A promptable model; variants are numbers in here, never other code."""
+
+    name: str
+    """What people call it."""
+    encoder: VitConfig | TinyConfig
+    """The image encoder."""
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    """The prompt encoder and mask decoder."""
+    input_side: int = 1024
+    """Side of the padded square input frame, pixels."""
+    pixel_mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
+    """Mean of R, G, B in [0, 255], subtracted from the input."""
+    pixel_std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+    """Deviation of R, G, B in [0, 255], divided out of the input."""
+    mask_threshold: float = 0.0
+    """Cut-off in logits between background and object."""
+
+    @property
+    def embedding_stride(self) -> int:
+        """Input pixels per cell of the embedding."""
+        return 16
+
+    @property
+    def embedding_side(self) -> int:
+        """Side of the embedding, cells."""
+        return self.input_side // self.embedding_stride
+
+    @property
+    def low_res_side(self) -> int:
+        """Side of low-res mask logits, pixels: a quarter of the input frame."""
+        return self.input_side // 4
+
+
+VIT_B = ModelConfig(
+    name="vit_b",
+    encoder=VitConfig(embed_dim=768, depth=12, num_heads=12, global_attn_indexes=(2, 5, 8, 11)),
+)
+VIT_L = ModelConfig(
+    name="vit_l",
+    encoder=VitConfig(embed_dim=1024, depth=24, num_heads=16, global_attn_indexes=(5, 11, 17, 23)),
+)
+VIT_H = ModelConfig(
+    name="vit_h",
+    encoder=VitConfig(embed_dim=1280, depth=32, num_heads=16, global_attn_indexes=(7, 15, 23, 31)),
+)
+TINY = ModelConfig(
+    name="tiny",
+    encoder=TinyConfig(),
+    decoder=DecoderConfig(
+        transformer_dim=128, num_heads=4, mlp_dim=512, iou_head_hidden_dim=128, high_res=True
+    ),
+    input_side=384,
+)
+
+MODEL_CONFIGS = {config.name: config for config in (TINY, VIT_B, VIT_L, VIT_H)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutomaskConfig:
+    """Everything mode; the names are the reference generator's own."""
+
+    points_per_side: int = 32
+    """Points along each side of the grid."""
+    points_per_batch: int = 32
+    """Prompts decoded at once; more needs more memory and is rarely faster on a CPU."""
+    pred_iou_thresh: float = 0.88
+    """Masks are kept if their predicted IoU is above this, [0, 1]."""
+    stability_score_thresh: float = 0.95
+    """Masks are kept if their stability score is at least this, [0, 1]."""
+    stability_score_offset: float = 1.0
+    """Distance of the stability score's two cuts from the mask threshold, logits."""
+    box_nms_thresh: float = 0.7
+    """Of two masks of one crop whose boxes overlap more than this IoU, the better stays."""
+    crop_n_layers: int = 0
+    """Extra layers of crops; layer i has 2^i crops per side."""
+    crop_nms_thresh: float = 0.7
+    """As `box_nms_thresh`, between crops; the smaller crop wins."""
+    crop_overlap_ratio: float = 512 / 1500
+    """Overlap of neighbouring crops in the first layer, share of the image's shorter side."""
+    crop_n_points_downscale_factor: int = 1
+    """The grid of layer i has points_per_side / factor^i points per side."""
+    min_mask_region_area: int = 0
+    """Holes and islands below this area are removed, pixels; 0 keeps all."""
+    fast: bool = False
+    """Skip grid points inside masks that are already confident, and use bf16 where the CPU has it."""
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        ConfigError: If the file is missing or is not TOML; the message says where.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read settings {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}; fix that line and run again") from error
+
+
+def with_settings(config: T, settings: dict[str, Any], *, where: str = "settings") -> T:
+    """Return a copy of a configuration with some fields replaced.
+
+    Args:
+        config: A dataclass of this module.
+        settings: New values by field name.
+        where: What to call the settings in an error, a file's name say.
+
+    Raises:
+        ConfigError: If a name is unknown; the message offers the nearest one. If a value has the
+            wrong type.
+    """
+    known = {f.name for f in fields(config)}  # type: ignore[arg-type]
+    for key, value in settings.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(sorted(known))}"
+            raise ConfigError(f"{where}: unknown setting {key!r}; {hint}")
+        old = getattr(config, key)
+        if isinstance(old, bool) != isinstance(value, bool) or (
+            isinstance(old, int | float) and not isinstance(value, int | float)
+        ):
+            raise ConfigError(
+                f"{where}: {key} is {value!r}; it must be of the kind of its default, {old!r}"
+            )
+    new = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    return replace(config, **new)  # type: ignore[type-var]
+
+
+Backend = Literal["auto", "onnx", "torch"]
+"""Which runtime runs a model: `auto` takes ONNX Runtime on a CPU where the model has ONNX files."""

@@ -1,0 +1,38 @@
+"""The errors maskmill raises; each class has one meaning.
+
+A caller's mistake in Python (a wrong type, an impossible argument) is `ValueError` or `TypeError`.
+What comes from outside (files, settings, prompts, weights) is one of the classes below. Every message
+names the value, what is allowed and the next step.
+"""
+
+
+class MaskmillError(Exception):
+    """Anything maskmill refuses to do, with a message that a person can act on."""
+
+
+class ConfigError(MaskmillError):
+    """A setting has a name or a value that is not allowed."""
+
+
+class ImageError(MaskmillError):
+    """A file cannot be used as an image; the message names the file and the reason."""
+
+
+class PromptError(MaskmillError):
+    """A prompt is malformed, empty or lies outside the image."""
+
+
+class MaskError(MaskmillError):
+    """A mask or its run-length encoding is malformed."""
+
+
+class DatasetError(MaskmillError):
+    """A folder or file is not a dataset in a known form."""
+
+
+class CheckpointError(MaskmillError):
+    """Weights or their card are missing, damaged, unsafe or of another architecture."""
+
+
+class NotFound(MaskmillError):
+    """A named thing (model, image, folder) does not exist."""
