@@ -1,0 +1,45 @@
+# The two commands of the README, and the chores behind them. All use .venv at the root and make
+# it where it is missing; versions are those of constraints.txt.
+#
+#   make demo    install without PyTorch, segment photographs, write demo/index.html
+#   make test    install everything, run every check and every test
+#   make lint    only the checks that need no test: layers, style, types
+#   make clean   remove .venv and what the commands above wrote
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+WORKERS ?= 2
+
+.PHONY: demo test lint clean
+
+demo: .venv/.demo
+	$(BIN)/maskmill demo -o demo
+
+# One thread per worker: two workers with two threads each only wait for one another.
+test: .venv/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+
+lint: .venv/.dev
+	$(BIN)/python -m pytest -q tests/test_layers.py
+
+clean:
+	rm -rf .venv demo runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+.venv/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "maskmill needs Python 3.11 or newer; run: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+
+.venv/.demo: pyproject.toml constraints.txt | .venv/bin/pip
+	@echo "Installing maskmill and its demo photographs into .venv (about a minute, once) ..."
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[demo]'
+	@touch $@
+
+# segment-anything is what the parity tests compare with. Its own requirements are not declared,
+# so nothing must be resolved for it.
+.venv/.dev: pyproject.toml constraints.txt | .venv/bin/pip
+	@echo "Installing maskmill with PyTorch and the test tools into .venv (some minutes, once) ..."
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@$(PIP) install --quiet --constraint constraints.txt --no-deps segment-anything
+	@touch $@ .venv/.demo
