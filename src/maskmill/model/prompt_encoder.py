@@ -1,0 +1,106 @@
+"""Turn points, boxes and masks into tokens and maps that the mask decoder understands.
+
+Numbers here live in the input frame: pixels of the padded square that the
+image encoder saw, (x, y).
+"""
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from maskmill.model.layers import LayerNorm2d
+
+
+class PositionEmbeddingRandom(nn.Module):
+    """Encode positions by sines and cosines of random projections."""
+
+    positional_encoding_gaussian_matrix: Tensor  # 2 c/2
+
+    def __init__(self, num_pos_feats: int) -> None:
+        super().__init__()
+        self.register_buffer("positional_encoding_gaussian_matrix", torch.randn(2, num_pos_feats))
+
+    def forward(self, coords: Float[Tensor, "*n 2"]) -> Float[Tensor, "*n c"]:
+        """Encode positions (x, y) given as shares of the frame, [0, 1]."""
+        projected = 2 * math.pi * ((2 * coords - 1) @ self.positional_encoding_gaussian_matrix)
+        return torch.cat([projected.sin(), projected.cos()], dim=-1)
+
+    def grid(self, side: int) -> Float[Tensor, "hw c"]:
+        """Encode the centres of the cells of a square grid, row by row."""
+        matrix = self.positional_encoding_gaussian_matrix
+        centres = (torch.arange(side, device=matrix.device, dtype=matrix.dtype) + 0.5) / side
+        y, x = torch.meshgrid(centres, centres, indexing="ij")
+        encoded: Tensor = self(torch.stack([x, y], dim=-1))
+        return encoded.flatten(0, 1)
+
+
+class PromptEncoder(nn.Module):
+    """Encode prompts: points and box corners as sparse tokens, masks as a dense map.
+
+    Args:
+        embed_dim: Channels of tokens and of the dense map.
+        input_side: Side of the padded square input frame, pixels.
+        embedding_side: Side of the image embedding, cells.
+        mask_in_chans: Channels inside the mask prompt's convolutions.
+    """
+
+    def __init__(
+        self, embed_dim: int, *, input_side: int, embedding_side: int, mask_in_chans: int
+    ) -> None:
+        super().__init__()
+        self.input_side = input_side
+        self.embedding_side = embedding_side
+        self.pe_layer = PositionEmbeddingRandom(embed_dim // 2)
+        # Background, foreground, the box's top-left corner, its bottom-right corner.
+        self.point_embeddings = nn.ModuleList(nn.Embedding(1, embed_dim) for _ in range(4))
+        self.not_a_point_embed = nn.Embedding(1, embed_dim)
+        self.no_mask_embed = nn.Embedding(1, embed_dim)
+        self.mask_downscaling = nn.Sequential(
+            nn.Conv2d(1, mask_in_chans // 4, kernel_size=2, stride=2),
+            LayerNorm2d(mask_in_chans // 4),
+            nn.GELU(),
+            nn.Conv2d(mask_in_chans // 4, mask_in_chans, kernel_size=2, stride=2),
+            LayerNorm2d(mask_in_chans),
+            nn.GELU(),
+            nn.Conv2d(mask_in_chans, embed_dim, kernel_size=1),
+        )
+
+    def embed_points(
+        self, point_coords: Float[Tensor, "n p 2"], point_labels: Int[Tensor, "n p"]
+    ) -> Float[Tensor, "n p c"]:
+        """Encode points.
+
+        Args:
+            point_coords: (x, y) in the input frame; +0.5 moves an index to its pixel's centre.
+            point_labels: 1 foreground, 0 background, 2 and 3 a box's top-left and bottom-right
+                corner, -1 padding, whose position is ignored.
+
+        Returns:
+            One token per point.
+        """
+        table = torch.cat(
+            [self.not_a_point_embed.weight, *(e.weight for e in self.point_embeddings)]  # type: ignore[misc]
+        )
+        position = self.pe_layer((point_coords + 0.5) / self.input_side)
+        is_point = (point_labels >= 0).to(position.dtype).unsqueeze(-1)
+        return position * is_point + table[point_labels + 1]
+
+    def embed_masks(
+        self, mask_input: Float[Tensor, "n 1 low_h low_w"] | None
+    ) -> Float[Tensor, "n hw c"]:
+        """Encode low-res mask logits as a dense map; without a mask, one constant row.
+
+        Returns:
+            `n hw c`, or `1 1 c` without masks: the constant is added by broadcasting, so that the
+            image's keys stay shared by all prompts.
+        """
+        if mask_input is None:
+            return self.no_mask_embed.weight.unsqueeze(0)
+        dense: Tensor = self.mask_downscaling(mask_input)
+        return dense.flatten(2).transpose(1, 2)
+
+    def dense_pe(self) -> Float[Tensor, "1 hw c"]:
+        """Encode the position of every cell of the embedding."""
+        return self.pe_layer.grid(self.embedding_side).unsqueeze(0)
