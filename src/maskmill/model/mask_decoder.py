@@ -146,7 +146,7 @@ class MaskDecoder(nn.Module):
         tokens = attended.mask_tokens[:, chosen]
         hyper = torch.stack([mlp(tokens[:, i]) for i, mlp in enumerate(mlps)], dim=-1)  # n c/8 k
         cells = self._upscale(attended.keys, high_res) @ hyper  # n hw*16 k
-        n, k, side = len(hyper), len(mlps), self.embedding_side
+        n, k, side = hyper.shape[0], len(mlps), self.embedding_side
         # Cells in reading order, each split 2x2 and again 2x2: y = (h, y1, y2), x = (w, x1, x2).
         cells = cells.reshape(n, side, side, 2, 2, 2, 2, k).permute(0, 7, 1, 3, 5, 2, 4, 6)
         return cells.reshape(n, k, 4 * side, 4 * side)
