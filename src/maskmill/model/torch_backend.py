@@ -1,0 +1,79 @@
+"""Runs a `Sam` for inference with NumPy arrays in and out: the PyTorch half of `predict`."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int
+
+from maskmill.model.checkpoint import load_model
+from maskmill.model.sam import Sam
+
+
+class TorchBackend:
+    """One model on one device; safe to call from several threads.
+
+    Args:
+        sam: A model in evaluation mode, on the device to run on.
+
+    Raises:
+        ValueError: If the model is in training mode, in which its batch statistics would move.
+    """
+
+    def __init__(self, sam: Sam) -> None:
+        if sam.training:
+            raise ValueError("the model is in training mode; call sam.eval() before predicting")
+        self._sam = sam
+
+    def encode(
+        self, image: Float32[np.ndarray, "1 3 s s"]
+    ) -> tuple[Float32[np.ndarray, "1 c h w"], tuple[Float32[np.ndarray, "1 _c _h _w"], ...]]:
+        """Return the embedding and the finer maps of one normalised, padded input frame."""
+        with torch.inference_mode():
+            embedding, high_res = self._sam.encode(self._tensor(image))
+        return _array(embedding), tuple(_array(finer) for finer in high_res)
+
+    def decode(
+        self,
+        embedding: Float32[np.ndarray, "1 c h w"],
+        high_res: tuple[Float32[np.ndarray, "1 _c _h _w"], ...],
+        point_coords: Float32[np.ndarray, "n p 2"],
+        point_labels: Int[np.ndarray, "n p"],
+        mask_input: Float32[np.ndarray, "n 1 low low"] | None,
+        multimask_output: bool,
+    ) -> tuple[Float32[np.ndarray, "n k low low"], Float32[np.ndarray, "n k"]]:
+        """Return low-res mask logits and predicted IoU of `n` prompts in the input frame."""
+        with torch.inference_mode():
+            logits, iou = self._sam.decode(
+                self._tensor(embedding),
+                tuple(self._tensor(finer) for finer in high_res),
+                self._tensor(point_coords),
+                self._tensor(point_labels),
+                None if mask_input is None else self._tensor(mask_input),
+                multimask_output,
+            )
+        return _array(logits), _array(iou)
+
+    def _tensor(self, array: np.ndarray) -> torch.Tensor:
+        device = next(self._sam.parameters()).device
+        return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+
+def load_torch_backend(folder: Path, *, threads: int | None = None) -> TorchBackend:
+    """Load a model's folder onto the first CUDA device, or onto the CPU.
+
+    Args:
+        folder: A model's folder.
+        threads: Threads per call, for the whole process: PyTorch has no setting per model.
+
+    Raises:
+        CheckpointError: If the weights are damaged or of another architecture.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    sam, _ = load_model(folder)
+    return TorchBackend(sam.eval().to("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.float().cpu().numpy()

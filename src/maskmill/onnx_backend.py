@@ -1,0 +1,124 @@
+"""Runs exported ONNX files with NumPy in and out; knows ONNX Runtime and no PyTorch.
+
+The files' inputs and outputs are described in `docs/decisions/onnx.md`. Prompts without a mask and
+prompts with one have a graph each: without a mask, all prompts share the image's side of the first
+attention, which is computed once per call instead of once per prompt.
+"""
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float32, Int
+
+from maskmill.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+ENCODER_FILE = "encoder.onnx"
+DECODER_FILE = "decoder.onnx"
+MASK_DECODER_FILE = "decoder_mask.onnx"
+ONNX_FILES = (ENCODER_FILE, DECODER_FILE, MASK_DECODER_FILE)
+"""What an exported model's folder holds beside its card."""
+
+
+def has_onnx_files(folder: Path) -> bool:
+    """Tell whether a model's folder holds every exported file."""
+    return all((folder / name).is_file() for name in ONNX_FILES)
+
+
+class OnnxBackend:
+    """One exported model; safe to call from several threads, and picklable.
+
+    A session is made when it is first needed: whoever decodes a stored embedding never loads the
+    encoder. A copy sent to another process carries the folder's path and makes its own sessions.
+
+    Args:
+        folder: A model's folder that holds the exported files.
+        threads: Threads per call; by default one per core.
+
+    Raises:
+        ConfigError: If an exported file is missing, or `threads` is not positive.
+    """
+
+    def __init__(self, folder: Path, *, threads: int | None = None) -> None:
+        if not has_onnx_files(folder):
+            raise ConfigError(
+                f"{folder} does not hold {', '.join(ONNX_FILES)}; "
+                "run `maskmill model export` on the model, or use the torch backend"
+            )
+        if threads is not None and threads < 1:
+            raise ConfigError(f"threads is {threads}; it must be at least 1")
+        self._folder = folder
+        self._threads = threads
+        self._sessions: dict[str, onnxruntime.InferenceSession] = {}
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _reopen, (self._folder, self._threads)
+
+    def encode(
+        self, image: Float32[np.ndarray, "1 3 s s"]
+    ) -> tuple[Float32[np.ndarray, "1 c h w"], tuple[Float32[np.ndarray, "1 _c _h _w"], ...]]:
+        """Return the embedding and the finer maps of one normalised, padded input frame."""
+        embedding, *high_res = self._run(ENCODER_FILE, {"image": image})
+        return embedding, tuple(high_res)
+
+    def decode(
+        self,
+        embedding: Float32[np.ndarray, "1 c h w"],
+        high_res: tuple[Float32[np.ndarray, "1 _c _h _w"], ...],
+        point_coords: Float32[np.ndarray, "n p 2"],
+        point_labels: Int[np.ndarray, "n p"],
+        mask_input: Float32[np.ndarray, "n 1 low low"] | None,
+        multimask_output: bool,
+    ) -> tuple[Float32[np.ndarray, "n k low low"], Float32[np.ndarray, "n k"]]:
+        """Return low-res mask logits and predicted IoU of `n` prompts in the input frame."""
+        feeds = {
+            "embedding": embedding,
+            **dict(zip(("high_res_8", "high_res_4"), high_res, strict=False)),
+            "point_coords": point_coords,
+            "point_labels": point_labels.astype(np.float32),
+        }
+        if mask_input is not None:
+            feeds["mask_input"] = mask_input
+        name = DECODER_FILE if mask_input is None else MASK_DECODER_FILE
+        logits, iou = self._run(name, feeds)
+        chosen = slice(1, None) if multimask_output else slice(0, 1)
+        return logits[:, chosen], iou[:, chosen]
+
+    def _run(self, name: str, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+        outputs: list[np.ndarray] = self._session(name).run(None, feeds)
+        return outputs
+
+    def _session(self, name: str) -> "onnxruntime.InferenceSession":
+        with self._lock:
+            if name not in self._sessions:
+                self._sessions[name] = _open_session(self._folder / name, self._threads)
+            return self._sessions[name]
+
+
+def _reopen(folder: Path, threads: int | None) -> OnnxBackend:
+    return OnnxBackend(folder, threads=threads)
+
+
+def _open_session(path: Path, threads: int | None) -> "onnxruntime.InferenceSession":
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.inter_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = 3
+    # Threads that spin while they wait take the core from whoever has work: several times slower
+    # on a busy machine, a few percent faster on an idle one.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's own classes derive from nothing narrower
+        raise CheckpointError(
+            f"{path} is not a usable ONNX file ({str(error).splitlines()[0]}); "
+            "install or export the model again"
+        ) from error
