@@ -85,12 +85,13 @@ def contour(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
         >>> contour(np.array([[True, True, False]])).tolist()
         [[False, True, False]]
     """
-    inner = mask.copy()
+    inner: Bool[np.ndarray, "h w"] = mask.copy()
     inner[1:] &= mask[:-1]
     inner[:-1] &= mask[1:]
     inner[:, 1:] &= mask[:, :-1]
     inner[:, :-1] &= mask[:, 1:]
-    return mask & ~inner
+    inner ^= mask
+    return inner
 
 
 def draw_prompts(

@@ -1,0 +1,92 @@
+"""The command line: thin verbs over the library, one file per verb.
+
+Here the verbs are put together and every way a command can end is turned into an exit code and at
+most one line on standard error: 0 done, 1 refused with a reason, 2 misuse, 130 interrupted. The
+verb modules import what they need inside their functions, so that `maskmill --help` loads neither
+a runtime nor a framework.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from cyclopts import App, CycloptsError, Parameter
+
+from maskmill import __version__
+from maskmill.cli.automask import automask
+from maskmill.cli.demo import demo
+from maskmill.cli.evaluate import evaluate
+from maskmill.cli.model import model_app
+from maskmill.cli.segment import segment
+from maskmill.cli.settings import merge_settings
+from maskmill.cli.train import train
+from maskmill.errors import MaskmillError
+
+DONE, REFUSED, MISUSE, INTERRUPTED = 0, 1, 2, 130
+
+
+def build_app() -> App:
+    """Put the verbs together.
+
+    Returns:
+        The application; calling it parses the command line and runs a verb.
+    """
+    app = App(
+        name="maskmill",
+        help="Turn photographs into masks, train the model that does it, and measure both.",
+        version=__version__,
+        config=merge_settings,
+        default_parameter=Parameter(negative_iterable=()),
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,
+    )
+    for verb in (segment, automask, train, evaluate):
+        app.command(verb)
+    app.command(model_app())
+    app.command(demo)
+    return app
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: The words after the program's name; by default those it was started with.
+
+    Returns:
+        The exit code.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(words)
+    except CycloptsError as error:
+        return _say(f"{_one_line(error)}; see `maskmill {_verb(words)}--help`", MISUSE)
+    except MaskmillError as error:
+        return _say(_one_line(error), REFUSED)
+    except BrokenPipeError:
+        # Whoever read our output has left (`| head`); Python must not try to flush to it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return REFUSED
+    except OSError as error:
+        return _say(f"{error.filename or 'the system'}: {error.strerror or error}", REFUSED)
+    except KeyboardInterrupt:
+        return _say("interrupted; the same command goes on or starts again", INTERRUPTED)
+
+
+def _run(words: list[str]) -> int:
+    result: Any = build_app()(words, exit_on_error=False, print_error=False)
+    return result if isinstance(result, int) else DONE
+
+
+def _verb(words: list[str]) -> str:
+    return f"{words[0]} " if words and words[0].isalpha() else ""
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")
+
+
+def _say(line: str, code: int) -> int:
+    print(f"maskmill: {line}", file=sys.stderr)
+    return code

@@ -1,0 +1,148 @@
+"""Options that several verbs share, and the one way a verb prints its result."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from maskmill.config import Backend
+from maskmill.errors import ConfigError
+
+JsonFlag = Annotated[
+    bool,
+    Parameter(
+        name="--json",
+        negative="",
+        help="Print exactly one JSON object on standard output instead of text.",
+    ),
+]
+"""`--json`, alike in every verb."""
+
+OutFolder = Annotated[
+    Path, Parameter(name=["--out", "-o"], help="Folder to write to; it is made if it is missing.")
+]
+"""`-o`, where a verb writes a folder."""
+
+ModelName = Annotated[
+    str, Parameter(name="--model", help="A name that `maskmill model list` shows, or a folder.")
+]
+"""`--model`, where a verb runs one."""
+
+BackendName = Annotated[
+    Backend,
+    Parameter(
+        name="--backend", help="Runtime; auto takes ONNX Runtime where the model has ONNX files."
+    ),
+]
+"""`--backend`, beside `--model`."""
+
+Threads = Annotated[
+    int | None,
+    Parameter(name="--threads", help="Threads per model call; by default the runtime's."),
+]
+"""`--threads`, beside `--model`."""
+
+ConfigFile = Annotated[
+    Path | None,
+    Parameter(
+        name="--config",
+        help="TOML file with a table named like this command; options given here win over it.",
+    ),
+]
+"""`--config`, where a verb has settings; `settings.merge_settings` reads it."""
+
+
+Workers = Annotated[
+    int | None,
+    Parameter(
+        name="--workers",
+        help="Photographs worked on at once, each in a process; by default one per core.",
+    ),
+]
+"""`--workers`, where a verb works on many photographs."""
+
+
+def processes(workers: int | None) -> int:
+    """Return how many processes to run.
+
+    Raises:
+        ConfigError: If fewer than one is asked for.
+    """
+    if workers is not None and workers < 1:
+        raise ConfigError(f"--workers is {workers}; it must be at least 1")
+    if workers is None and hasattr(os, "sched_getaffinity"):
+        # Cores that this process may use: in a container fewer than there are. Linux only.
+        return len(os.sched_getaffinity(0))
+    return workers or os.cpu_count() or 1
+
+
+@contextmanager
+def progress_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show a bar with rate and time left on standard error, where that is a terminal.
+
+    Args:
+        what: What is counted.
+        total: How many there are.
+
+    Yields:
+        A function to call after each.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeftColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeLeftColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda: progress.advance(task)
+
+
+def print_result(result: dict[str, Any], *, as_json: bool, text: str) -> None:
+    """Print what a verb has to say, once.
+
+    Args:
+        result: The whole result; NaN becomes null, because NaN is no JSON.
+        as_json: Print `result` instead of `text`.
+        text: The same for people.
+    """
+    print(json.dumps(_plain(result), allow_nan=False) if as_json else text)
+
+
+def require_torch() -> None:
+    """Refuse what needs PyTorch where it is not installed.
+
+    Raises:
+        ConfigError: Says how to install it.
+    """
+    if find_spec("torch") is None:
+        raise ConfigError("PyTorch is not installed; run `pip install 'maskmill[train]'`")
+
+
+def warn(line: str) -> None:
+    """Print one line on standard error, for what does not stop the command."""
+    print(f"maskmill: {line}", file=sys.stderr)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value in which only JSON's own kinds are left."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "item"):  # a NumPy scalar
+        value = value.item()
+    return None if isinstance(value, float) and value != value else value

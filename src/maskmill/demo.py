@@ -1,0 +1,221 @@
+"""The demonstration: everything mode and a few prompts on photographs that scikit-image ships.
+
+Downloads nothing. Writes SA-1B JSON, overlays and one gallery page.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from maskmill.automask import automask
+from maskmill.config import AutomaskConfig
+from maskmill.errors import NotFound
+from maskmill.formats.prompts import NamedPrompt
+from maskmill.formats.sa1b import write_sa1b
+from maskmill.gallery import Figure, Section, write_gallery
+from maskmill.overlay import draw_masks, draw_prompts
+from maskmill.predict import Predictor
+from maskmill.segment import PromptedMask, segment, write_segmentation
+from maskmill.values import Prompt, box_prompt, point_prompt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """A photograph and the prompts to show on it."""
+
+    name: str
+    """Its name in `skimage.data`."""
+    title: str
+    """What it shows."""
+    prompts: tuple[tuple[str, Prompt], ...]
+    """Prompts, each with what it asks for."""
+
+
+SCENES = (
+    Scene(
+        name="astronaut",
+        title="Astronaut",
+        prompts=(
+            ("one point on the suit", point_prompt((100, 310))),
+            ("a box round the helmet", box_prompt(278, 342, 508, 512)),
+        ),
+    ),
+    Scene(
+        name="chelsea",
+        title="Cat",
+        prompts=(
+            ("one point on an eye", point_prompt((172, 113))),
+            ("a box round the nose", box_prompt(228, 218, 296, 268)),
+        ),
+    ),
+    Scene(
+        name="coffee",
+        title="Coffee",
+        prompts=(
+            ("a point on the saucer, none of the spoon", point_prompt((115, 260), (364, 275, 0))),
+            ("a box round the cup", box_prompt(170, 14, 412, 240)),
+        ),
+    ),
+    Scene(
+        name="rocket",
+        title="Rocket",
+        prompts=(
+            ("one point on the sky", point_prompt((120, 120))),
+            ("a box round the rocket", box_prompt(303, 124, 337, 408)),
+        ),
+    ),
+    Scene(
+        name="stereo_motorcycle",
+        title="Motorcycle",
+        prompts=(
+            ("one point on the tank", point_prompt((375, 225))),
+            ("a box round the motorcycle", box_prompt(90, 100, 690, 454)),
+        ),
+    ),
+    Scene(
+        name="coins",
+        title="Coins",
+        prompts=(
+            ("one point on a coin", point_prompt((45, 122))),
+            ("a box round another", box_prompt(310, 153, 381, 221)),
+        ),
+    ),
+)
+"""Photographs that lie in scikit-image's wheel itself; its others would be downloaded."""
+
+
+def run_demo(
+    out: Path,
+    predictor: Predictor,
+    config: AutomaskConfig | None = None,
+    *,
+    progress: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Segment the photographs and write everything to a folder.
+
+    Args:
+        out: The folder; it is made if it is missing.
+        predictor: The model.
+        config: Everything mode's settings.
+        progress: Called with one line per photograph.
+
+    Returns:
+        The page's path under `gallery`, and per photograph its name, masks and seconds.
+
+    Raises:
+        NotFound: If scikit-image is not installed.
+    """
+    settings = config or AutomaskConfig()
+    out.mkdir(parents=True, exist_ok=True)
+    sections, photographs = [], []
+    for scene, image in load_scenes():
+        section, facts = _show(out, predictor, scene, image, settings)
+        sections.append(section)
+        photographs.append(facts)
+        progress(f"{scene.name}: {facts['automask']} masks in {facts['seconds']:.1f} s")
+    page = out / "index.html"
+    write_gallery(
+        page,
+        title="maskmill: photographs into masks",
+        lead=_lead(predictor, settings),
+        sections=sections,
+        footer="Photographs: scikit-image's own, listed with their sources in its documentation.",
+    )
+    return {"gallery": page, "model": predictor.model_id, "photographs": photographs}
+
+
+def load_scenes() -> Iterator[tuple[Scene, UInt8[np.ndarray, "h w 3"]]]:
+    """Yield the photographs, one at a time.
+
+    Raises:
+        NotFound: If scikit-image is not installed.
+    """
+    try:
+        from skimage import data
+    except ImportError as error:
+        raise NotFound(
+            "scikit-image, which ships the photographs, is not installed; "
+            "run `pip install 'maskmill[demo]'`, or segment a photograph of your own"
+        ) from error
+    for scene in SCENES:
+        pixels = getattr(data, scene.name)()
+        image = np.asarray(pixels[0] if isinstance(pixels, tuple) else pixels)
+        yield (
+            scene,
+            np.ascontiguousarray(
+                np.broadcast_to(image[..., None], (*image.shape, 3)) if image.ndim == 2 else image
+            ),
+        )
+
+
+def _show(
+    out: Path,
+    predictor: Predictor,
+    scene: Scene,
+    image: UInt8[np.ndarray, "h w 3"],
+    settings: AutomaskConfig,
+) -> tuple[Section, dict[str, Any]]:
+    """Segment one photograph, write its files, and return its part of the page."""
+    prompts = [prompt for _, prompt in scene.prompts]
+    start = time.perf_counter()
+    automatic = automask(predictor, image, settings)
+    seconds = time.perf_counter() - start
+    everything = draw_masks(image, [mask.rle for mask in automatic])
+    folder = out / "everything"
+    folder.mkdir(exist_ok=True)
+    Image.fromarray(image).save(folder / f"{scene.name}.png")
+    Image.fromarray(everything).save(folder / f"{scene.name}_overlay.png")
+    write_sa1b(
+        folder / f"{scene.name}.json",
+        image_id=scene.name,
+        file_name=f"{scene.name}.png",
+        size=(image.shape[0], image.shape[1]),
+        masks=automatic,
+    )
+    prompted = segment(predictor, image, [NamedPrompt(prompt=prompt) for prompt in prompts])
+    write_segmentation(
+        out / "prompts", scene.name, file_name=f"{scene.name}.png", image=image, masks=prompted
+    )
+    figures = [
+        Figure(image=image, caption="The photograph."),
+        Figure(
+            image=everything,
+            caption=f"Everything mode: {len(automatic)} masks in {seconds:.1f} s.",
+        ),
+        *(
+            _answer(image, asked, mask)
+            for (asked, _), mask in zip(scene.prompts, prompted, strict=True)
+        ),
+    ]
+    height, width = image.shape[:2]
+    section = Section(title=scene.title, facts=f"{width} × {height} pixels", figures=tuple(figures))
+    return section, {"name": scene.name, "automask": len(automatic), "seconds": round(seconds, 3)}
+
+
+def _answer(image: UInt8[np.ndarray, "h w 3"], asked: str, mask: PromptedMask) -> Figure:
+    drawn = draw_prompts(draw_masks(image, [mask.rle]), [mask.prompt])
+    return Figure(
+        image=drawn,
+        caption=f"{asked[0].upper()}{asked[1:]}; predicted IoU {mask.predicted_iou:.2f}.",
+    )
+
+
+def _lead(predictor: Predictor, settings: AutomaskConfig) -> list[str]:
+    side = settings.points_per_side
+    return [
+        f"Made by `maskmill demo` with the embedded model `{predictor.config.name}` on "
+        f"{_runtime(predictor)}. Beside each photograph: every mask that a grid of {side} × {side} "
+        "points finds, then single masks asked for by points and boxes.",
+        "Green points are on the object, red ones are not, amber is a box. The masks lie beside "
+        "this page as SA-1B JSON, in `everything/` and `prompts/`.",
+    ]
+
+
+def _runtime(predictor: Predictor) -> str:
+    return {"onnx": "ONNX Runtime", "torch": "PyTorch"}[predictor.backend_name]
