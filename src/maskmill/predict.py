@@ -70,7 +70,8 @@ class Predictor:
         >>> predictor = Predictor.load("tiny")
         >>> image = np.zeros((60, 80, 3), np.uint8)
         >>> embedding = predictor.embed(image)
-        >>> candidates = predictor.predict(embedding, [point_prompt((40, 30)), box_prompt(8, 8, 40, 50)])
+        >>> prompts = [point_prompt((40, 30)), box_prompt(8, 8, 40, 50)]
+        >>> candidates = predictor.predict(embedding, prompts)
         >>> candidates.best_masks().shape
         (2, 60, 80)
     """
@@ -309,14 +310,14 @@ def preprocess(
         raise ValueError(f"an image of shape {image.shape} has no pixels; give at least one")
     height, width = preprocess_size((image.shape[0], image.shape[1]), config.input_side)
     resized = resize_longest_side(image, config.input_side).astype(np.float32)
-    mean, std = np.float32(config.pixel_mean), np.float32(config.pixel_std)
+    mean, std = np.array(config.pixel_mean, np.float32), np.array(config.pixel_std, np.float32)
     frame = np.zeros((1, 3, config.input_side, config.input_side), np.float32)
     frame[0, :, :height, :width] = ((resized - mean) / std).transpose(2, 0, 1)
     return frame, (height, width)
 
 
 def _has_cuda() -> bool:
-    # Importing PyTorch takes seconds and inference on a CPU must not do it: look for a driver first.
+    # Importing PyTorch takes seconds, which inference on a CPU must not pay: ask for a driver first.
     if shutil.which("nvidia-smi") is None and not Path("/dev/nvidiactl").exists():
         return False
     import torch

@@ -50,7 +50,7 @@ class TorchBackend:
                 self._tensor(point_coords),
                 self._tensor(point_labels),
                 None if mask_input is None else self._tensor(mask_input),
-                multimask_output,
+                multimask_output=multimask_output,
             )
         return _array(logits), _array(iou)
 

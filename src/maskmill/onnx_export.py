@@ -1,0 +1,365 @@
+"""Writes a model as ONNX files that `onnx_backend` and a browser run, and proves that they agree.
+
+Three graphs: the encoder, the decoder, and the decoder for prompts that bring a mask. Their inputs
+and outputs are float32 tensors, described in `docs/decisions/onnx.md`. Weights are stored as
+float16 followed by a cast, and computed with in float32: the runtime folds the casts when it opens
+a file, so small files cost neither accuracy nor time. Only values that float16 holds exactly are
+stored so; call `round_to_float16` first to make that all of them.
+"""
+
+import copy
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from maskmill.config import ModelConfig
+from maskmill.errors import CheckpointError
+from maskmill.model.sam import Sam
+from maskmill.model.tiny_encoder import fold_batch_norm
+from maskmill.model.torch_backend import TorchBackend
+from maskmill.onnx_backend import (
+    DECODER_FILE,
+    ENCODER_FILE,
+    MASK_DECODER_FILE,
+    ONNX_FILES,
+    OnnxBackend,
+)
+
+MAX_LOGIT_DIFFERENCE = 1e-3
+MIN_MASK_IOU = 0.995
+"""What the two runtimes may differ by, in logits and in IoU of the masks."""
+
+FLOAT16_FROM = 64
+"""Initialisers with fewer values than this are not worth a cast."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """How far ONNX Runtime and PyTorch were apart on the prompts that `export` tried.
+
+    Attributes:
+        logit_difference: Largest absolute difference of low-res mask logits.
+        iou_difference: Largest absolute difference of predicted IoU.
+        mask_iou: Smallest IoU between the two runtimes' masks, low-res, at threshold 0.
+    """
+
+    logit_difference: float
+    iou_difference: float
+    mask_iou: float
+
+
+def round_to_float16(sam: Sam) -> None:
+    """Round every parameter and buffer to the nearest float16, in place, and keep them float32.
+
+    A model that is to be shipped is rounded once, before anything is measured on it, so that its
+    safetensors file, its ONNX files and its measured quality are of the very same numbers.
+
+    Raises:
+        CheckpointError: If a value is too large for float16.
+    """
+    with torch.no_grad():
+        for name, tensor in sam.state_dict().items():
+            if not tensor.is_floating_point():
+                continue
+            rounded = tensor.half().float()
+            if not rounded.isfinite().all():
+                raise CheckpointError(
+                    f"{name} holds {tensor.abs().max().item():g}, above float16's 65504; "
+                    "export the model unrounded"
+                )
+            tensor.copy_(rounded)
+
+
+def export(sam: Sam, folder: Path) -> Parity:
+    """Write a model's ONNX files into a folder, after checking them against PyTorch.
+
+    Nothing is left in the folder if the check fails. The files hold no name, path or date of the
+    machine that wrote them.
+
+    Args:
+        sam: A model in evaluation mode on the CPU.
+        folder: Where to write; made if missing. Files of an earlier export are replaced.
+
+    Returns:
+        How closely the two runtimes agreed.
+
+    Raises:
+        CheckpointError: If they differ by more than `MAX_LOGIT_DIFFERENCE` or `MIN_MASK_IOU` allow.
+        ValueError: If the model is in training mode.
+    """
+    if sam.training:
+        raise ValueError("the model is in training mode; call sam.eval() before exporting")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as scratch:
+        staged = Path(scratch)
+        for name, model in _graphs(sam):
+            _store_as_float16(model.graph, sam)
+            _strip_origin(model)
+            onnx.save(model, staged / name)
+        parity = measure_parity(sam, staged)
+        _refuse_disparity(parity)
+        for name in ONNX_FILES:
+            (staged / name).replace(folder / name)
+    return parity
+
+
+def measure_parity(sam: Sam, folder: Path, *, seed: int = 0) -> Parity:
+    """Run both runtimes on random frames and on prompts of every structure, and compare.
+
+    Args:
+        sam: The model the folder was exported from.
+        folder: A folder with exported files.
+        seed: Which random frames and prompts.
+    """
+    torch_backend, onnx_backend = TorchBackend(sam), OnnxBackend(folder)
+    random = np.random.default_rng(seed)
+    worst = Parity(logit_difference=0.0, iou_difference=0.0, mask_iou=1.0)
+    for n, points, boxed, masked in ((1, 1, 0, 0), (3, 2, 0, 0), (2, 0, 1, 0), (2, 1, 1, 1)):
+        frame = _random_frame(sam.config, random)
+        coords, labels, mask = _random_prompts(sam.config, random, n, points, boxed, masked)
+        answers = []
+        for backend in (torch_backend, onnx_backend):
+            # Each runtime decodes its own embedding: the whole chain is compared, as users run it.
+            embedding, high_res = backend.encode(frame)
+            answers.append(backend.decode(embedding, high_res, coords, labels, mask, True))
+        (logits_a, iou_a), (logits_b, iou_b) = answers
+        worst = Parity(
+            logit_difference=max(worst.logit_difference, float(abs(logits_a - logits_b).max())),
+            iou_difference=max(worst.iou_difference, float(abs(iou_a - iou_b).max())),
+            mask_iou=min(worst.mask_iou, _smallest_iou(logits_a > 0, logits_b > 0)),
+        )
+    return worst
+
+
+class _Encoder(nn.Module):
+    def __init__(self, sam: Sam) -> None:
+        super().__init__()
+        self.sam = sam
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        embedding, high_res = self.sam.encode(image)
+        return embedding, *high_res
+
+
+class _Decoder(nn.Module):
+    """All four masks at once: what is left out of a graph's outputs saves next to nothing."""
+
+    def __init__(self, sam: Sam) -> None:
+        super().__init__()
+        self.sam = sam
+
+    def forward(
+        self,
+        embedding: Tensor,
+        high_res: tuple[Tensor, ...],
+        point_coords: Tensor,
+        point_labels: Tensor,
+        mask_input: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        attended = self.sam.attend(embedding, point_coords, point_labels.long(), mask_input)
+        masks = self.sam.mask_decoder.draw(attended, high_res, slice(0, None))
+        return masks, attended.predicted_iou
+
+
+def _graphs(sam: Sam) -> Iterator[tuple[str, onnx.ModelProto]]:
+    """Yield each file's name and graph; every float is still 32 bits wide."""
+    sam = copy.deepcopy(sam).requires_grad_(False)
+    fold_batch_norm(sam)
+    side, n, p = sam.config.input_side, 3, 4
+    image = torch.zeros(1, 3, side, side)
+    with torch.no_grad():
+        embedding, high_res = sam.encode(image)
+    finer = ["high_res_8", "high_res_4"][: len(high_res)]
+    yield (
+        ENCODER_FILE,
+        _trace(_Encoder(sam), (image,), (None,), ["image"], ["embedding", *finer]),
+    )
+    low = sam.config.low_res_side
+    mask_input = torch.zeros(n, 1, low, low)
+    args = (embedding, high_res, torch.zeros(n, p, 2), torch.ones(n, p))
+    free = torch.export.Dim.DYNAMIC
+    shapes = (None, (None,) * len(high_res), {0: free, 1: free}, {0: free, 1: free})
+    inputs = ["embedding", *finer, "point_coords", "point_labels"]
+    outputs = ["low_res_mask_logits", "predicted_iou"]
+    decoder = _Decoder(sam)
+    yield DECODER_FILE, _trace(decoder, args, shapes, inputs, outputs)
+    yield (
+        MASK_DECODER_FILE,
+        _trace(
+            decoder, (*args, mask_input), (*shapes, {0: free}), [*inputs, "mask_input"], outputs
+        ),
+    )
+
+
+def _trace(
+    module: nn.Module,
+    args: tuple[Any, ...],
+    dynamic_shapes: tuple[Any, ...],
+    input_names: list[str],
+    output_names: list[str],
+) -> onnx.ModelProto:
+    with _quiet_exporter():
+        program = torch.export.export(
+            module.eval(), args, dynamic_shapes=dynamic_shapes, strict=False
+        )
+        exported = torch.onnx.export(
+            program,
+            (),
+            dynamo=True,
+            optimize=True,
+            verbose=False,
+            input_names=input_names,
+            output_names=output_names,
+        )
+    assert exported is not None
+    proto: onnx.ModelProto = exported.model_proto
+    return proto
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Silence what PyTorch's exporter says about itself and about torchvision's absence."""
+    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=FutureWarning, module="copyreg")
+            warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch|onnx")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _store_as_float16(graph: onnx.GraphProto, sam: Sam) -> None:
+    """Replace float32 initialisers by float16 ones where that loses nothing.
+
+    A convolution that had its batch norm folded in is no longer exact in float16; it is written as
+    the original weight times a factor per output channel.
+    """
+    originals = {name: t.numpy() for name, t in sam.image_encoder.state_dict().items()}
+    added: list[onnx.NodeProto] = []
+    kept: list[onnx.TensorProto] = []
+    for tensor in graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < FLOAT16_FROM:
+            kept.append(tensor)
+            continue
+        if _is_exact(values):
+            kept.append(numpy_helper.from_array(values.astype(np.float16), f"{tensor.name}_f16"))
+            added.append(_cast(f"{tensor.name}_f16", tensor.name))
+            continue
+        original = originals.get(tensor.name.split("image_encoder.")[-1])
+        factor = None if original is None else _channel_factor(original, values)
+        if original is None or factor is None:
+            kept.append(tensor)
+            continue
+        kept.append(numpy_helper.from_array(original.astype(np.float16), f"{tensor.name}_f16"))
+        kept.append(numpy_helper.from_array(factor, f"{tensor.name}_factor"))
+        added.append(_cast(f"{tensor.name}_f16", f"{tensor.name}_f32"))
+        added.append(
+            onnx.helper.make_node(
+                "Mul", [f"{tensor.name}_f32", f"{tensor.name}_factor"], [tensor.name]
+            )
+        )
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+    nodes = [*added, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _cast(source: str, target: str) -> onnx.NodeProto:
+    return onnx.helper.make_node("Cast", [source], [target], to=onnx.TensorProto.FLOAT)
+
+
+def _is_exact(values: np.ndarray) -> bool:
+    with np.errstate(over="ignore"):
+        return bool((values.astype(np.float16).astype(np.float32) == values).all())
+
+
+def _channel_factor(original: np.ndarray, folded: np.ndarray) -> np.ndarray | None:
+    """Return `f` of shape `out 1 1 1` with folded = original * f, or None if there is none."""
+    if original.shape != folded.shape or original.ndim != 4 or not _is_exact(original):
+        return None
+    flat, flat_folded = original.reshape(len(original), -1), folded.reshape(len(folded), -1)
+    rows = np.arange(len(flat))
+    largest = abs(flat).argmax(axis=1)
+    pivot = flat[rows, largest]
+    factor = np.divide(
+        flat_folded[rows, largest], pivot, out=np.zeros_like(pivot), where=pivot != 0
+    )
+    factor = factor.astype(np.float32).reshape(-1, 1, 1, 1)
+    return factor if np.allclose(original * factor, folded, rtol=1e-5, atol=1e-12) else None
+
+
+def _strip_origin(model: onnx.ModelProto) -> None:
+    """Remove what the exporter notes about the source files that it traced."""
+    model.doc_string = ""
+    del model.metadata_props[:]
+    model.graph.doc_string = ""
+    del model.graph.metadata_props[:]
+    del model.graph.value_info[:]
+    for part in (*model.graph.node, *model.graph.initializer, *model.graph.input):
+        part.doc_string = ""
+        del part.metadata_props[:]
+    for output in model.graph.output:
+        output.doc_string = ""
+        del output.metadata_props[:]
+
+
+def _random_frame(config: ModelConfig, random: np.random.Generator) -> np.ndarray:
+    """Return a normalised frame of soft blobs, whose embedding differs from cell to cell."""
+    coarse = torch.from_numpy(random.standard_normal((1, 3, 12, 12), dtype=np.float32))
+    side = config.input_side
+    frame = nn.functional.interpolate(coarse, size=(side, side), mode="bilinear")
+    return frame.numpy()
+
+
+def _random_prompts(
+    config: ModelConfig,
+    random: np.random.Generator,
+    n: int,
+    points: int,
+    boxed: int,
+    masked: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return `n` prompts of one structure, in the input frame."""
+    side, low = config.input_side, config.low_res_side
+    coords = random.uniform(0, side, (n, points + 2 * boxed, 2)).astype(np.float32)
+    labels = random.integers(0, 2, (n, points + 2 * boxed))
+    if boxed:
+        coords[:, points:].sort(axis=1)
+        labels[:, points:] = (2, 3)
+    else:
+        coords = np.concatenate([coords, np.zeros((n, 1, 2), np.float32)], axis=1)
+        labels = np.concatenate([labels, np.full((n, 1), -1)], axis=1)
+    mask = random.standard_normal((n, 1, low, low), dtype=np.float32) * 5 if masked else None
+    return coords, labels, mask
+
+
+def _smallest_iou(a: np.ndarray, b: np.ndarray) -> float:
+    shared, either = (a & b).sum(axis=(-2, -1)), (a | b).sum(axis=(-2, -1))
+    return float(np.where(either == 0, 1.0, shared / np.maximum(either, 1)).min())
+
+
+def _refuse_disparity(parity: Parity) -> None:
+    # Written so that NaN, which compares as false, is refused too.
+    fine = parity.logit_difference <= MAX_LOGIT_DIFFERENCE and parity.mask_iou >= MIN_MASK_IOU
+    if not fine:
+        raise CheckpointError(
+            f"ONNX Runtime and PyTorch differ by {parity.logit_difference:.2g} in logits and their "
+            f"masks have IoU {parity.mask_iou:.4f}; allowed are {MAX_LOGIT_DIFFERENCE:g} and "
+            f"{MIN_MASK_IOU}. Use the torch backend for this model"
+        )
