@@ -38,7 +38,7 @@ class VitConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TinyConfig:
-    """The embedded default's image encoder: convolutions, and attention where the map is smallest."""
+    """The embedded default's encoder: convolutions, and attention where the map is smallest."""
 
     widths: tuple[int, int, int, int] = (40, 80, 192, 256)
     """Channels at strides 4, 8, 16 and 32."""
@@ -160,7 +160,101 @@ class AutomaskConfig:
     min_mask_region_area: int = 0
     """Holes and islands below this area are removed, pixels; 0 keeps all."""
     fast: bool = False
-    """Skip grid points inside masks that are already confident, and use bf16 where the CPU has it."""
+    """Skip grid points inside masks that are already confident; bf16 where the CPU has it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Interactive training; the defaults follow the paper where a CPU allows it."""
+
+    model: str = "tiny"
+    """Variant to train, by name."""
+    start_from: str = ""
+    """Model folder, built-in name or published checkpoint to start from; empty: random weights."""
+    steps: int = 4000
+    """Optimiser steps."""
+    batch_images: int = 8
+    """Images per step, over all processes."""
+    masks_per_image: int = 3
+    """Masks prompted per image; the paper takes up to 64."""
+    input_side: int = 256
+    """Side of the training frame, pixels; multiples of 32."""
+    late_input_side: int = 384
+    """Side of the frame in the last part, pixels: small first is cheap, large last is sharp."""
+    late_share: float = 0.2
+    """Share of the steps that are run at `late_input_side`, [0, 1]."""
+    click_iterations: int = 3
+    """Clicks from the error region after the first prompt; the paper takes 8."""
+    iterations_without_point: int = 1
+    """Extra rounds that only feed the logits back; the paper takes 2."""
+    box_share: float = 0.5
+    """Share of masks whose first prompt is a noisy box, [0, 1]."""
+    centre_share: float = 0.0
+    """Share of clicks at the centre of the error region, [0, 1]; the paper: 0, all uniform."""
+    mask_loss: Literal["focal", "bce"] = "focal"
+    """Loss per pixel; the paper takes focal."""
+    mask_loss_weight: float = 20.0
+    """Weight of the loss per pixel."""
+    dice_weight: float = 1.0
+    """Weight of the dice loss."""
+    iou_weight: float = 1.0
+    """Weight of the regression of predicted IoU."""
+    learning_rate: float = 8e-4
+    """Peak rate of AdamW."""
+    weight_decay: float = 0.05
+    """Decay of matrices and kernels; norms and biases have none."""
+    warmup_steps: int = 200
+    """Steps of linear warm-up; a cosine down to a hundredth follows."""
+    layer_decay: float = 1.0
+    """Rate of each encoder layer over that of the layer above; the paper's 0.8 for fine-tuning."""
+    clip_grad_norm: float = 1.0
+    """Largest norm of the gradient."""
+    ema_decay: float = 0.999
+    """Decay of the averaged weights, which are what is saved as the model."""
+    scale_jitter: tuple[float, float] = (0.5, 2.0)
+    """Range of large-scale jitter, times the scale that fits the frame."""
+    colour_jitter: float = 0.3
+    """Largest relative change of brightness, contrast and saturation."""
+    source_power: float = 0.6
+    """Sources are drawn by their number of images to this power: 1 images, 0 sources alike."""
+    min_mask_share: float = 0.0015
+    """Smaller masks are left out, share of the image."""
+    max_mask_share: float = 0.95
+    """Larger masks are left out, as in the paper."""
+    sources: tuple[str, ...] = ()
+    """Folders that may be used, by name; empty takes all."""
+    precision: Literal["float32", "bf16"] = "float32"
+    """Arithmetic of the forward pass; bf16 needs hardware for it."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    data_workers: int = 0
+    """Processes that prepare images; 0 prepares them in the training process."""
+    threads: int = 1
+    """Threads of each training process on a CPU; 0 leaves it to PyTorch."""
+    checkpoint_every: int = 200
+    """Steps between checkpoints."""
+    seed: int = 0
+    """Decides weights, order, augmentation and clicks; a CPU repeats a seed to the last bit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """What a model is measured on."""
+
+    split: str | None = None
+    """Only images of this split, `val` say; by default all."""
+    sources: tuple[str, ...] = ()
+    """Only these sources (folders that hold labels), by name; empty takes all."""
+    limit: int | None = None
+    """Number of images, spread evenly over the sources; by default all."""
+    min_mask_share: float = 0.0
+    """Smaller masks are left out, share of the image."""
+    max_mask_share: float = 0.95
+    """Larger masks are left out, as in the paper."""
+    everything_images: int | None = 40
+    """Images on which everything mode is run too; it is dear. 0 leaves it out."""
+    points_per_side: int = 32
+    """Points along each side of everything mode's grid."""
 
 
 def load_toml(path: Path) -> dict[str, Any]:

@@ -80,12 +80,12 @@ class PromptEncoder(nn.Module):
         Returns:
             One token per point.
         """
-        table = torch.cat(
-            [self.not_a_point_embed.weight, *(e.weight for e in self.point_embeddings)]  # type: ignore[misc]
-        )
-        position = self.pe_layer((point_coords + 0.5) / self.input_side)
+        kinds = [self.not_a_point_embed, *self.point_embeddings]
+        table = torch.cat([kind.get_parameter("weight") for kind in kinds])  # row: label + 1
+        position: Tensor = self.pe_layer((point_coords + 0.5) / self.input_side)
         is_point = (point_labels >= 0).to(position.dtype).unsqueeze(-1)
-        return position * is_point + table[point_labels + 1]
+        tokens: Tensor = position * is_point + table[point_labels + 1]
+        return tokens
 
     def embed_masks(
         self, mask_input: Float[Tensor, "n 1 low_h low_w"] | None

@@ -69,7 +69,8 @@ class AttentionBlock(nn.Module):
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, h * w, c)
         tokens = tokens + self.out_proj(attended)
         tokens = tokens + self.lin2(F.gelu(self.lin1(self.norm2(tokens))))
-        return tokens.transpose(1, 2).reshape(b, c, h, w)
+        out: Tensor = tokens.transpose(1, 2).reshape(b, c, h, w)
+        return out
 
 
 class TinyEncoder(nn.Module):

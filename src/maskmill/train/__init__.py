@@ -1,0 +1,1 @@
+"""Training and evaluation of promptable models: simulated clicks, data, losses, loop, metrics."""

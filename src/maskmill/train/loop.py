@@ -1,0 +1,267 @@
+"""The training run: one story from images to a saved model, resumable at any step.
+
+A run is a folder: `settings.json`, `metrics.jsonl`, `loss.png`, `checkpoint.pt` (weights, their
+average, optimiser, step) and, at the end, `model/`. Batches and clicks are functions of (seed,
+step), so what has to be stored to resume is small, and on a CPU a resumed run reaches the same
+weights bit for bit. Started by `torchrun`, the same code trains on many devices.
+"""
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Subset
+
+from maskmill.config import MODEL_CONFIGS, TrainConfig
+from maskmill.errors import CheckpointError, ConfigError
+from maskmill.formats.labelled import LabelledImage
+from maskmill.model.checkpoint import load_model, save_model
+from maskmill.model.sam import Sam, build
+from maskmill.train.data import Batch, StepDataset, usable_images
+from maskmill.train.interactive import InteractiveLoss
+from maskmill.train.optim import WeightAverage, learning_rate, parameter_groups
+from maskmill.train.report import Report
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where this process trains: its device and its rank among the processes."""
+
+    device: torch.device
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes files and shows progress."""
+        return self.rank == 0
+
+
+def train(images: Sequence[LabelledImage], run: Path, config: TrainConfig) -> Path:
+    """Train a model interactively and save the average of its weights.
+
+    Args:
+        images: Labelled images; those that cannot teach are left out.
+        run: Folder of the run; one that holds an unfinished run of the same settings is resumed.
+        config: Settings.
+
+    Returns:
+        The folder of the finished model.
+
+    Raises:
+        ConfigError: If the folder holds a run with other settings, or a setting cannot be met.
+        DatasetError: If no image can teach.
+        CheckpointError: If `start_from` is not a model.
+    """
+    place = join_processes(config)
+    if config.threads and place.device.type == "cpu":
+        torch.set_num_threads(config.threads)
+    images = usable_images(images, config)
+    settings = claim_folder(run, config, images, place)
+    sam = first_weights(config).to(place.device)
+    if place.device.type == "cpu":
+        sam = sam.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    session = InteractiveLoss(sam, config)
+    optimizer = torch.optim.AdamW(
+        parameter_groups(sam, config), lr=config.learning_rate, betas=(0.9, 0.98)
+    )
+    average = WeightAverage(sam, config.ema_decay)
+    start = resume(run, sam, average, optimizer, place)
+    dataset = StepDataset(images, sam.config, config, rank=place.rank, world=place.world)
+    batches = DataLoader(
+        Subset(dataset, range(start, config.steps)),
+        batch_size=None,
+        num_workers=config.data_workers,
+        prefetch_factor=4 if config.data_workers else None,
+    )
+    wrapped = distribute(session, place)
+    report = Report(run, config.steps, start=start) if place.leads else None
+    began = time.monotonic()
+    for step, batch in enumerate(batches, start):
+        side = dataset.input_side(step)
+        sam.resize_input(side)
+        rate = set_rate(optimizer, learning_rate(step, config))
+        metrics = take_step(wrapped, optimizer, batch, step, config, place)
+        average.update(sam, step)
+        if report is None:
+            continue
+        report.step(step, {"rate": rate, "side": side, **metrics})
+        if (step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps:
+            report.flush()
+            save_checkpoint(run, sam, average, optimizer, step + 1)
+    if report is not None:
+        report.close()
+        write_model(run, sam, average, config, settings, time.monotonic() - began, start)
+    if dist.is_initialized():
+        dist.barrier()
+    return run / "model"
+
+
+def take_step(
+    session: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    step: int,
+    config: TrainConfig,
+    place: Place,
+) -> dict[str, float]:
+    """Play one session on a batch and move the weights; returns what was measured."""
+    generator = torch.Generator().manual_seed(
+        (config.seed * 1_000_003 + step) * place.world + place.rank
+    )
+    images = batch.images.to(place.device, non_blocking=True)
+    if place.device.type == "cpu":
+        images = images.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(
+        place.device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"
+    ):
+        result = session(images, batch.masks.to(place.device, non_blocking=True), generator)
+    optimizer.zero_grad(set_to_none=True)
+    result.loss.backward()
+    norm = nn.utils.clip_grad_norm_(session.parameters(), config.clip_grad_norm)
+    optimizer.step()
+    measured: dict[str, Tensor] = {"loss": result.loss.detach(), "grad_norm": norm}
+    measured |= result.metrics
+    return {name: float(value) for name, value in measured.items()}
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> float:
+    """Set every group's learning rate to its share of `rate`."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["rate"]
+    return rate
+
+
+def join_processes(config: TrainConfig) -> Place:
+    """Find the device and, under `torchrun`, the other processes.
+
+    Raises:
+        ConfigError: If the device is not there, or the batch cannot be shared evenly.
+    """
+    if config.device not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"device {config.device!r} is not known; use auto, cpu or cuda")
+    cuda = torch.cuda.is_available()
+    if config.device == "cuda" and not cuda:
+        raise ConfigError("device cuda was asked for, but PyTorch sees none; use --device cpu")
+    kind = "cuda" if cuda and config.device != "cpu" else "cpu"
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if config.batch_images % world:
+        raise ConfigError(
+            f"batch_images {config.batch_images} cannot be shared by {world} processes; "
+            f"use a multiple of {world}"
+        )
+    if world == 1:
+        return Place(torch.device(kind))
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if kind == "cuda" else "gloo")
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    device = torch.device(kind, local) if kind == "cuda" else torch.device(kind)
+    return Place(device, dist.get_rank(), world)
+
+
+def distribute(session: InteractiveLoss, place: Place) -> nn.Module:
+    """Wrap a session so that gradients, and batch norm where possible, are shared by processes."""
+    if place.world == 1:
+        return session
+    if place.device.type == "cuda":
+        nn.SyncBatchNorm.convert_sync_batchnorm(session)  # type: ignore[no-untyped-call]
+    ids = [place.device.index] if place.device.type == "cuda" else None
+    return nn.parallel.DistributedDataParallel(session, device_ids=ids, find_unused_parameters=True)
+
+
+def first_weights(config: TrainConfig) -> Sam:
+    """Build the model with random weights, or with those it is to start from."""
+    if config.start_from:
+        return load_model(config.start_from)[0].train()
+    if config.model not in MODEL_CONFIGS:
+        raise ConfigError(
+            f"model {config.model!r} is not known; use one of {', '.join(MODEL_CONFIGS)}"
+        )
+    return build(MODEL_CONFIGS[config.model], seed=config.seed).train()
+
+
+def claim_folder(
+    run: Path, config: TrainConfig, images: Sequence[LabelledImage], place: Place
+) -> dict[str, Any]:
+    """Write the run's settings, or hold them against those of the run to be resumed."""
+    settings: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    settings["images"] = len(images)
+    path = run / "settings.json"
+    if path.exists():
+        earlier = json.loads(path.read_text("utf-8"))
+        changed = [k for k in settings if settings[k] != earlier.get(k)]
+        free = {"checkpoint_every", "data_workers", "device", "threads"}
+        if changed := [k for k in changed if k not in free]:
+            what = ", ".join(f"{k} was {earlier.get(k)!r}, is {settings[k]!r}" for k in changed)
+            raise ConfigError(f"{run} holds a run with other settings ({what}); use a new folder")
+    elif place.leads:
+        run.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(settings, indent=1) + "\n", "utf-8")
+    return settings
+
+
+def save_checkpoint(
+    run: Path, sam: Sam, average: WeightAverage, optimizer: torch.optim.Optimizer, step: int
+) -> None:
+    """Write all that a resumed run needs; a kill leaves the old file or the new one, never half."""
+    path, staged = run / "checkpoint.pt", run / "checkpoint.pt.part"
+    with staged.open("wb") as file:
+        torch.save(
+            {
+                "step": step,
+                "sam": sam.state_dict(),
+                "average": average.state,
+                "optimizer": optimizer.state_dict(),
+            },
+            file,
+        )
+        file.flush()
+        os.fsync(file.fileno())
+    staged.replace(path)
+
+
+def resume(
+    run: Path, sam: Sam, average: WeightAverage, optimizer: torch.optim.Optimizer, place: Place
+) -> int:
+    """Load the last checkpoint, if there is one, and give the step to go on with."""
+    path = run / "checkpoint.pt"
+    if not path.exists():
+        return 0
+    try:
+        state = torch.load(path, map_location=place.device, weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise CheckpointError(
+            f"{path} is damaged ({type(error).__name__}); remove it to start the run anew"
+        ) from error
+    sam.load_state_dict(state["sam"])
+    average.state = state["average"]
+    optimizer.load_state_dict(state["optimizer"])
+    return int(state["step"])
+
+
+def write_model(
+    run: Path,
+    sam: Sam,
+    average: WeightAverage,
+    config: TrainConfig,
+    settings: dict[str, Any],
+    seconds: float,
+    start: int,
+) -> None:
+    """Save the averaged weights as a model folder, with a card that says how they came to be."""
+    final = build(sam.config)
+    final.load_state_dict(average.state)
+    card = {
+        "training": settings,
+        "training_seconds_since_resume": round(seconds),
+        "resumed_at_step": start,
+        "images_seen": config.steps * config.batch_images,
+    }
+    save_model(run / "model", final.eval(), card)

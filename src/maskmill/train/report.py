@@ -1,0 +1,119 @@
+"""What a run says of itself while it goes: a progress bar, JSON lines and a picture of the loss."""
+
+import json
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+AVERAGED_STEPS = 50
+
+
+class Report:
+    """Write a run's metrics as they come.
+
+    `metrics.jsonl` holds one object a step. On resuming, lines of steps that will be run again are
+    dropped, so that each step stands there once.
+
+    Args:
+        run: Folder of the run.
+        steps: Steps of the whole run.
+        start: Step that the run goes on with.
+    """
+
+    def __init__(self, run: Path, steps: int, *, start: int = 0) -> None:
+        self.run = run
+        self.path = run / "metrics.jsonl"
+        self.lines = [line for line in read_metrics(self.path) if line["step"] < start]
+        self.path.write_text("".join(json.dumps(line) + "\n" for line in self.lines), "utf-8")
+        self.file: IO[str] = self.path.open("a", encoding="utf-8")
+        self.progress = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[said]}"),
+            console=Console(stderr=True),
+        )
+        self.task = self.progress.add_task("training", total=steps, completed=start, said="")
+        self.progress.start()
+
+    def step(self, step: int, metrics: dict[str, float]) -> None:
+        """Record one step."""
+        # JSON has no NaN: what was not measured in this step is left out.
+        line = {"step": step, **{k: v for k, v in metrics.items() if np.isfinite(v)}}
+        self.lines.append(line)
+        self.file.write(json.dumps(line) + "\n")
+        recent = self.lines[-AVERAGED_STEPS:]
+        said = "  ".join(
+            f"{name} {np.mean([x[key] for x in recent if key in x] or [np.nan]):.3f}"
+            for name, key in (
+                ("loss", "loss"),
+                ("point", "iou_from_point"),
+                ("box", "iou_from_box"),
+            )
+        )
+        self.progress.update(self.task, completed=step + 1, said=said)
+
+    def flush(self) -> None:
+        """Bring lines and picture up to date on disk."""
+        self.file.flush()
+        draw_curves(self.lines, self.run / "loss.png")
+
+    def close(self) -> None:
+        """Stop the progress bar and close the file."""
+        self.flush()
+        self.progress.stop()
+        self.file.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """Read metrics line by line; a last line cut short by a kill is left out."""
+    lines: list[dict[str, float]] = []
+    if not path.exists():
+        return lines
+    for text in path.read_text("utf-8").splitlines():
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            break
+    return lines
+
+
+def draw_curves(lines: list[dict[str, float]], path: Path) -> None:
+    """Draw the loss and the IoU by prompt over the steps, averaged over neighbouring steps."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for key in ("loss",):
+        left.plot(*_smooth(lines, key), label=key)
+    for key in ("iou_from_point", "iou_best_of_three", "iou_from_box", "iou_round_2"):
+        right.plot(*_smooth(lines, key), label=key.removeprefix("iou_").replace("_", " "))
+    left.set(xlabel="step", title="loss")
+    right.set(xlabel="step", title="IoU on training masks", ylim=(0, 1))
+    right.legend(loc="lower right")
+    staged = path.with_suffix(".part.png")
+    figure.savefig(staged, dpi=100)
+    staged.replace(path)
+
+
+def _smooth(lines: list[dict[str, float]], key: str) -> tuple[list[float], list[float]]:
+    points = [(line["step"], line[key]) for line in lines if key in line]
+    width = max(1, len(points) // 100)
+    groups = [points[i : i + width] for i in range(0, len(points), width)]
+    steps, values = (
+        [float(np.mean([p[axis] for p in group])) for group in groups] for axis in (0, 1)
+    )
+    return steps, values
