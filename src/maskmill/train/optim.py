@@ -51,7 +51,7 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     Example:
         >>> config = TrainConfig(steps=100, warmup_steps=10, learning_rate=1.0)
         >>> [round(learning_rate(s, config), 2) for s in (0, 9, 10, 55, 99)]
-        [0.1, 1.0, 1.0, 0.5, 0.01]
+        [0.1, 1.0, 1.0, 0.51, 0.01]
     """
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
