@@ -26,7 +26,9 @@ def automask(
     model: ModelName = "tiny",
     backend: BackendName = "auto",
     config: ConfigFile = None,
-    settings: Annotated[AutomaskConfig, Parameter(name="*")] = AutomaskConfig(),  # noqa: B008, frozen
+    settings: Annotated[
+        AutomaskConfig, Parameter(name="*", negative_iterable=())
+    ] = AutomaskConfig(),  # noqa: B008, frozen
     as_json: JsonFlag = False,
 ) -> None:
     """Find every mask in every photograph of a folder.

@@ -1,6 +1,7 @@
 """`maskmill evaluate`: measure a model on labelled photographs."""
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,12 +16,13 @@ from maskmill.cli.options import (
     print_result,
     processes,
     progress_bar,
+    require,
     warn,
 )
 from maskmill.config import EvaluateConfig
 
 if TYPE_CHECKING:
-    from maskmill.train.evaluate import Evaluation
+    from maskmill.train.scores import Evaluation
 
 
 def evaluate(
@@ -32,16 +34,22 @@ def evaluate(
     model: ModelName = "tiny",
     backend: BackendName = "auto",
     config: ConfigFile = None,
-    settings: Annotated[EvaluateConfig, Parameter(name="*")] = EvaluateConfig(),  # noqa: B008, frozen
+    settings: Annotated[
+        EvaluateConfig, Parameter(name="*", negative_iterable=())
+    ] = EvaluateConfig(),  # noqa: B008, frozen
     as_json: JsonFlag = False,
 ) -> None:
     """Measure clicks, boxes, predicted IoU and everything mode on labelled photographs.
 
     Args:
         folder: The labelled photographs, a folder in SA-1B form or COCO JSON.
-        out: Folder for the numbers as evaluation.json and a picture of the curves.
+        out: Folder for the numbers, evaluation.json, and a picture of the curves, clicks.png.
     """
     from maskmill.train.evaluate import evaluate_in_processes, evaluation_images
+    from maskmill.train.scoreboard import draw_evaluation
+
+    if out is not None:
+        require("train", "matplotlib")  # before the hours, not after them
 
     images = evaluation_images(folder, settings)
     with progress_bar("photographs", len(images)) as advance:
@@ -54,9 +62,17 @@ def evaluate(
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "evaluation.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    print_result(result, as_json=as_json, text=table(evaluation))
+        draw_evaluation(evaluation, out / "clicks.png")
+    print_result(result, as_json=as_json, text="" if as_json else _table(evaluation))
 
 
-def table(evaluation: "Evaluation") -> str:
-    """Lay the numbers out for reading, one line a number and one column for all and per source."""
-    return str(evaluation)
+def _table(evaluation: "Evaluation") -> str:
+    from rich.console import Console
+
+    from maskmill.train.scoreboard import scoreboard
+
+    # In a file or a pipe the table keeps its columns whole; only a terminal has a width to fit.
+    console = Console(width=None if sys.stdout.isatty() else 240)
+    with console.capture() as capture:
+        console.print(scoreboard(evaluation))
+    return capture.get().rstrip()

@@ -120,14 +120,21 @@ def print_result(result: dict[str, Any], *, as_json: bool, text: str) -> None:
     print(json.dumps(_plain(result), allow_nan=False) if as_json else text)
 
 
-def require_torch() -> None:
-    """Refuse what needs PyTorch where it is not installed.
+def require(extra: str, *modules: str) -> None:
+    """Refuse what needs more than plain inference does, where it is not installed.
+
+    Args:
+        extra: The extra of the package that brings it.
+        modules: What must be importable.
 
     Raises:
         ConfigError: Says how to install it.
     """
-    if find_spec("torch") is None:
-        raise ConfigError("PyTorch is not installed; run `pip install 'maskmill[train]'`")
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"{', '.join(missing)} not installed; run `pip install 'maskmill[{extra}]'`"
+        )
 
 
 def warn(line: str) -> None:

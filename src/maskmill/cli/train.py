@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from maskmill.cli.options import ConfigFile, JsonFlag, print_result, require_torch, warn
+from maskmill.cli.options import ConfigFile, JsonFlag, print_result, require, warn
 from maskmill.config import TrainConfig
 
 
@@ -16,7 +16,7 @@ def train(
     run: Annotated[Path, Parameter(name=["--run", "-o"])],
     split: str | None = None,
     config: ConfigFile = None,
-    settings: Annotated[TrainConfig, Parameter(name="*")] = TrainConfig(),  # noqa: B008, frozen
+    settings: Annotated[TrainConfig, Parameter(name="*", negative_iterable=())] = TrainConfig(),  # noqa: B008, frozen
     as_json: JsonFlag = False,
 ) -> None:
     """Train a model on a folder of labelled photographs, SA-1B or COCO.
@@ -31,7 +31,7 @@ def train(
     """
     from maskmill.formats import read_dataset
 
-    require_torch()
+    require("train", "torch", "safetensors", "matplotlib")
     from maskmill.train.loop import train as run_training
 
     dataset = read_dataset(folder, split=split, sources=settings.sources or None)

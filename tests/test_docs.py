@@ -1,0 +1,103 @@
+"""If a person can type it, it stands in the manual; and what the manual shows, runs."""
+
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+REFERENCE: dict[str, Any] = runpy.run_path(str(DOCS / "write_reference.py"))
+
+
+def known_commands() -> dict[str, Any]:
+    from maskmill.cli import build_app
+
+    return dict(REFERENCE["commands"](build_app()))
+
+
+def section(command: str) -> str:
+    """The part of cli.md from a command's heading to the next heading."""
+    text = (DOCS / "cli.md").read_text("utf-8")
+    found = re.search(rf"^##+ maskmill {command}\n(.*?)(?=^##|\Z)", text, re.DOTALL | re.MULTILINE)
+    assert found, f"docs/cli.md has no heading `maskmill {command}`"
+    return found[1]
+
+
+@pytest.mark.parametrize("command", sorted(known_commands()))
+def test_every_command_and_option_is_in_the_reference(command: str) -> None:
+    text = section(command)
+    for argument in known_commands()[command].assemble_argument_collection(parse_docstring=True):
+        for name in argument.names:
+            if argument.show:
+                assert f"`{name}`" in text, f"docs/cli.md lacks {name} of maskmill {command}"
+                assert argument.parameter.help, f"{name} of maskmill {command} has no help"
+
+
+def test_the_reference_has_no_option_that_does_not_exist() -> None:
+    page = (DOCS / "cli.md").read_text("utf-8")
+    assert REFERENCE["updated"](page) == page, "run `python docs/write_reference.py`"
+
+
+def test_a_missing_option_would_be_noticed() -> None:
+    page = (DOCS / "cli.md").read_text("utf-8")
+    assert REFERENCE["updated"](page.replace("| `--box` |", "| `--bax` |")) == page
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8")):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        assert file.exists(), f"{page.name} links to {target}, which does not exist"
+        if anchor:
+            assert anchor in anchors(file), f"{page.name} links to {target}: no such heading"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_shown_in_the_manual_are_commands(page: Path) -> None:
+    known = known_commands()
+    for line in re.findall(r"^\$ .*?maskmill (.+)$", page.read_text("utf-8"), re.MULTILINE):
+        words = line.split()
+        name = next((c for c in (" ".join(words[:2]), words[0]) if c in known), None)
+        assert name or words[0].startswith("-"), f"{page.name} shows `maskmill {line}`"
+        if name:
+            arguments = known[name].assemble_argument_collection()
+            options = {name for argument in arguments for name in argument.names}
+            for word in re.findall(r"(?<=\s)--?[a-z][a-z-]*", line):
+                assert word in options, f"{page.name} shows {word} for maskmill {name}"
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "tutorial.md"], ids=lambda p: p.name)
+def test_python_shown_in_the_manual_runs(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import Image
+    from skimage import data
+
+    snippets = re.findall(
+        r"^```python\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
+    assert snippets, f"{page.name} shows no Python"
+    Image.fromarray(data.coffee()).save(tmp_path / "coffee.jpg")
+    monkeypatch.chdir(tmp_path)
+    space: dict[str, Any] = {"__name__": "snippet"}
+    for snippet in snippets:  # one after the other, as a reader would type them
+        exec(compile(snippet, page.name, "exec"), space)
+
+
+def test_every_decision_is_in_the_index() -> None:
+    index = (DOCS / "decisions" / "README.md").read_text("utf-8")
+    for page in (DOCS / "decisions").glob("*.md"):
+        if page.name != "README.md":
+            assert f"({page.name})" in index, f"docs/decisions/README.md does not list {page.name}"
