@@ -42,7 +42,7 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
                 "get a plain state dict from a source you trust"
             ) from error
         # PyTorch's long messages begin with advice on how to load the file unsafely.
-        told = str(error).rpartition("WeightsUnpickler error: ")[2].partition("\n")[0]
+        told = str(error).rpartition("WeightsUnpickler error: ")[2].strip().partition("\n")[0]
         raise CheckpointError(
             f"{path} cannot be read as a checkpoint ({type(error).__name__}: "
             f"{told.partition('. ')[0]}); download it again"
