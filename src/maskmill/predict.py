@@ -60,6 +60,7 @@ class Predictor:
     """A loaded model that turns images into embeddings, and prompts into candidate masks.
 
     Attributes:
+        backend: What runs it.
         config: The model's sizes and its normalisation.
         model_id: Which weights these are; an `Embedding` of other weights is refused.
         backend_name: `onnx` or `torch`, whichever runs.
@@ -79,7 +80,7 @@ class Predictor:
     def __init__(
         self, backend: ModelBackend, config: ModelConfig, *, model_id: str, backend_name: str
     ) -> None:
-        self._backend = backend
+        self.backend = backend
         self.config = config
         self.model_id = model_id
         self.backend_name = backend_name
@@ -145,7 +146,7 @@ class Predictor:
             ValueError: If the image has no pixels.
         """
         frame, input_size = preprocess(image, self.config)
-        array, high_res = self._backend.encode(frame)
+        array, high_res = self.backend.encode(frame)
         return Embedding(
             array=array[0],
             high_res=tuple(finer[0] for finer in high_res),
@@ -257,7 +258,7 @@ class Predictor:
         Returns:
             Low-res mask logits and predicted IoU.
         """
-        return self._backend.decode(
+        return self.backend.decode(
             embedding.array[None].astype(np.float32, copy=False),
             tuple(finer[None].astype(np.float32, copy=False) for finer in embedding.high_res),
             point_coords.astype(np.float32, copy=False),

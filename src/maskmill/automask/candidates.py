@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
+from maskmill.automask.decoding import PointDecoder, in_order, point_decoder, point_prompts
 from maskmill.automask.skipping import Covered, coarse_to_fine
 from maskmill.automask.upsampling import TAP_REACH, Patch, Upsampling
 from maskmill.config import AutomaskConfig
+from maskmill.geometry import to_input_frame
 from maskmill.masks import mask_to_box
 from maskmill.predict import Predictor
 from maskmill.values import Embedding
@@ -39,21 +41,6 @@ class Candidate:
     patch: Patch
 
 
-@dataclass(frozen=True, eq=False)
-class Drawn:
-    """Decoder output of one batch: predicted IoU of all, low-res logits of those worth drawing.
-
-    Attributes:
-        points: Index of each mask's point within the batch.
-        predicted_iou: One per mask.
-        logits: Low-res mask logits, one per mask.
-    """
-
-    points: Int[np.ndarray, " m"]
-    predicted_iou: Float32[np.ndarray, " m"]
-    logits: Float32[np.ndarray, "m low low"]
-
-
 def find_candidates(
     predictor: Predictor,
     embedding: Embedding,
@@ -75,35 +62,55 @@ def find_candidates(
     """
     found: list[Candidate] = []
     covered = Covered(embedding, predictor.config.low_res_side)
-    for wanted in coarse_to_fine(len(points)) if config.fast else [np.arange(len(points))]:
-        left = wanted[~covered.at(points[wanted])]
-        for start in range(0, len(left), config.points_per_batch):
-            batch = left[start : start + config.points_per_batch]
-            drawn = draw(predictor, embedding, points[batch], config.pred_iou_thresh)
-            for i, iou, logits in zip(drawn.points, drawn.predicted_iou, drawn.logits, strict=True):
-                patch = cut_patch(logits, upsampling, predictor.config.mask_threshold, config)
-                if patch is None:
-                    continue
-                found.append(Candidate(point=int(batch[i]), predicted_iou=float(iou), patch=patch))
-                if config.fast and patch.stability_score >= config.stability_score_thresh:
-                    covered.add(patch)
+    decoder = point_decoder(predictor, embedding)
+    scaled = to_input_frame(points, embedding.original_size, embedding.input_size)
+
+    def of_batch(batch: Int[np.ndarray, " b"]) -> list[Candidate]:
+        """Return one batch's candidates; several threads may do this at once."""
+        return _of_batch(
+            decoder, scaled[batch], batch, upsampling, predictor.config.mask_threshold, config
+        )
+
+    with decoder.threads() as pool:
+        for wanted in coarse_to_fine(len(points)) if config.fast else [np.arange(len(points))]:
+            left = wanted[~covered.at(points[wanted])]
+            size = config.points_per_batch
+            batches = [left[i : i + size] for i in range(0, len(left), size)]
+            for candidates in in_order(pool, of_batch, batches, ahead=4):
+                found += candidates
+            if config.fast:
+                for candidate in found:
+                    covered.add(candidate.patch, config.stability_score_thresh)
     return sorted(found, key=lambda candidate: candidate.point)
 
 
-def draw(
-    predictor: Predictor,
-    embedding: Embedding,
-    points: Float[np.ndarray, "n 2"],
-    pred_iou_thresh: float,
-) -> Drawn:
-    """Decode one batch and return the masks whose predicted IoU passes.
-
-    The reference keeps predicted IoU with `>` (and nothing is dropped at a threshold of 0 or less),
-    but stability with `>=`; so does everything here.
-    """
-    logits, iou = predictor.predict_points(embedding, points)
-    passes = iou > pred_iou_thresh if pred_iou_thresh > 0 else np.ones_like(iou, bool)
-    return Drawn(np.nonzero(passes)[0], iou[passes], logits[passes])
+def _of_batch(
+    decoder: PointDecoder,
+    scaled: Float32[np.ndarray, "n 2"],
+    batch: Int[np.ndarray, " n"],
+    upsampling: Upsampling,
+    mask_threshold: float,
+    config: AutomaskConfig,
+) -> list[Candidate]:
+    seen, iou = decoder.attend(*point_prompts(scaled))
+    # The reference keeps predicted IoU with `>` and stability with `>=`, and so does this package;
+    # a threshold of 0 or less drops nothing.
+    least = config.pred_iou_thresh
+    passes = iou > least if least > 0 else np.full(iou.shape, True)
+    rows = np.flatnonzero(passes.any(axis=1))
+    if not len(rows):
+        return []
+    found = []
+    logits = decoder.draw(seen, rows)
+    for i, k in np.argwhere(passes[rows]):
+        patch = cut_patch(logits[i, k], upsampling, mask_threshold, config)
+        if patch is not None:
+            found.append(
+                Candidate(
+                    point=int(batch[rows[i]]), predicted_iou=float(iou[rows[i], k]), patch=patch
+                )
+            )
+    return found
 
 
 def cut_patch(

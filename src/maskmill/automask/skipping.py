@@ -50,9 +50,10 @@ class Covered:
         self._largest = LARGEST_SHARE * h * w * self._scale**2
         self._map = np.zeros((low_res_side, low_res_side), bool)
 
-    def add(self, patch: Patch) -> None:
-        """Remember a sure mask."""
-        if np.count_nonzero(patch.mask) <= self._largest:
+    def add(self, patch: Patch, stability_score_thresh: float) -> None:
+        """Remember a mask, if it is stable enough to be sure of and not too large."""
+        stable = patch.stability_score >= stability_score_thresh
+        if stable and np.count_nonzero(patch.mask) <= self._largest:
             y0, y1, x0, x1 = patch.tight
             self._map[y0:y1, x0:x1] |= patch.mask
 

@@ -1,5 +1,8 @@
 """Runs a `Sam` for inference with NumPy arrays in and out: the PyTorch half of `predict`."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +10,7 @@ import torch
 from jaxtyping import Float32, Int
 
 from maskmill.model.checkpoint import load_model
+from maskmill.model.grid_decoder import GridDecoder, Seen
 from maskmill.model.sam import Sam
 
 
@@ -54,9 +58,69 @@ class TorchBackend:
             )
         return _array(logits), _array(iou)
 
+    def point_decoder(
+        self,
+        embedding: Float32[np.ndarray, "1 c h w"],
+        high_res: tuple[Float32[np.ndarray, "1 _c _h _w"], ...],
+    ) -> "TorchPointDecoder | None":
+        """Return a decoder for many single points on one image; see `maskmill.automask`.
+
+        None for a transformer of another depth than all published models have.
+        """
+        if self._sam.config.decoder.depth != 2:
+            return None
+        finer = tuple(self._tensor(x) for x in high_res)
+        with torch.inference_mode():
+            return TorchPointDecoder(GridDecoder(self._sam, self._tensor(embedding), finer))
+
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
         device = next(self._sam.parameters()).device
         return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+
+class TorchPointDecoder:
+    """A `GridDecoder` with NumPy arrays in and out.
+
+    Args:
+        grid: The decoder of one image.
+    """
+
+    def __init__(self, grid: GridDecoder) -> None:
+        self._grid = grid
+
+    def attend(
+        self, point_coords: Float32[np.ndarray, "n p 2"], point_labels: Int[np.ndarray, "n p"]
+    ) -> tuple[Seen, Float32[np.ndarray, "n k"]]:
+        """Return what `draw` needs, and the predicted IoU of each point's three candidates."""
+        device = self._grid.base0.device
+        coords, labels = (torch.from_numpy(x).to(device) for x in (point_coords, point_labels))
+        with torch.inference_mode():
+            seen = self._grid.attend(coords, labels)
+        return seen, _array(seen.predicted_iou[:, 1:])
+
+    def draw(self, seen: Seen, rows: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m k low low"]:
+        """Return low-res mask logits of some of the points that `attend` saw."""
+        with torch.inference_mode():
+            index = torch.from_numpy(rows).to(seen.predicted_iou.device)
+            return _array(self._grid.draw(seen.rows(index)))
+
+    @contextmanager
+    def threads(self) -> Iterator[ThreadPoolExecutor | None]:
+        """Return a pool of as many threads as PyTorch uses for one call, each using one itself.
+
+        Two batches on a core each finish sooner than two batches on two cores one after the other:
+        the operations are small, and threads that share one wait for each other in between.
+        """
+        count = torch.get_num_threads()
+        if count == 1 or self._grid.base0.is_cuda:
+            yield None
+            return
+        try:
+            with ThreadPoolExecutor(count, "decode", torch.set_num_threads, (1,)) as pool:
+                yield pool
+        finally:
+            # PyTorch remembers the last number set in any thread as that of all new threads.
+            torch.set_num_threads(count)
 
 
 def load_torch_backend(folder: Path, *, threads: int | None = None) -> TorchBackend:

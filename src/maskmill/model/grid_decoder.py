@@ -1,0 +1,387 @@
+"""The mask decoder for many point prompts on one image: the same numbers for far fewer products.
+
+Prompts of points change the image's keys only through two attentions to a handful of tokens. What
+they add has rank heads * tokens (56 for the paper's model), not channels (256), and what they add
+it to is the same for all prompts. So the keys are never written out. They are kept as
+
+    keys = scale * base + coefficients^T @ factors + constant
+
+with `base` (hw c) shared by all prompts, one `scale` per cell, `coefficients` (n j hw) and
+`factors` (n j c). A linear layer acts on base, factors and constant; layer norm needs each cell's
+variance, a quadratic form of the coefficients; products with `base` are made once per image.
+
+What is here equals `MaskDecoder` up to float rounding (a test says so); it covers two-way
+transformers of depth 2, that is all the published ones and ours, and prompts without masks.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from maskmill.model.mask_decoder import blocks_of_cells
+from maskmill.model.sam import Sam
+from maskmill.model.transformer import Attention, TwoWayAttentionBlock
+
+PROMPTS_AT_ONCE = 8
+"""Keeps every temporary below the 32 MB above which the C library gives memory back at once."""
+
+
+class Keys(NamedTuple):
+    """The image's keys for `n` prompts; see the module. `scale` is `n 1 hw`."""
+
+    scale: Tensor
+    coefficients: Tensor
+    factors: Tensor
+
+
+class Seen(NamedTuple):
+    """What the transformer made of `n` prompts, before any mask is drawn.
+
+    `mask_tokens` is `n 4 c`, `predicted_iou` `n 4`.
+    """
+
+    mask_tokens: Tensor
+    predicted_iou: Tensor
+    keys: Keys
+
+    def rows(self, index: Int[Tensor, " m"]) -> "Seen":
+        """Keep some prompts only."""
+        keys = Keys(*(part[index] for part in self.keys))
+        return Seen(self.mask_tokens[index], self.predicted_iou[index], keys)
+
+
+class Projection:
+    """One linear layer of an attention, applied to keys that are not written out.
+
+    Args:
+        layer: The layer; its output is split into heads.
+        num_heads: How many.
+        base: Shared part of the keys.
+        constant: What layer norm added to every cell.
+        key_pe: Position of every cell, where the layer sees it.
+    """
+
+    def __init__(
+        self,
+        layer: nn.Linear,
+        num_heads: int,
+        base: Float[Tensor, "hw c"],
+        constant: Float[Tensor, " c"],
+        key_pe: Float[Tensor, "hw c"] | None = None,
+    ) -> None:
+        self.weight, self.num_heads = layer.weight, num_heads
+        self.base = _by_head(base @ layer.weight.t(), num_heads)  # heads d hw
+        rest = constant[None] if key_pe is None else constant + key_pe
+        self.rest = _by_head(F.linear(rest, layer.weight, layer.bias), num_heads)  # heads d hw | 1
+
+    def scores(self, tokens: Float[Tensor, "n heads t d"], keys: Keys) -> Float[Tensor, "n j hw"]:
+        """Multiply tokens with the projected keys of every cell."""
+        scores = _on(tokens, self.base).mul_(keys.scale).add_(_on(tokens, self.rest))
+        return scores.baddbmm_(self._with_factors(tokens, keys), keys.coefficients)
+
+    def weighted(
+        self, weights: Float[Tensor, "n j hw"], keys: Keys
+    ) -> Float[Tensor, "n heads t d"]:
+        """Average the projected keys; the weights of each row add up to 1."""
+        n, j, hw = weights.shape
+        mixed = torch.bmm(weights, keys.coefficients.transpose(1, 2))  # n j j2
+        by_head = (weights * keys.scale).view(n, self.num_heads, j // self.num_heads, hw)
+        split = self._split_factors(keys)
+        out = by_head @ self.base.transpose(1, 2) + self.rest.transpose(1, 2)
+        return out + mixed.view(*by_head.shape[:3], mixed.shape[-1]) @ split.transpose(-1, -2)
+
+    def _split_factors(self, keys: Keys) -> Float[Tensor, "n heads d j"]:
+        n, j, _ = keys.factors.shape
+        projected = keys.factors @ self.weight.t()
+        width = len(self.weight) // self.num_heads
+        return projected.view(n, j, self.num_heads, width).permute(0, 2, 3, 1)
+
+    def _with_factors(
+        self, tokens: Float[Tensor, "n heads t d"], keys: Keys
+    ) -> Float[Tensor, "n j j2"]:
+        return (tokens @ self._split_factors(keys)).flatten(1, 2)
+
+
+def _by_head(x: Float[Tensor, "hw inner"], num_heads: int) -> Float[Tensor, "heads d hw"]:
+    return x.view(len(x), num_heads, -1).permute(1, 2, 0).contiguous()
+
+
+def _on(
+    tokens: Float[Tensor, "n heads t d"], shared: Float[Tensor, "heads d hw"]
+) -> Float[Tensor, "n j hw"]:
+    """Multiply every prompt's tokens with a shared map, head by head."""
+    n, heads, t, d = tokens.shape
+    # Head by head in one product each: all prompts' tokens are just more rows.
+    rows = torch.bmm(tokens.transpose(0, 1).reshape(heads, n * t, d), shared)
+    return rows.view(heads, n, t, -1).transpose(0, 1).reshape(n, heads * t, -1)
+
+
+def _tokens(layer: nn.Module, x: Tensor, num_heads: int) -> Float[Tensor, "n heads t d"]:
+    n, t, _ = x.shape
+    out: Tensor = layer(x)
+    return out.view(n, t, num_heads, -1).transpose(1, 2)
+
+
+def _centred(x: Tensor) -> Tensor:
+    return x - x.mean(dim=-1, keepdim=True)
+
+
+class _Written:
+    """What image-to-token attention will write: its values through the output layer, and its base.
+
+    Args:
+        attention: The attention.
+        base: The centred shared part of the keys that it writes onto.
+        rescale: Layer norm's weights between the attention and these keys, where there are any.
+    """
+
+    def __init__(
+        self, attention: Attention, base: Float[Tensor, "hw c"], rescale: Tensor | None = None
+    ) -> None:
+        self.num_heads = attention.num_heads
+        out = attention.out_proj.weight  # c inner
+        self.out = out.t().reshape(self.num_heads, -1, out.shape[0])  # heads d c
+        self.overlap = _by_head((base if rescale is None else base * rescale) @ out, self.num_heads)
+
+    def factors(self, values: Float[Tensor, "n heads t d"]) -> Float[Tensor, "n j c"]:
+        """What each token adds to a cell that attends to it alone."""
+        return (values @ self.out).flatten(1, 2)
+
+    def with_base(self, values: Float[Tensor, "n heads t d"]) -> Float[Tensor, "n j hw"]:
+        """Products of those factors with the base of every cell."""
+        return _on(values, self.overlap)
+
+
+class GridDecoder:
+    """Decode single points against one embedding; made once per image.
+
+    Args:
+        sam: A model whose transformer has two layers, in evaluation mode.
+        embedding: From `sam.encode`, one image.
+        high_res: From `sam.encode`.
+    """
+
+    def __init__(
+        self,
+        sam: Sam,
+        embedding: Float[Tensor, "1 c h w"],
+        high_res: tuple[Float[Tensor, "1 _c _h _w"], ...],
+    ) -> None:
+        self.sam, self.decoder = sam, sam.mask_decoder
+        first, second = self.decoder.transformer.layers
+        assert isinstance(first, TwoWayAttentionBlock)
+        assert isinstance(second, TwoWayAttentionBlock)
+        self.first, self.second = first, second
+        self.heads = self.first.cross_attn_token_to_image.num_heads
+        self.high_res = tuple(
+            blocks_of_cells(x, cell)[0] for x, cell in zip(high_res, (2, 4), strict=False)
+        )
+        pe = sam.prompt_encoder.dense_pe()[0]
+        keys = embedding[0].flatten(1).t() + sam.prompt_encoder.embed_masks(None)[0]
+        self._share_first(keys, pe)
+        self._share_second(pe)
+        self._share_last(pe)
+
+    def _share_first(self, keys: Float[Tensor, "hw c"], pe: Float[Tensor, "hw c"]) -> None:
+        look, write = self.first.cross_attn_token_to_image, self.first.cross_attn_image_to_token
+        zero = torch.zeros_like(keys[0])
+        self.first_k = Projection(look.k_proj, self.heads, keys, zero, pe)
+        self.first_v = Projection(look.v_proj, self.heads, keys, zero)
+        self.first_q = Projection(write.q_proj, self.heads, keys, zero, pe)
+        self.base0 = _centred(keys + write.out_proj.bias)
+        self.square0 = self.base0.square().sum(1)
+        self.written0 = _Written(write, self.base0)
+
+    def _share_second(self, pe: Float[Tensor, "hw c"]) -> None:
+        look, write = self.second.cross_attn_token_to_image, self.second.cross_attn_image_to_token
+        norm = self.first.norm4
+        base = self.base0 * norm.weight
+        self.second_k = Projection(look.k_proj, self.heads, base, norm.bias, pe)
+        self.second_v = Projection(look.v_proj, self.heads, base, norm.bias)
+        self.second_q = Projection(write.q_proj, self.heads, base, norm.bias, pe)
+        self.base1 = _centred(base)
+        self.square1 = self.base1.square().sum(1)
+        self.written1 = _Written(write, self.base1)
+        # The first layer's writing has since been centred and rescaled by its norm.
+        self.rewritten0 = _Written(
+            self.first.cross_attn_image_to_token, self.base1, rescale=norm.weight
+        )
+        self.rescaled_sum = (self.base1 * norm.weight).sum(1)
+        self.constant1 = _centred(norm.bias + write.out_proj.bias)
+        self.with_constant1 = self.base1 @ self.constant1
+
+    def _share_last(self, pe: Float[Tensor, "hw c"]) -> None:
+        look, norm = self.decoder.transformer.final_attn_token_to_image, self.second.norm4
+        base = self.base1 * norm.weight
+        self.last_k = Projection(look.k_proj, self.heads, base, norm.bias, pe)
+        self.last_v = Projection(look.v_proj, self.heads, base, norm.bias)
+        weight, bias = _unshuffled(self.decoder.output_upscaling[0])
+        self.up_weight = weight
+        self.up_base = base @ weight.t()
+        self.up_constant = F.linear(norm.bias, weight, bias)
+
+    def attend(
+        self, point_coords: Float[Tensor, "n p 2"], point_labels: Int[Tensor, "n p"]
+    ) -> Seen:
+        """Run points through the transformer and the IoU head, and draw nothing yet.
+
+        Args:
+            point_coords: (x, y) in the input frame, padding point included.
+            point_labels: 1 foreground, 0 background, -1 padding.
+        """
+        sparse = self.sam.prompt_encoder.embed_points(point_coords, point_labels)
+        output = torch.cat([self.decoder.iou_token.weight, self.decoder.mask_tokens.weight])
+        tokens = torch.cat([output.expand(len(sparse), -1, -1), sparse], dim=1)
+        seen = [self._attend(part) for part in torch.split(tokens, PROMPTS_AT_ONCE)]
+        keys = Keys(*(torch.cat(part) for part in zip(*(s.keys for s in seen), strict=True)))
+        return Seen(
+            torch.cat([s.mask_tokens for s in seen]),
+            torch.cat([s.predicted_iou for s in seen]),
+            keys,
+        )
+
+    def _attend(self, tokens: Float[Tensor, "n t c"]) -> Seen:
+        keys, values, queries = self._first_layer(tokens)
+        keys, queries = self._second_layer(tokens, queries, keys, values)
+        look = self.decoder.transformer.final_attn_token_to_image
+        queries = queries + self._look(look, self.last_k, self.last_v, queries + tokens, keys)
+        queries = self.decoder.transformer.norm_final_attn(queries)
+        iou = self.decoder.iou_prediction_head(queries[:, 0])
+        return Seen(queries[:, 1 : 1 + self.decoder.num_mask_tokens], iou, keys)
+
+    def _first_layer(self, tokens: Tensor) -> tuple[Keys, Tensor, Tensor]:
+        layer, n = self.first, len(tokens)
+        keys = Keys(
+            tokens.new_ones(n, 1, len(self.base0)),
+            tokens.new_zeros(n, 0, len(self.base0)),
+            tokens.new_zeros(n, 0, tokens.shape[-1]),
+        )
+        queries = layer.norm1(layer.self_attn(tokens, tokens, tokens))
+        queries = queries + self._look(
+            layer.cross_attn_token_to_image, self.first_k, self.first_v, queries + tokens, keys
+        )
+        queries = layer.norm2(queries)
+        queries = layer.norm3(queries + layer.mlp(queries))
+        write = layer.cross_attn_image_to_token
+        attention = self._write(write, self.first_q, queries + tokens, keys)
+        values = _tokens(write.v_proj, queries, self.heads)
+        written = self.written0.factors(values)
+        factors = _centred(written)
+        variance = self._variance(
+            keys.scale, self.square0, self.written0.with_base(values), attention, factors
+        )
+        scale = torch.rsqrt(variance + layer.norm4.eps)
+        keys = Keys(scale, attention.mul_(scale), factors * layer.norm4.weight)
+        return keys, values, queries
+
+    def _second_layer(
+        self, tokens: Tensor, queries: Tensor, keys: Keys, values0: Tensor
+    ) -> tuple[Keys, Tensor]:
+        layer = self.second
+        q = queries + tokens
+        queries = layer.norm1(queries + layer.self_attn(q, q, queries))
+        queries = queries + self._look(
+            layer.cross_attn_token_to_image, self.second_k, self.second_v, queries + tokens, keys
+        )
+        queries = layer.norm2(queries)
+        queries = layer.norm3(queries + layer.mlp(queries))
+        write = layer.cross_attn_image_to_token
+        attention = self._write(write, self.second_q, queries + tokens, keys)
+        values = _tokens(write.v_proj, queries, self.heads)
+        n, hw = len(tokens), len(self.base1)
+        mean0 = self.written0.factors(values0).mean(-1, keepdim=True)  # n j 1
+        with_base = torch.cat(
+            [
+                self.rewritten0.with_base(values0).sub_(mean0 * self.rescaled_sum),
+                self.written1.with_base(values),
+                self.with_constant1.expand(n, 1, hw),
+            ],
+            dim=1,
+        )
+        constant = self.constant1.expand(n, 1, -1)
+        factors = _centred(torch.cat([keys.factors, self.written1.factors(values), constant], 1))
+        coefficients = torch.cat([keys.coefficients, attention, attention.new_ones(n, 1, hw)], 1)
+        variance = self._variance(keys.scale, self.square1, with_base, coefficients, factors)
+        scale = torch.rsqrt(variance + layer.norm4.eps)
+        factors = factors * layer.norm4.weight
+        return Keys(keys.scale * scale, coefficients.mul_(scale), factors), queries
+
+    def _look(
+        self, attention: Attention, k: Projection, v: Projection, q: Tensor, keys: Keys
+    ) -> Float[Tensor, "n t c"]:
+        """Attend from tokens to the image."""
+        heads = _tokens(attention.q_proj, q, self.heads)
+        scores = k.scores(heads / math.sqrt(heads.shape[-1]), keys)
+        out = v.weighted(scores.softmax(dim=-1), keys)
+        joined: Tensor = attention.out_proj(out.transpose(1, 2).flatten(2))
+        return joined
+
+    def _write(
+        self, attention: Attention, q: Projection, k: Tensor, keys: Keys
+    ) -> Float[Tensor, "n j hw"]:
+        """Return how much every cell of the image attends to each token."""
+        heads = _tokens(attention.k_proj, k, self.heads)
+        scores = q.scores(heads / math.sqrt(heads.shape[-1]), keys)
+        n, j, hw = scores.shape
+        return scores.view(n, self.heads, -1, hw).softmax(dim=2).view(n, j, hw)
+
+    @staticmethod
+    def _variance(
+        scale: Float[Tensor, "n 1 hw"],
+        square: Float[Tensor, " hw"],
+        with_base: Float[Tensor, "n j hw"],
+        coefficients: Float[Tensor, "n j hw"],
+        factors: Float[Tensor, "n j c"],
+    ) -> Float[Tensor, "n 1 hw"]:
+        """Return each cell's variance over channels; base and factors are centred."""
+        products = torch.bmm(factors, factors.transpose(1, 2))
+        form = torch.baddbmm(with_base.mul_(2 * scale), products, coefficients)
+        total = form.mul_(coefficients).sum(1, keepdim=True) + scale.square() * square
+        return total / factors.shape[-1]
+
+    def draw(self, seen: Seen, *, first_token: int = 1) -> Float[Tensor, "n k low_h low_w"]:
+        """Upscale the image of each prompt and read its masks off it.
+
+        Args:
+            seen: Prompts that deserve a mask.
+            first_token: 1 for the three candidates of an ambiguous prompt.
+
+        Returns:
+            Low-res mask logits.
+        """
+        mlps = list(self.decoder.output_hypernetworks_mlps)[first_token:]
+        tokens = seen.mask_tokens[:, first_token:]
+        hyper = torch.stack([mlp(tokens[:, i]) for i, mlp in enumerate(mlps)], dim=-1)
+        n, k, side = len(hyper), len(mlps), self.decoder.embedding_side
+        masks = hyper.new_empty(n, k, 4 * side, 4 * side)
+        for i in range(n):
+            # One by one: a prompt's finest map alone fills half of what the C library keeps.
+            cells = self._upscale(Keys(*(part[i] for part in seen.keys))) @ hyper[i]
+            cells = cells.view(side, side, 2, 2, 2, 2, k).permute(6, 0, 2, 4, 1, 3, 5)
+            masks[i] = cells.reshape(k, 4 * side, 4 * side)
+        return masks
+
+    def _upscale(self, keys: Keys) -> Float[Tensor, "cells c_low"]:
+        _, norm, _, up2, _ = self.decoder.output_upscaling
+        x = self.up_base * keys.scale.t() + self.up_constant
+        x = x.addmm_(keys.coefficients.t(), keys.factors @ self.up_weight.t())
+        if self.high_res:
+            x += self.high_res[0]
+        hw = len(x)
+        x = F.gelu(norm.channels_last(x.view(hw * 4, -1)))  # type: ignore[operator]
+        x = F.linear(x, *_unshuffled(up2))
+        if self.high_res:
+            x += self.high_res[1].view(x.shape)
+        return F.gelu(x).view(hw * 16, -1)
+
+
+def _unshuffled(conv: nn.Module) -> tuple[Float[Tensor, "c4 c"], Float[Tensor, " c4"]]:
+    """Return a 2x2 transposed convolution of stride 2 as a linear layer to the four sub-pixels."""
+    weight, bias = conv.weight, conv.bias  # c out 2 2
+    assert isinstance(weight, Tensor)
+    assert isinstance(bias, Tensor)
+    return weight.permute(2, 3, 1, 0).flatten(0, 2), bias.repeat(4)
