@@ -9,7 +9,8 @@ import difflib
 import tomllib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from maskmill.errors import ConfigError
 
@@ -251,7 +252,7 @@ class EvaluateConfig:
     """Smaller masks are left out, share of the image."""
     max_mask_share: float = 0.95
     """Larger masks are left out, as in the paper."""
-    everything_images: int | None = 40
+    everything_images: int | None = 30
     """Images on which everything mode is run too; it is dear. 0 leaves it out."""
     points_per_side: int = 32
     """Points along each side of everything mode's grid."""
@@ -283,21 +284,43 @@ def with_settings(config: T, settings: dict[str, Any], *, where: str = "settings
         ConfigError: If a name is unknown; the message offers the nearest one. If a value has the
             wrong type.
     """
-    known = {f.name for f in fields(config)}  # type: ignore[arg-type]
+    known = {f.name: f.type for f in fields(config)}  # type: ignore[arg-type]
     for key, value in settings.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(sorted(known))}"
             raise ConfigError(f"{where}: unknown setting {key!r}; {hint}")
-        old = getattr(config, key)
-        if isinstance(old, bool) != isinstance(value, bool) or (
-            isinstance(old, int | float) and not isinstance(value, int | float)
-        ):
+        if not _fits(value, known[key]):
             raise ConfigError(
-                f"{where}: {key} is {value!r}; it must be of the kind of its default, {old!r}"
+                f"{where}: {key} is {value!r}; it must be {_in_words(known[key])}, "
+                f"as its default, {getattr(config, key)!r}"
             )
-    new = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    new: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    new |= {k: float(v) for k, v in settings.items() if known[k] is float}
     return replace(config, **new)  # type: ignore[type-var]
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Tell whether a value out of a TOML file may stand in a field of this annotation."""
+    origin, options = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return value in options
+    if origin in (Union, UnionType):
+        return any(_fits(value, option) for option in options)
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            return False
+        kinds = options[:1] * len(value) if options[-1] is ... else options
+        return len(value) == len(kinds) and all(map(_fits, value, kinds))
+    if isinstance(value, bool) or kind is bool:  # to Python, True is an int as well
+        return isinstance(value, bool) and kind is bool
+    return isinstance(value, int | float if kind is float else kind)
+
+
+def _in_words(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return " or ".join(repr(option) for option in get_args(kind))
+    return kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind)
 
 
 Backend = Literal["auto", "onnx", "torch"]

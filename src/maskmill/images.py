@@ -41,7 +41,7 @@ EXTENSIONS = frozenset(f"{_READABLE} {_UNREADABLE}".split())
 _Stream = io.BytesIO | io.BufferedReader
 
 _DEEP_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
-_BAND_PIXELS = 1 << 22
+_BAND_PIXELS = 1 << 20
 _WHITE_IS_ZERO = 0  # the value of TIFF's tag 262, PhotometricInterpretation
 
 # warnings.catch_warnings changes the filters of the whole process, so one thread at a time.
@@ -66,7 +66,7 @@ class ImageLimits:
     """How large an image may be; a larger one is refused before it is decoded."""
 
     max_pixels: int = 89_478_485
-    """Width times height; the default is where Pillow itself begins to warn of bombs."""
+    """Width times height; Pillow itself warns of more than the default, and refuses over twice."""
     max_side: int = 30_000
     """Width or height, pixels."""
     max_bytes: int = 600_000_000
@@ -360,7 +360,8 @@ def _to_8_bit(values: Shaped[np.ndarray, "h w"], notes: list[str]) -> UInt8[np.n
     notes.append(f"{values.dtype.itemsize * 8}-bit: {low:g} to {high:g} scaled to 0 to 255")
     out = np.empty(values.shape, np.uint8)
     for rows in _bands(*values.shape):
-        share = (values[rows].astype(np.float64) - low) / (high - low)
+        with np.errstate(invalid="ignore"):  # a signalling NaN complains of being cast
+            share = (values[rows].astype(np.float64) - low) / (high - low)
         share = np.nan_to_num(share, nan=0.0, posinf=1.0, neginf=0.0).clip(0, 1)
         out[rows] = (share * 255 + 0.5).astype(np.uint8)
     return out
@@ -377,7 +378,7 @@ def _finite_range(values: Shaped[np.ndarray, "h w"]) -> tuple[float, float]:
 
 
 def _bands(height: int, width: int) -> Iterator[slice]:
-    """Cut an image's rows into bands of a few million pixels."""
+    """Cut an image's rows into bands of about a million pixels."""
     rows = max(1, _BAND_PIXELS // width)
     for top in range(0, height, rows):
         yield slice(top, min(top + rows, height))
