@@ -10,7 +10,7 @@ from PIL import Image
 
 from maskmill import rle
 from maskmill.errors import DatasetError
-from maskmill.formats import read_coco, read_dataset
+from maskmill.formats import read_coco
 
 SIZE = (8, 11)
 SQUARE = [2, 1, 6, 1, 6, 4, 2, 4]
@@ -137,7 +137,7 @@ def test_photographs_are_found_in_the_usual_places(place: str, tmp_path: Path) -
     folder = path.parent / place
     folder.mkdir(parents=True, exist_ok=True)
     (path.parent / "a.jpg").rename(folder / "a.jpg")
-    (image,) = read_dataset(path)
+    (image,) = read_coco(path)
     assert image.path.resolve() == (folder / "a.jpg").resolve()
     assert image.split == "val"
     assert read_coco(path, folder)[0].path == folder / "a.jpg"
@@ -147,22 +147,3 @@ def test_without_photographs_the_next_step_is_said(tmp_path: Path) -> None:
     path = write_coco(tmp_path / "set.json", [annotation()], photograph="b.jpg")
     with pytest.raises(DatasetError, match="name the folder that holds them"):
         read_coco(path)
-
-
-def test_a_folder_of_coco_files_is_one_dataset(tmp_path: Path) -> None:
-    for split in ("train", "valid"):
-        write_coco(tmp_path / split / "_annotations.coco.json", [annotation()])
-    dataset = read_dataset(tmp_path)
-    assert [(image.source, image.split) for image in dataset] == [
-        ("train", "train"),
-        ("valid", "val"),
-    ]
-    assert [image.source for image in read_dataset(tmp_path, split="val")] == ["valid"]
-    assert [image.source for image in read_dataset(tmp_path, sources=["train"])] == ["train"]
-
-
-def test_two_files_about_one_photograph_are_not_mixed(tmp_path: Path) -> None:
-    write_coco(tmp_path / "instances.json", [annotation()])
-    write_coco(tmp_path / "keypoints.json", [annotation()])
-    with pytest.raises(DatasetError, match="name the one to read"):
-        read_dataset(tmp_path)

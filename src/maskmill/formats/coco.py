@@ -5,6 +5,7 @@ are kept and flagged. Whatever is damaged (ids that lead nowhere, numbers that a
 that climb out of the folder) is refused by itself, with its reason, and the rest is read.
 """
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from maskmill.formats.labelled import (
     checked_mask,
     checked_size,
     load_json,
-    path_inside,
+    photograph_in,
 )
 from maskmill.formats.polygons import parse_polygons, rasterise
 from maskmill.rle import Rle
@@ -103,11 +104,9 @@ def _photograph_folder(annotations: Path, images: list[Any]) -> Path:
     ]
     for place in places:
         for name in names:
-            try:
-                if path_inside(place, name).is_file():
-                    return place
-            except (DatasetError, OSError):
-                continue
+            with contextlib.suppress(DatasetError):
+                photograph_in(place, name)
+                return place
     raise DatasetError(
         f"no photograph of {annotations} found beside it or in `images`; "
         "name the folder that holds them"
@@ -124,10 +123,9 @@ def _infos(
             if key in infos:
                 raise DatasetError("its id is taken by an earlier image")
             checked_size(info.get("height"), info.get("width"))
-            if not path_inside(folder, info.get("file_name")).is_file():
-                raise DatasetError("its photograph is missing")
+            photograph_in(folder, info.get("file_name"))
             infos[key] = info
-        except (DatasetError, OSError) as error:
+        except DatasetError as error:
             name = info.get("file_name") if isinstance(info, dict) else info
             refused.append(Refused(annotations, f"image {str(name)[:80]!r}: {error}"))
     return infos

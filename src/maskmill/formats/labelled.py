@@ -233,13 +233,35 @@ def path_inside(folder: Path, file_name: Any) -> Path:
     return folder / posix
 
 
-def load_json(path: Path) -> Any:
-    """Parse a JSON file that anybody may have written.
+def photograph_in(folder: Path, file_name: Any) -> Path:
+    """Find the photograph that a file names, inside its folder.
 
     Raises:
-        DatasetError: If it cannot be read or is not JSON; the message names the file.
+        DatasetError: As `path_inside`, and if there is no such file.
+    """
+    path = path_inside(folder, file_name)
+    try:
+        found = path.is_file()
+    except OSError:  # a name longer than the file system allows
+        found = False
+    if not found:
+        raise DatasetError(f"its photograph {_short(file_name)} is missing")
+    return path
+
+
+def load_json(path: Path, max_bytes: int | None = None) -> Any:
+    """Parse a JSON file that anybody may have written.
+
+    Args:
+        path: The file.
+        max_bytes: Largest file that is read; None reads any.
+
+    Raises:
+        DatasetError: If it cannot be read, is too large or is not JSON; the message names the file.
     """
     try:
+        if max_bytes is not None and path.stat().st_size > max_bytes:
+            raise DatasetError(f"{path} is larger than {max_bytes} bytes; is it one image's file?")
         return json.loads(path.read_bytes())
     except OSError as error:
         raise DatasetError(f"cannot read {path}: {error.strerror}") from error

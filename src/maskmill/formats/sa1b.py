@@ -26,7 +26,7 @@ from maskmill.formats.labelled import (
     find_json,
     keep_source,
     load_json,
-    path_inside,
+    photograph_in,
 )
 from maskmill.rle import Rle
 
@@ -83,9 +83,7 @@ def read_sa1b_file(
     Raises:
         DatasetError: If the file is not in SA-1B form or its photograph is missing.
     """
-    if path.stat().st_size > MAX_JSON_BYTES:
-        raise DatasetError(f"larger than {MAX_JSON_BYTES} bytes; one image's masks are not")
-    record = load_json(path)
+    record = load_json(path, MAX_JSON_BYTES)
     info = record.get("image") if isinstance(record, dict) else None
     entries = record.get("annotations") if isinstance(record, dict) else None
     if not isinstance(info, dict) or not isinstance(entries, list):
@@ -93,6 +91,7 @@ def read_sa1b_file(
     if split is not None and info.get("split") != split:
         return None
     size = checked_size(info.get("height"), info.get("width"))
+    identity = info.get("image_id")
     annotations = []
     for entry in entries:
         try:
@@ -101,7 +100,7 @@ def read_sa1b_file(
             if refused is not None:
                 refused.append(Refused(path, str(error)))
     return LabelledImage(
-        image_id=str(info.get("image_id", path.stem)),
+        image_id=path.stem if identity is None else str(identity),
         path=_photograph(path, info),
         size=size,
         source=path.absolute().parent.name,
@@ -130,10 +129,7 @@ def _mask(entry: Any, size: tuple[int, int]) -> LabelledMask:
 def _photograph(path: Path, info: dict[str, Any]) -> Path:
     named = info.get("file_name")
     if named is not None:
-        photograph = path_inside(path.parent, named)
-        if not photograph.is_file():
-            raise DatasetError(f"its photograph {photograph.name[:80]} is missing")
-        return photograph
+        return photograph_in(path.parent, named)
     for suffix in PHOTO_SUFFIXES:
         if path.with_suffix(suffix).is_file():
             return path.with_suffix(suffix)
