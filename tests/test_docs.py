@@ -74,7 +74,7 @@ def test_commands_shown_in_the_manual_are_commands(page: Path) -> None:
         if name:
             arguments = known[name].assemble_argument_collection()
             options = {name for argument in arguments for name in argument.names}
-            for word in re.findall(r"(?<=\s)--?[a-z][a-z-]*", line):
+            for word in re.findall(r"(?<=\s)--?[a-z][a-z0-9-]*", line):
                 assert word in options, f"{page.name} shows {word} for maskmill {name}"
 
 

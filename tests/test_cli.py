@@ -1,0 +1,213 @@
+"""How commands end: exit codes, one line on standard error, one object on standard output."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from labelled_scene import write_scenes
+from PIL import Image
+
+from maskmill.cli import main
+from maskmill.formats.sa1b import write_sa1b
+from maskmill.predict import Predictor
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process: exit code, standard output, standard error."""
+
+    def run_command(*words: object) -> tuple[int, str, str]:
+        code = main([str(word) for word in words])
+        return code, *capsys.readouterr()
+
+    return run_command
+
+
+def test_help_and_version_are_done(run: Run) -> None:
+    assert run()[0] == 0
+    code, out, err = run("--help")
+    assert (code, err) == (0, "")
+    for verb in ("segment", "automask", "train", "evaluate", "model", "demo"):
+        assert f" {verb} " in out
+    assert run("--version")[1].strip() == "0.1.0"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["segmant"], 'Did you mean "segment"'),
+        (["segment", "a.jpg"], "--help"),
+        (["segment", "a.jpg", "-o", "out", "--bax", "1,2,3,4"], "Did you mean --box"),
+        (["automask", "photos", "-o", "out", "--pionts-per-side", "3"], "--points-per-side"),
+        (["automask", "photos", "-o", "out", "--points-per-side", "many"], "many"),
+        (["segment", "a.jpg", "-o", "out", "--backend", "tpu"], "onnx"),
+        (["model", "konvert"], "convert"),
+    ],
+)
+def test_misuse_is_2_with_one_line_that_names_the_help(
+    run: Run, words: list[str], says: str
+) -> None:
+    code, out, err = run(*words)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert err.startswith("maskmill: ")
+    assert says in err
+    assert "--help`" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["segment", "absent.jpg", "--point", "1,2", "-o", "out"], "absent.jpg"),
+        (["segment", "absent.jpg", "-o", "out"], "--point"),
+        (["segment", "absent.jpg", "--point", "1;2", "-o", "out"], "x,y"),
+        (["segment", "absent.jpg", "--point", "1,2,3", "-o", "out"], "label"),
+        (["segment", "absent.jpg", "--box", "9,9,1,1", "-o", "out"], "empty"),
+        (["automask", "absent", "-o", "out"], "absent"),
+        (["automask", "absent", "-o", "out", "--workers", "0"], "--workers is 0"),
+        (["evaluate", "absent"], "absent"),
+        (["train", "absent", "--run", "out"], "absent"),
+        (["model", "card", "absent"], "absent"),
+        (["model", "convert", "absent.pth", "out"], "absent.pth"),
+        (["automask", "absent", "-o", "out", "--config", "absent.toml"], "absent.toml"),
+    ],
+)
+def test_refusal_is_1_with_one_line_that_names_the_value(
+    run: Run, words: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(*words)
+    assert (code, out) == (1, "")
+    assert err.count("\n") == 1
+    assert err.startswith("maskmill: ")
+    assert says in err
+    assert list(tmp_path.iterdir()) == [], "a refused command leaves nothing behind"
+
+
+def test_ctrl_c_is_130_with_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Predictor, "load", interrupt)
+    code, out, err = run("demo")
+    assert (code, out, err.count("\n")) == (130, "", 1)
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(run: Run, tmp_path: Path) -> None:
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
+    (tmp_path / "out").write_text("a file where a folder should be")
+    code, _, err = run("segment", tmp_path / "a.png", "--point", "3,4", "-o", tmp_path / "out")
+    assert code == 1
+    assert err.count("\n") == 1
+    assert "out" in err
+
+
+def test_a_reader_that_leaves_early_is_no_traceback() -> None:
+    program = [sys.executable, "-m", "maskmill", "train", "--help"]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        error = process.stderr.read()
+    assert b"Traceback" not in error
+
+
+def scenes(folder: Path) -> Path:
+    for scene in write_scenes(folder, 2):
+        masks = [_Mask(mask.rle) for mask in scene.annotations]
+        write_sa1b(
+            scene.path.with_suffix(".json"),
+            image_id=scene.image_id,
+            file_name=scene.path.name,
+            size=scene.size,
+            masks=masks,
+        )
+    return folder
+
+
+class _Mask:
+    predicted_iou = stability_score = 1.0
+    point = (0.0, 0.0)
+    crop_box = (0, 0, 1, 1)
+
+    def __init__(self, rle: object) -> None:
+        self.rle = rle
+
+
+def test_evaluate_prints_one_object_with_every_number(run: Run, tmp_path: Path) -> None:
+    code, out, err = run(
+        "evaluate", scenes(tmp_path), "--json", "--limit", 1, "--points-per-side", 2, "--workers", 1
+    )
+    assert code == 0, err
+    result = json.loads(out)
+    assert list(result["iou_at_click"]) == ["1", "2", "3", "5", "10"]
+    assert list(result["clicks_to"]) == ["0.80", "0.85", "0.90"]
+    assert list(result["average_recall"]) == ["100", "1000"]
+    assert result["images"] == 1
+    assert result["masks"] == 3
+    for name in ("best_of_three", "iou_from_box", "iou_rank_correlation"):
+        assert result[name] is None or -1 <= result[name] <= 1
+
+
+def test_evaluate_prints_a_table_and_writes_numbers_and_curves(run: Run, tmp_path: Path) -> None:
+    folder = scenes(tmp_path / "scenes")
+    code, out, err = run(
+        "evaluate", folder, "-o", tmp_path / "out", "--everything-images", 0, "--workers", 1
+    )
+    assert code == 0, err
+    assert "best of 3" in out
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text("utf-8"))["images"] == 2
+    assert np.asarray(Image.open(tmp_path / "out" / "clicks.png")).std() > 0
+
+
+def photographs(folder: Path) -> Path:
+    write_scenes(folder / "even", 1)
+    write_scenes(folder / "odd", 1)
+    return folder
+
+
+QUICK = ("--points-per-side", 3, "--pred-iou-thresh", 0, "--stability-score-thresh", 0)
+
+
+def test_automask_names_bad_files_does_the_rest_and_goes_on(run: Run, tmp_path: Path) -> None:
+    folder, out = photographs(tmp_path / "photos"), tmp_path / "out"
+    (folder / "bad.jpg").write_text("no image")
+    words = ["automask", folder, "-o", out, "--workers", 1, *QUICK, "--overlays", "--json"]
+    code, text, err = run(*words)
+    assert code == 0, err
+    result = json.loads(text)
+    assert (result["images"], result["done"], result["already_done"]) == (3, 2, 0)
+    assert [failure["image"] for failure in result["failed"]] == ["bad.jpg"]
+    assert "bad.jpg" in err
+    record = json.loads((out / "even" / "scene0.png.json").read_text("utf-8"))
+    assert len(record["annotations"]) > 0
+    assert Image.open(out / "odd" / "scene0.png.png").size == (96, record["image"]["height"])
+    again = json.loads(run(*words)[1])
+    assert (again["done"], again["already_done"], again["masks"]) == (0, 2, 0)
+
+
+def test_automask_refuses_a_folder_in_which_nothing_can_be_done(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    code, _, err = run("automask", tmp_path / "empty", "-o", tmp_path / "a")
+    assert code == 1
+    assert "no photograph" in err
+    (tmp_path / "empty" / "bad.jpg").write_text("no image")
+    code, _, err = run("automask", tmp_path / "empty", "-o", tmp_path / "b", "--workers", 1)
+    assert code == 1
+    assert err.splitlines()[-1].startswith("maskmill: none of 1 photographs")
+
+
+def test_automask_refuses_to_mix_settings(run: Run, tmp_path: Path) -> None:
+    words = ["automask", photographs(tmp_path / "photos"), "-o", tmp_path / "out", "--workers", 1]
+    assert run(*words, *QUICK)[0] == 0
+    code, out, err = run(*words, *QUICK, "--points-per-side", 2)
+    assert code == 2, "an option given twice is misuse"
+    code, out, err = run(*words)
+    assert (code, out) == (1, "")
+    assert "points_per_side was 3" in err

@@ -1,0 +1,76 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from paper_model import small_sam
+
+from maskmill.cli import main
+from maskmill.cli import model as verbs
+from maskmill.model.checkpoint import save_model
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: object) -> dict[str, Any]:
+    code = main(["model", *map(str, words), "--json"])
+    out, err = capsys.readouterr()
+    assert code == 0, err
+    assert out.count("\n") == 1
+    result: dict[str, Any] = json.loads(out)
+    return result
+
+
+def test_the_default_model_is_listed_and_small_enough(capsys: pytest.CaptureFixture[str]) -> None:
+    models = {model["name"]: model for model in run(capsys, "list")["models"]}
+    assert models["tiny"]["onnx"]
+    assert sum(model["megabytes"] for model in models.values()) <= 25
+    assert main(["model", "list"]) == 0
+    assert "tiny" in capsys.readouterr().out
+
+
+def test_a_card_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "card", "tiny")["config"]["input_side"] == 384
+    assert main(["model", "card", "tiny"]) == 0
+    assert '"input_side": 384' in capsys.readouterr().out
+
+
+def test_a_published_checkpoint_becomes_a_model(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    torch.save(small_sam().state_dict(), tmp_path / "sam.pth")
+    result = run(capsys, "convert", tmp_path / "sam.pth", tmp_path / "model")
+    assert result["card"]["converted_from"] == "sam.pth"
+    assert run(capsys, "card", tmp_path / "model") == result["card"]
+
+
+@pytest.mark.parametrize("options", [[], ["--float16"]])
+def test_export_without_out_leaves_what_is_not_a_folder_of_ones_own(
+    capsys: pytest.CaptureFixture[str], options: list[str], tmp_path: Path
+) -> None:
+    target = "tiny"
+    if options:
+        save_model(tmp_path, small_sam(), {"name": "small"})
+        target = str(tmp_path)
+    assert main(["model", "export", target, *options]) == 1
+    assert "--out" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("float16", [False, True])
+def test_export_adds_files_that_the_card_knows(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, float16: bool
+) -> None:
+    save_model(tmp_path / "model", small_sam(), {"name": "small"})
+    options = ["--out", tmp_path / "out", "--float16"] if float16 else []
+    result = run(capsys, "export", tmp_path / "model", *options)
+    folder = tmp_path / "out" if float16 else tmp_path / "model"
+    assert result["model"] == str(folder)
+    assert result["parity"]["mask_iou"] >= 0.995
+    card = run(capsys, "card", folder)
+    assert card["name"] == "small"
+    assert {"encoder.onnx", "decoder.onnx"} < set(card["files"])
+    assert card["dtype"] == ("float16" if float16 else "float32")
+
+
+def test_every_verb_is_a_thin_one() -> None:
+    assert set(verbs.model_app()) >= {"list", "card", "convert", "export"}
