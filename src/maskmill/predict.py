@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
@@ -34,6 +34,7 @@ PADDING_LABEL, BOX_TOP_LEFT, BOX_BOTTOM_RIGHT = -1, 2, 3
 """Labels that the prompt encoder gives to points which no caller of `Prompt` may use."""
 
 
+@runtime_checkable
 class ModelBackend(Protocol):
     """What runs the two halves of a model; all arrays are float32 unless they say otherwise."""
 
