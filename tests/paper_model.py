@@ -160,11 +160,12 @@ _HUGGING_FACE_NAMES = [
 
 
 def relative_error(found: Tensor, expected: Tensor) -> float:
-    """Compare two tensors, by distance and by largest difference; the larger of the two counts."""
+    """Compare two tensors, by distance and by largest difference; the larger one counts."""
     assert found.shape == expected.shape
     assert expected.std() > 0.01  # degenerate weights would make everything equal
-    difference = found.double() - expected.double()
+    found, expected = found.detach().double(), expected.detach().double()
+    difference = found - expected
     return max(
-        float(difference.norm() / expected.double().norm()),
-        float(difference.abs().max() / expected.double().abs().max()),
+        float(difference.norm() / expected.norm()),
+        float(difference.abs().max() / expected.abs().max()),
     )

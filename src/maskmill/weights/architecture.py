@@ -54,7 +54,7 @@ def _parse(kind: Any, value: Any, where: str) -> Any:
         )
     if dataclasses.is_dataclass(kind) and isinstance(value, dict):
         return _parse_record(kind, value, where)
-    if typing.get_origin(kind) is tuple and isinstance(value, list):
+    if typing.get_origin(kind) is tuple and isinstance(value, list | tuple):
         kinds = typing.get_args(kind)
         kinds = kinds[:1] * len(value) if kinds[-1] is ... else kinds
         if len(kinds) == len(value):
