@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
@@ -89,7 +89,7 @@ class Predictor:
     @classmethod
     def load(
         cls, model: str | Path = "tiny", *, backend: Backend = "auto", threads: int | None = None
-    ) -> Self:
+    ) -> "Predictor":
         """Load a model by name or folder.
 
         With `auto`, ONNX Runtime runs a model whose folder holds ONNX files, unless PyTorch sees a
@@ -120,7 +120,7 @@ class Predictor:
         return cls(runner, config, model_id=model_id, backend_name=name)
 
     @classmethod
-    def from_sam(cls, sam: "maskmill.model.sam.Sam", *, model_id: str = "unsaved") -> Self:
+    def from_sam(cls, sam: "maskmill.model.sam.Sam", *, model_id: str = "unsaved") -> "Predictor":
         """Wrap a PyTorch model that is already in memory, on the device it is on.
 
         Args:
