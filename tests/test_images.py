@@ -1,3 +1,4 @@
+import functools
 import io
 import os
 import random
@@ -234,11 +235,12 @@ def test_real_photographs_are_what_pillow_decodes(photographs, tmp_path):
 # --- what is refused ------------------------------------------------------------------------------
 
 
-def hostile_files(scene: np.ndarray) -> dict[str, tuple[bytes, str]]:
+@functools.cache
+def hostile_files() -> dict[str, tuple[bytes, str]]:
     """Bytes, and a word that the refusal must hold, by file name."""
     noise = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
     cut = {
-        f"cut.{kind.lower()}": (saved(noise, kind)[: -len(saved(noise, kind)) // 2], "cut short")
+        f"cut.{kind.lower()}": (saved(noise, kind)[:2000], "cut short")
         for kind in ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF")
     }
     cut["cut.avif"] = (cut["cut.avif"][0], "damaged")
@@ -248,8 +250,8 @@ def hostile_files(scene: np.ndarray) -> dict[str, tuple[bytes, str]]:
     bmp_bomb = b"BM" + struct.pack(
         "<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, 9999, 9999, 1, 24, *[0] * 6
     )
-    text_bomb = (b"zTXt", b"k\0\0" + zlib.compress(bytes(100_000_000)))
-    profile_bomb = (b"iCCP", b"k\0\0" + zlib.compress(bytes(100_000_000)))
+    text_bomb = (b"zTXt", b"k\0\0" + zlib.compress(bytes(50_000_000)))
+    profile_bomb = (b"iCCP", b"k\0\0" + zlib.compress(bytes(50_000_000)))
     return {
         "nothing.jpg": (b"", "empty"),
         "one.png": (b"\x89", "not an image"),
@@ -275,7 +277,7 @@ def hostile_files(scene: np.ndarray) -> dict[str, tuple[bytes, str]]:
 
 def test_one_error_per_hostile_file_and_the_rest_is_read(scene, tmp_path):
     good = {"a.png": "PNG", "deep/z.JPG": "JPEG", "m.webp": "WEBP"}
-    hostile = hostile_files(scene)
+    hostile = hostile_files()
     (tmp_path / "deep").mkdir()
     for name, kind in good.items():
         (tmp_path / name).write_bytes(saved(scene, kind))
@@ -419,7 +421,7 @@ def memory_growth(folder: Path) -> float:
 
 def test_hostile_files_take_no_memory(scene, tmp_path):
     (tmp_path / "0.png").write_bytes(saved(scene, "PNG"))
-    for name, (data, _) in hostile_files(scene).items():
+    for name, (data, _) in hostile_files().items():
         (tmp_path / name).write_bytes(data)
     assert memory_growth(tmp_path) < 32
 

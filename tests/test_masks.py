@@ -45,17 +45,17 @@ def test_nms_keeps_what_its_definition_keeps(case, threshold):
 
 def test_nms_of_thousands_of_boxes_is_the_definition_too():
     rng = np.random.default_rng(3)
-    corners = rng.uniform(0, (400, 300), (3000, 2))
-    boxes = np.hstack([corners, corners + rng.uniform(1, (90, 70), (3000, 2))])
-    scores = rng.random(3000)
+    corners = rng.uniform(0, (280, 210), (1500, 2))
+    boxes = np.hstack([corners, corners + rng.uniform(1, (90, 70), (1500, 2))])
+    scores = rng.random(1500)
     kept = nms(boxes, scores, 0.5)
     iou = box_iou(boxes, boxes)
-    assert 100 < len(kept) < 2900
+    assert 100 < len(kept) < 1400
     assert (np.diff(scores[kept]) < 0).all()
     among_kept = iou[np.ix_(kept, kept)] - np.eye(len(kept))
     assert among_kept.max() <= 0.5
     better = scores[:, None] < scores[None, kept]
-    dropped = np.setdiff1d(np.arange(3000), kept)
+    dropped = np.setdiff1d(np.arange(1500), kept)
     assert ((iou[:, kept] > 0.5) & better)[dropped].any(axis=1).all()
 
 

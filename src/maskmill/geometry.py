@@ -246,8 +246,8 @@ def crop_boxes(
         overlap_ratio: Overlap of neighbours in the first layer, share of the image's shorter side.
 
     Returns:
-        (window, layer) pairs; first the whole image, in layer 0. Windows that would be empty, which
-        only images of a few pixels have, are left out.
+        (window, layer) pairs; first the whole image, in layer 0. Windows that would be empty, as
+        some are in images of a few dozen pixels, are left out.
 
     Example:
         >>> crop_boxes((60, 100), 1, 0.5)[:2]
