@@ -29,7 +29,7 @@ def test_photographs_are_there_without_a_download_and_prompts_lie_inside() -> No
 def test_demo_writes_masks_overlays_and_one_page(tmp_path: Path) -> None:
     predictor = Predictor.load("tiny", threads=1)
     said: list[str] = []
-    settings = AutomaskConfig(points_per_side=4, pred_iou_thresh=0.2, stability_score_thresh=0.2)
+    settings = AutomaskConfig(points_per_side=4, pred_iou_thresh=0, stability_score_thresh=0)
     result = run_demo(tmp_path / "demo", predictor, settings, progress=said.append)
     assert len(said) == len(SCENES)
     assert [p["name"] for p in result["photographs"]] == [scene.name for scene in SCENES]

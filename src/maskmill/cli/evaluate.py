@@ -45,17 +45,24 @@ def evaluate(
         folder: The labelled photographs, a folder in SA-1B form or COCO JSON.
         out: Folder for the numbers, evaluation.json, and a picture of the curves, clicks.png.
     """
+    from maskmill.predict import Predictor
+    from maskmill.train.evaluate import evaluate as measure
     from maskmill.train.evaluate import evaluate_in_processes, evaluation_images
     from maskmill.train.scoreboard import draw_evaluation
 
     if out is not None:
         require("train", "matplotlib")  # before the hours, not after them
 
+    size = processes(workers)
     images = evaluation_images(folder, settings)
     with progress_bar("photographs", len(images)) as advance:
-        evaluation = evaluate_in_processes(
-            model, images, settings, workers=processes(workers), backend=backend, on_image=advance
-        )
+        if size == 1:
+            predictor = Predictor.load(model, backend=backend, threads=1)
+            evaluation = measure(predictor, images, settings, on_image=advance)
+        else:
+            evaluation = evaluate_in_processes(
+                model, images, settings, workers=size, backend=backend, on_image=advance
+            )
     for refused in evaluation.refused:
         warn(f"left out: {refused.reason}")
     result = evaluation.to_json()
