@@ -47,6 +47,7 @@ _WHITE_IS_ZERO = 0  # the value of TIFF's tag 262, PhotometricInterpretation
 # warnings.catch_warnings changes the filters of the whole process, so one thread at a time.
 _WARNINGS_LOCK = threading.Lock()
 
+# What a file that Pillow does not know says of itself within its first bytes.
 _STRANGERS = (
     (b"8BPS", "a Photoshop document"),
     (b"%PDF", "a PDF"),
@@ -58,6 +59,10 @@ _STRANGERS = (
     (b"<svg", "SVG, a vector drawing"),
     (b"<html", "a web page"),
     (b"<!DOCTYPE html", "a web page"),
+    (b"II*\0", "a damaged TIFF or one of a rare kind"),
+    (b"MM\0*", "a damaged TIFF or one of a rare kind"),
+    (b"\x89PNG\r\n", "a PNG with a damaged header"),
+    (b"\xff\xd8\xff", "a JPEG with a damaged header"),
 )
 
 
