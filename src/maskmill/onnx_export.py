@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from maskmill.config import ModelConfig
 from maskmill.errors import CheckpointError
+from maskmill.model.checkpoint import SMALL_TENSOR
 from maskmill.model.sam import Sam
 from maskmill.model.tiny_encoder import fold_batch_norm
 from maskmill.model.torch_backend import TorchBackend
@@ -35,6 +36,7 @@ from maskmill.onnx_backend import (
     ONNX_FILES,
     OnnxBackend,
 )
+from maskmill.weights import CARD, read_card, write_card
 
 MAX_LOGIT_DIFFERENCE = 1e-3
 MIN_MASK_IOU = 0.995
@@ -60,17 +62,18 @@ class Parity:
 
 
 def round_to_float16(sam: Sam) -> None:
-    """Round every parameter and buffer to the nearest float16, in place, and keep them float32.
+    """Round a model's large tensors to the nearest float16, in place; they stay float32 tensors.
 
     A model that is to be shipped is rounded once, before anything is measured on it, so that its
-    safetensors file, its ONNX files and its measured quality are of the very same numbers.
+    safetensors file, its ONNX files and its measured quality are of the very same numbers. Small
+    tensors are left alone, as `save_model` leaves them.
 
     Raises:
         CheckpointError: If a value is too large for float16.
     """
     with torch.no_grad():
         for name, tensor in sam.state_dict().items():
-            if not tensor.is_floating_point():
+            if not tensor.is_floating_point() or tensor.numel() < SMALL_TENSOR:
                 continue
             rounded = tensor.half().float()
             if not rounded.isfinite().all():
@@ -84,8 +87,8 @@ def round_to_float16(sam: Sam) -> None:
 def export(sam: Sam, folder: Path) -> Parity:
     """Write a model's ONNX files into a folder, after checking them against PyTorch.
 
-    Nothing is left in the folder if the check fails. The files hold no name, path or date of the
-    machine that wrote them.
+    Nothing is left in the folder if the check fails. If the folder holds a card, the new files'
+    digests go into it. The files hold no name, path or date of the machine that wrote them.
 
     Args:
         sam: A model in evaluation mode on the CPU.
@@ -111,6 +114,8 @@ def export(sam: Sam, folder: Path) -> Parity:
         _refuse_disparity(parity)
         for name in ONNX_FILES:
             (staged / name).replace(folder / name)
+    if (folder / CARD).is_file():
+        write_card(folder, read_card(folder))
     return parity
 
 

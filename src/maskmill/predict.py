@@ -22,7 +22,7 @@ from maskmill.geometry import clip_boxes, preprocess_size, to_input_frame
 from maskmill.images import resize_longest_side
 from maskmill.onnx_backend import ONNX_FILES, OnnxBackend, has_onnx_files
 from maskmill.values import Candidates, Embedding, Prompt
-from maskmill.weights import config_of, model_folder, model_id_of, read_card
+from maskmill.weights import config_of, model_folder, model_id_of, read_card, verify
 
 if TYPE_CHECKING:
     import maskmill.model.sam
@@ -107,9 +107,9 @@ class Predictor:
             ConfigError: If `backend` asks for ONNX files or a PyTorch that is not there.
         """
         folder = model_folder(model)
-        card = read_card(folder)
-        config, model_id = config_of(card), model_id_of(card)
         name = _choose_backend(folder, backend)
+        card = verify(folder) if name == "onnx" else read_card(folder)
+        config, model_id = config_of(card), model_id_of(card)
         runner: ModelBackend
         if name == "onnx":
             runner = OnnxBackend(folder, threads=threads)
@@ -167,9 +167,9 @@ class Predictor:
     ) -> Candidates:
         """Decode prompts against one image, each for its own object.
 
-        Prompts of unlike structure may be mixed: those with equally many points, and alike in
-        having a box and a mask, are decoded together. The result never depends on the grouping
-        beyond float rounding.
+        Prompts of unlike structure may be mixed: those with equally many tokens (a point is one, a
+        box two, its absence one) and alike in having a mask are decoded together. The grouping
+        changes nothing beyond float rounding.
 
         Args:
             embedding: What this model's `embed` returned.
@@ -319,7 +319,7 @@ def preprocess(
 
 
 def _has_cuda() -> bool:
-    # Importing PyTorch takes seconds, which inference on a CPU must not pay: ask for a driver first.
+    # Importing PyTorch takes seconds, which inference on a CPU must not pay: look for a driver.
     if shutil.which("nvidia-smi") is None and not Path("/dev/nvidiactl").exists():
         return False
     import torch
