@@ -1,0 +1,179 @@
+"""A training run: it saves a model, and a kill at any step changes nothing in it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+from labelled_scene import write_scenes
+
+from maskmill.config import TrainConfig
+from maskmill.errors import CheckpointError, ConfigError
+from maskmill.model.checkpoint import load_model
+from maskmill.train.loop import train
+from maskmill.train.report import read_metrics
+
+CONFIG = TrainConfig(
+    steps=8,
+    batch_images=2,
+    masks_per_image=2,
+    input_side=64,
+    late_input_side=96,
+    late_share=0.25,
+    click_iterations=1,
+    iterations_without_point=0,
+    warmup_steps=2,
+    checkpoint_every=2,
+    threads=1,
+)
+
+CHILD = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from labelled_scene import write_scenes
+from test_loop import CONFIG
+from maskmill.train.loop import train
+train(write_scenes(Path(sys.argv[1]), 4), Path(sys.argv[2]), CONFIG)
+"""
+
+
+def start_child(scenes: Path, run: Path) -> subprocess.Popen[bytes]:
+    """Train in a process of its own, which can be killed; what it says goes to a file."""
+    command = [sys.executable, "-c", CHILD, str(scenes), str(run), str(Path(__file__).parent)]
+    with (scenes.parent / "child.log").open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    child = start_child(folder / "scenes", folder / "run")
+    assert child.wait() == 0, (folder / "child.log").read_text()
+    return folder
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(run / "checkpoint.pt", weights_only=True)["average"]
+    return state
+
+
+def test_a_run_leaves_a_model_lines_and_a_picture(unbroken: Path) -> None:
+    run = unbroken / "run"
+    sam, card = load_model(run / "model")
+    assert card["training"]["steps"] == 8
+    assert card["images_seen"] == 16
+    for name, value in sam.state_dict().items():
+        torch.testing.assert_close(value, weights(run)[name], check_dtype=False)
+    lines = read_metrics(run / "metrics.jsonl")
+    assert [line["step"] for line in lines] == list(range(8))
+    assert [line["side"] for line in lines] == [64] * 6 + [96] * 2
+    assert (run / "loss.png").exists()
+
+
+def test_killed_at_any_moment_it_resumes_to_the_same_weights(
+    unbroken: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    for wanted in (2, 6):  # killed as soon as the checkpoint of that step is there
+        child = start_child(unbroken / "scenes", run)
+        deadline = time.monotonic() + 120
+        while child.poll() is None and time.monotonic() < deadline and last_step(run) < wanted:
+            time.sleep(0.005)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        assert wanted <= last_step(run) < 8, "the kill came before the end"
+    child = start_child(unbroken / "scenes", run)
+    assert child.wait() == 0
+    expected = weights(unbroken / "run")
+    for name, value in weights(run).items():
+        assert torch.equal(value, expected[name]), name
+    assert [line["step"] for line in read_metrics(run / "metrics.jsonl")] == list(range(8))
+
+
+def last_step(run: Path) -> int:
+    """Step of the last complete checkpoint; a half-written one must never be seen here."""
+    path = run / "checkpoint.pt"
+    return int(torch.load(path, weights_only=True)["step"]) if path.exists() else 0
+
+
+def test_other_settings_are_refused_in_a_used_folder_and_named(
+    unbroken: Path, tmp_path: Path
+) -> None:
+    scenes = write_scenes(tmp_path, 4)
+    with pytest.raises(ConfigError, match=r"learning_rate was 0\.0008, is 0\.1.*new folder"):
+        train(scenes, unbroken / "run", replace(CONFIG, learning_rate=0.1))
+
+
+def test_a_damaged_checkpoint_is_refused_with_the_next_step(tmp_path: Path) -> None:
+    scenes = write_scenes(tmp_path / "scenes", 2)
+    run = tmp_path / "run"
+    train(scenes, run, replace(CONFIG, steps=1, late_share=0.0))
+    (run / "checkpoint.pt").write_bytes(b"half a file")
+    with pytest.raises(CheckpointError, match="remove it to start the run anew"):
+        train(scenes, run, replace(CONFIG, steps=1, late_share=0.0))
+
+
+def test_training_starts_from_a_model(unbroken: Path, tmp_path: Path) -> None:
+    scenes = write_scenes(tmp_path / "scenes", 2)
+    config = replace(
+        CONFIG,
+        start_from=str(unbroken / "run" / "model"),
+        steps=1,
+        learning_rate=0.0,
+        late_share=0.0,
+        weight_decay=0.0,
+    )
+    model = train(scenes, tmp_path / "run", config)
+    before, after = load_model(unbroken / "run" / "model")[0], load_model(model)[0]
+    for (name, a), b in zip(before.named_parameters(), after.parameters(), strict=True):
+        torch.testing.assert_close(a, b, msg=name)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"device": "tpu"}, "device 'tpu' is not known"),
+        ({"model": "huge"}, "model 'huge' is not known; use one of tiny"),
+    ],
+)
+def test_impossible_settings_are_named(tmp_path: Path, settings: dict[str, str], said: str) -> None:
+    scenes = write_scenes(tmp_path / "scenes", 1)
+    with pytest.raises(ConfigError, match=said):
+        train(scenes, tmp_path / "run", TrainConfig(**{**asdict(CONFIG), **settings}))
+
+
+def test_a_batch_that_processes_cannot_share_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(ConfigError, match="use a multiple of 3"):
+        train(write_scenes(tmp_path / "scenes", 1), tmp_path / "run", CONFIG)
+
+
+def test_two_processes_train_one_model(unbroken: Path, tmp_path: Path) -> None:
+    """Under torchrun, halves of each batch on two processes take part in the same steps."""
+    script = tmp_path / "child.py"
+    script.write_text(CHILD)
+    done = subprocess.run(
+        [
+            *[sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"],
+            *["--master-addr=127.0.0.1", "--master-port=29731", str(script)],
+            *[str(unbroken / "scenes"), str(tmp_path / "run"), str(Path(__file__).parent)],
+        ],
+        capture_output=True,
+        env=os.environ | {"GLOO_SOCKET_IFNAME": "lo"},
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    lines = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    assert [line["step"] for line in lines] == list(range(8))
+    load_model(tmp_path / "run" / "model")
