@@ -39,11 +39,11 @@ def random_block(rng: np.random.Generator) -> np.ndarray:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # pycocotools
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_matching_is_cocos(seed: int) -> None:
     rng = np.random.default_rng(seed)
     labelled = [rle.encode(random_block(rng)) for _ in range(12)]
-    found = [rle.encode(random_block(rng)) for _ in range(300)]
+    found = [rle.encode(random_block(rng)) for _ in range(150)]
     annotations = [
         {"id": i + 1, "image_id": 1, "category_id": 1, "iscrowd": 0, "area": rle.area(mask),
          "segmentation": mask.to_json(), "bbox": [0, 0, 1, 1]}
