@@ -37,6 +37,9 @@ class Scene:
     """Prompts, each with what it asks for."""
 
 
+SETTINGS = AutomaskConfig(pred_iou_thresh=0.5, stability_score_thresh=0.8)
+"""Everything mode's thresholds for the embedded model, less sure of itself than the paper's."""
+
 SCENES = (
     Scene(
         name="astronaut",
@@ -102,7 +105,7 @@ def run_demo(
     Args:
         out: The folder; it is made if it is missing.
         predictor: The model.
-        config: Everything mode's settings.
+        config: Everything mode's settings; by default `SETTINGS`.
         progress: Called with one line per photograph.
 
     Returns:
@@ -111,7 +114,7 @@ def run_demo(
     Raises:
         NotFound: If scikit-image is not installed.
     """
-    settings = config or AutomaskConfig()
+    settings = config or SETTINGS
     out.mkdir(parents=True, exist_ok=True)
     sections, photographs = [], []
     for scene, image in load_scenes():
@@ -209,9 +212,10 @@ def _answer(image: UInt8[np.ndarray, "h w 3"], asked: str, mask: PromptedMask) -
 def _lead(predictor: Predictor, settings: AutomaskConfig) -> list[str]:
     side = settings.points_per_side
     return [
-        f"Made by `maskmill demo` with the embedded model `{predictor.config.name}` on "
+        f"Made by `maskmill demo` with the model `{predictor.model_id}` on "
         f"{_runtime(predictor)}. Beside each photograph: every mask that a grid of {side} × {side} "
-        "points finds, then single masks asked for by points and boxes.",
+        f"points finds (predicted IoU above {settings.pred_iou_thresh:g}, stability at least "
+        f"{settings.stability_score_thresh:g}), then single masks asked for by points and boxes.",
         "Green points are on the object, red ones are not, amber is a box. The masks lie beside "
         "this page as SA-1B JSON, in `everything/` and `prompts/`.",
     ]

@@ -32,8 +32,9 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 header { display: flex; flex-wrap: wrap; gap: 4px 14px; align-items: baseline;
   margin-bottom: 16px; }
 header p { color: var(--quiet); font-size: 14px; font-variant-numeric: tabular-nums; }
-.row { display: grid; gap: 16px;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 250px), 1fr)); }
+.row { display: grid; gap: 16px; grid-template-columns: repeat(4, 1fr); align-items: start; }
+@media (max-width: 1000px) { .row { grid-template-columns: repeat(2, 1fr); } }
+@media (max-width: 520px) { .row { grid-template-columns: 1fr; } }
 figure { margin: 0; } img { display: block; width: 100%; height: auto; border-radius: 8px; }
 figcaption { margin-top: 8px; font-size: 13.5px; line-height: 1.45; color: var(--quiet); }
 code { font: 0.92em ui-monospace, SFMono-Regular, Menlo, monospace; color: var(--accent);

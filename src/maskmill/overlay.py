@@ -117,7 +117,7 @@ def draw_prompts(
             # Half-open: the last pixel inside is one before x1, y1.
             cv2.rectangle(out, (x0, y0), (x1 - 1, y1 - 1), BOX, thick, cv2.LINE_AA)
     for x, y, label in _points(prompts):
-        radius = round(5 * unit)
+        radius = round(7 * unit)
         cv2.circle(out, (x, y), radius + thick, (255, 255, 255), cv2.FILLED, cv2.LINE_AA)
         cv2.circle(
             out, (x, y), radius, FOREGROUND if label else BACKGROUND, cv2.FILLED, cv2.LINE_AA

@@ -68,6 +68,8 @@ def automask(
         raise ImageError(
             f"none of {report.images} photographs could be used; see {out}/errors.jsonl"
         )
+    if report.done and not report.masks:
+        warn("no mask passed; lower --pred-iou-thresh and --stability-score-thresh")
     if overlays:
         _draw_overlays(folder, out)
     result = {
