@@ -44,7 +44,7 @@ def test_a_batch_is_encoded_as_the_reference_does(encoder, images, expected):
         embedding, high_res = encoder(images)
     assert embedding.shape == (2, 48, 16, 16)
     assert high_res == ()
-    assert relative_error(embedding, expected) < 1e-5
+    assert relative_error(embedding, expected) < 3e-6  # an epsilon of 1e-5 shows above this
 
 
 @pytest.mark.reference
