@@ -8,6 +8,7 @@ import pytest
 from maskmill.cli import build_app
 from maskmill.config import AutomaskConfig, TrainConfig
 from maskmill.errors import ConfigError
+from maskmill.weights import model_folder
 
 
 def parse(*words: object) -> dict[str, Any]:
@@ -41,6 +42,20 @@ def test_each_command_reads_its_own_table(file: Path) -> None:
     assert settings == TrainConfig(scale_jitter=(0.8, 1.2))
 
 
+def test_a_file_without_tables_is_for_the_command_it_is_given_to(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text('steps = 7\nsources = ["a", "b"]\n')
+    settings = parse("train", "photos", "--run", "out", "--config", path)["settings"]
+    assert settings == TrainConfig(steps=7, sources=("a", "b"))
+
+
+def test_the_shipped_models_recipe_is_one() -> None:
+    path = model_folder("tiny") / "recipe.toml"
+    settings = parse("train", "photos", "--run", "out", "--config", path)["settings"]
+    assert settings.model == "tiny"
+    assert settings.sources
+
+
 def test_the_command_line_wins_even_with_the_default_itself(file: Path) -> None:
     words = ["automask", "photos", "-o", "out", "--config", file]
     settings = parse(*words, "--points-per-side", 32, "--no-fast")["settings"]
@@ -57,8 +72,9 @@ def test_the_papers_own_spelling_is_taken() -> None:
     [
         ("[automask]\npoints_per_sid = 3\n", "did you mean points_per_side"),
         ("[automusk]\n", r"did you mean \[automask\]"),
-        ("points_per_side = 3\n", r"unknown table \[points_per_side\]"),
-        ("automask = 3\n", "write a table"),
+        ("points_per_sid = 3\n", "did you mean points_per_side"),
+        ("points_per_side = 3\n[train]\n", r"unknown table \[points_per_side\]"),
+        ("automask = 3\n[train]\n", "write a table"),
         ("[automask]\npoints_per_side = 'many'\n", "points_per_side is 'many'"),
         ("[automask]\nfast = 1\n", "fast is 1"),
         ("[automask\n", "not TOML"),

@@ -1,8 +1,8 @@
 """The errors maskmill raises; each class has one meaning.
 
 A caller's mistake in Python (a wrong type, an impossible argument) is `ValueError` or `TypeError`.
-What comes from outside (files, settings, prompts, weights) is one of the classes below. Every message
-names the value, what is allowed and the next step.
+What comes from outside (files, settings, prompts, weights) is one of the classes below. Every
+message names the value, what is allowed and the next step.
 """
 
 

@@ -39,7 +39,7 @@ class Prompt:
             )
         if points and not np.isfinite(np.asarray(self.point_coords)).all():
             raise PromptError("a point is not finite; give (x, y) in pixels of the image")
-        if labels and not np.isin(self.point_labels, (0, 1)).all():
+        if labels and not np.isin(np.asarray(self.point_labels), (0, 1)).all():
             raise PromptError(
                 f"point labels {np.asarray(self.point_labels).tolist()} are not allowed; "
                 "use 1 for the object and 0 for what is not"
@@ -48,7 +48,8 @@ class Prompt:
             np.isfinite(self.box).all() and self.box[2] > self.box[0] and self.box[3] > self.box[1]
         ):
             raise PromptError(
-                f"box {np.asarray(self.box).tolist()} is empty; give x0,y0,x1,y1 with x0 < x1 and y0 < y1"
+                f"box {np.asarray(self.box).tolist()} is empty; "
+                "give x0,y0,x1,y1 with x0 < x1 and y0 < y1"
             )
         if not points and self.box is None and self.mask_input is None:
             raise PromptError("a prompt is empty; give at least one point, a box or a mask")
@@ -58,8 +59,8 @@ def point_prompt(*points: tuple[float, float] | tuple[float, float, int]) -> Pro
     """Build a prompt of points.
 
     Args:
-        points: (x, y) for the object, or (x, y, label) with label 1 object, 0 not the object; pixels
-            of the original image.
+        points: (x, y) for the object, or (x, y, label) with label 1 object, 0 not the object;
+            pixels of the original image.
 
     Returns:
         The prompt.
@@ -93,7 +94,7 @@ class Embedding:
         array: Encoder output, `c h w`, over the padded square input frame.
         high_res: Finer feature maps for sharp edges, coarse to fine; empty for the paper's models.
         original_size: (H, W) of the image, pixels.
-        input_size: (H, W) after the longest side was resized to the model's input side, before padding.
+        input_size: (H, W) after the longest side was resized to the model's input side, unpadded.
         input_side: Side of the padded square input frame, pixels.
         model_id: The checkpoint that made it; another model refuses it.
     """
@@ -132,7 +133,8 @@ class Candidates:
 
     def best(self) -> Int[np.ndarray, " n"]:
         """Return, per prompt, the index of the candidate with the highest predicted IoU."""
-        return self.predicted_iou.argmax(axis=1)
+        best: Int[np.ndarray, " n"] = self.predicted_iou.argmax(axis=1)
+        return best
 
     def mask_logits(self, prompt: int, candidate: int) -> Float[np.ndarray, "h w"]:
         """Upsample one candidate to the original image, un-thresholded.

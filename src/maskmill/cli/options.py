@@ -52,7 +52,7 @@ ConfigFile = Annotated[
     Path | None,
     Parameter(
         name="--config",
-        help="TOML file with a table named like this command; options given here win over it.",
+        help="TOML file of settings, or of tables named like commands; options given here win.",
     ),
 ]
 """`--config`, where a verb has settings; `settings.merge_settings` reads it."""

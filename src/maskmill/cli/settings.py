@@ -1,6 +1,6 @@
 """Settings out of a TOML file, below the command line and above the defaults.
 
-One file may serve several commands: each reads the table that bears its name.
+A file holds the settings of one command, or of several in tables named like them:
 
     [automask]
     points_per_side = 16
@@ -35,7 +35,7 @@ def merge_settings(app: App, commands: tuple[str, ...], arguments: ArgumentColle
         arguments: All options of the verb; those that the command line gave carry tokens.
 
     Raises:
-        ConfigError: If the file is not TOML, lacks the verb's table or has an unknown setting.
+        ConfigError: If the file is not TOML, or a table or setting has an unknown name or kind.
     """
     given = [a for a in arguments if "--config" in a.names and a.tokens]
     if not given or not commands:
@@ -46,15 +46,23 @@ def merge_settings(app: App, commands: tuple[str, ...], arguments: ArgumentColle
 
 
 def read_table(path: Path, verb: str) -> dict[str, Any]:
-    """Return the settings that a TOML file holds for one verb, names and kinds checked."""
-    tables = load_toml(path)
-    for name in tables:
+    """Return the settings that a TOML file holds for one verb, names and kinds checked.
+
+    Raises:
+        ConfigError: If the file is not TOML, or a table or setting has an unknown name or kind.
+    """
+    content = load_toml(path)
+    tables = {name for name, value in content.items() if isinstance(value, dict)}
+    if not tables:
+        with_settings(TABLES[verb](), content, where=str(path))
+        return content
+    for name in content:
         if name not in TABLES:
             near = difflib.get_close_matches(name, TABLES, n=1)
             hint = f"did you mean [{near[0]}]?" if near else f"allowed: {', '.join(TABLES)}"
             raise ConfigError(f"{path}: unknown table [{name}]; {hint}")
-    table = tables.get(verb, {})
-    if not isinstance(table, dict):
-        raise ConfigError(f"{path}: {verb} is a value; write a table, [{verb}]")
+        if name not in tables:
+            raise ConfigError(f"{path}: {name} is a value; write a table, [{name}]")
+    table: dict[str, Any] = content.get(verb, {})
     with_settings(TABLES[verb](), table, where=f"{path} [{verb}]")
     return table
