@@ -115,8 +115,7 @@ def _open_session(path: Path, threads: int | None) -> "onnxruntime.InferenceSess
     # time. The arena stays: without it every call faults its pages in anew.
     options.enable_mem_pattern = False
     options.log_severity_level = 3
-    # Threads that spin while they wait take the core from whoever has work: several times slower
-    # on a busy machine, a few percent faster on an idle one.
+    # Threads that spin while they wait take the core from whoever has work to do on it.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
