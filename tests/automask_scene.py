@@ -14,6 +14,7 @@ import torch
 
 from maskmill.config import TINY, ModelConfig
 from maskmill.model.sam import Sam
+from maskmill.model.torch_backend import TorchBackend
 from maskmill.predict import Predictor
 
 
@@ -237,3 +238,70 @@ class _Callable:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._function(*args, **kwargs)
+
+
+class SceneOverTorch(TorchBackend):
+    """The real model runs and a scene replaces what its decoder says; for weights that are random.
+
+    Args:
+        sam: A model in evaluation mode.
+        scenes: By size of the image in the input frame; made where one is missing.
+    """
+
+    def __init__(self, sam: Sam, scenes: dict[tuple[int, int], Scene]) -> None:
+        super().__init__(sam)
+        self.scenes = scenes
+
+    def encode(self, image: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        self.scene = scene_of(self.scenes, torch.from_numpy(image))
+        return super().encode(image)
+
+    def point_decoder(self, embedding: np.ndarray, high_res: tuple[np.ndarray, ...]) -> Any:
+        return _SceneDecoder(super().point_decoder(embedding, high_res), self.scene)
+
+
+class _SceneDecoder:
+    def __init__(self, real: Any, scene: Scene) -> None:
+        self.real, self.scene, self.threads = real, scene, real.threads
+
+    def attend(self, point_coords: np.ndarray, point_labels: np.ndarray) -> tuple[Any, np.ndarray]:
+        seen, _ = self.real.attend(point_coords, point_labels)
+        return (seen, point_coords[:, 0]), self.scene.predicted_iou(point_coords[:, 0])
+
+    def draw(self, seen: Any, rows: np.ndarray) -> np.ndarray:
+        self.real.draw(seen[0], rows)
+        return self.scene.logits(seen[1][rows])
+
+
+def published_reference(
+    reference: ModuleType, sam: Sam, scenes: dict[tuple[int, int], Scene]
+) -> Any:
+    """Return the reference's own `Sam` with our vit_b's weights, its decoder's answer replaced."""
+    theirs = reference.sam_model_registry["vit_b"]().eval()
+    theirs.load_state_dict(sam.state_dict(), strict=False)
+    encoder, decoder, prompts = theirs.image_encoder, theirs.mask_decoder, theirs.prompt_encoder
+    state: dict[str, Any] = {}
+
+    def encode(frame: torch.Tensor) -> torch.Tensor:
+        state["scene"] = scene_of(scenes, frame)
+        return encoder(frame)
+
+    def prompt(*, points: Any, boxes: None, masks: None) -> Any:
+        state["points"] = points[0][:, 0].numpy()
+        return prompts(points=points, boxes=boxes, masks=masks)
+
+    def decode(**arguments: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        decoder(**arguments)
+        scene, points = state["scene"], state["points"]
+        iou, logits = scene.predicted_iou(points), scene.logits(points)
+        return torch.from_numpy(logits), torch.from_numpy(iou)
+
+    # Assigned past nn.Module's own setter, which takes nothing but modules in these places.
+    for name, function, attributes in (
+        ("image_encoder", encode, {"img_size": encoder.img_size}),
+        ("prompt_encoder", prompt, {"get_dense_pe": prompts.get_dense_pe}),
+        ("mask_decoder", decode, {}),
+    ):
+        del theirs._modules[name]
+        theirs.__dict__[name] = _Callable(function, **attributes)
+    return theirs

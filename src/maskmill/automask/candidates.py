@@ -67,9 +67,7 @@ def find_candidates(
 
     def of_batch(batch: Int[np.ndarray, " b"]) -> list[Candidate]:
         """Return one batch's candidates; several threads may do this at once."""
-        return _of_batch(
-            decoder, scaled[batch], batch, upsampling, predictor.config.mask_threshold, config
-        )
+        return _of_batch(decoder, scaled[batch], batch, upsampling, config)
 
     with decoder.threads() as pool:
         for wanted in coarse_to_fine(len(points)) if config.fast else [np.arange(len(points))]:
@@ -89,7 +87,6 @@ def _of_batch(
     scaled: Float32[np.ndarray, "n 2"],
     batch: Int[np.ndarray, " n"],
     upsampling: Upsampling,
-    mask_threshold: float,
     config: AutomaskConfig,
 ) -> list[Candidate]:
     seen, iou = decoder.attend(*point_prompts(scaled))
@@ -103,7 +100,7 @@ def _of_batch(
     found = []
     logits = decoder.draw(seen, rows)
     for i, k in np.argwhere(passes[rows]):
-        patch = cut_patch(logits[i, k], upsampling, mask_threshold, config)
+        patch = cut_patch(logits[i, k], upsampling, config)
         if patch is not None:
             found.append(
                 Candidate(
@@ -116,7 +113,6 @@ def _of_batch(
 def cut_patch(
     logits: Float32[np.ndarray, "low low"],
     upsampling: Upsampling,
-    mask_threshold: float,
     config: AutomaskConfig,
 ) -> Patch | None:
     """Cut out of low-res logits the part that any cut can touch.
@@ -124,6 +120,7 @@ def cut_patch(
     Returns:
         The patch, or None if it holds no mask or its stability is too low by a clear margin.
     """
+    mask_threshold = upsampling.mask_threshold
     offset, wanted = config.stability_score_offset, config.stability_score_thresh
     valid_h, valid_w = upsampling.valid
     y0, y1, x0, x1 = _extent(logits[:valid_h, :valid_w] > mask_threshold - abs(offset))

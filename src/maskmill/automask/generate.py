@@ -121,12 +121,13 @@ def _of_crop(
     x0, y0, x1, y1 = crop_box
     embedding = predictor.embed(np.ascontiguousarray(image[y0:y1, x0:x1]))
     points = grid * (x1 - x0, y1 - y0)
-    upsampling = Upsampling(embedding, predictor.config.low_res_side)
+    upsampling = Upsampling(
+        embedding, predictor.config.low_res_side, predictor.config.mask_threshold
+    )
     candidates = find_candidates(predictor, embedding, points, upsampling, config)
     kept = survivors(
         candidates,
         upsampling,
-        mask_threshold=predictor.config.mask_threshold,
         crop_box=crop_box,
         original_size=(image.shape[0], image.shape[1]),
         config=config,

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from maskmill.automask.candidates import Candidate
-from maskmill.automask.upsampling import Box, FullMask, Upsampling
+from maskmill.automask.upsampling import FullMask, Upsampling
 from maskmill.config import AutomaskConfig
 from maskmill.geometry import CropBox, box_iou, boxes_from_crop, touches_crop_edge
 from maskmill.masks import mask_to_box
@@ -44,7 +44,6 @@ def survivors(
     candidates: list[Candidate],
     upsampling: Upsampling,
     *,
-    mask_threshold: float,
     crop_box: CropBox,
     original_size: tuple[int, int],
     config: AutomaskConfig,
@@ -54,7 +53,6 @@ def survivors(
     Args:
         candidates: In the order of their points, which breaks ties.
         upsampling: To the full resolution of the crop.
-        mask_threshold: Cut-off in logits.
         crop_box: The crop, in the image's frame.
         original_size: (H, W) of the whole image, pixels.
         config: Thresholds.
@@ -65,17 +63,16 @@ def survivors(
     kept: list[Survivor] = []
     boxes = np.empty((0, 4))
     for candidate in sorted(candidates, key=lambda c: -c.predicted_iou):
-        surely, possibly = overlap_bounds(boxes, *upsampling.box_bounds(candidate.patch))
+        inner, outer = upsampling.box_bounds(candidate.patch)
+        surely, possibly = overlap_bounds(boxes, inner, outer)
         if (surely > config.box_nms_thresh).any():
             continue
-        mask = upsampling.full_mask(
-            candidate.patch, mask_threshold=mask_threshold, offset=config.stability_score_offset
-        )
+        mask = upsampling.full_mask(candidate.patch, config.stability_score_offset)
         box = _box(mask)
         if box is None or _unstable(mask, config):
             continue
         near = boxes[possibly > config.box_nms_thresh]
-        if (last_pixel_iou(near, np.array([box])) > config.box_nms_thresh).any():
+        if (last_pixel_iou(near, np.array([box], float)) > config.box_nms_thresh).any():
             continue
         in_image = boxes_from_crop(np.array([box]), crop_box)
         if touches_crop_edge(in_image, crop_box, original_size)[0]:
@@ -99,7 +96,7 @@ def _unstable(mask: FullMask, config: AutomaskConfig) -> bool:
     return threshold > 0 and not mask.stability_score >= threshold
 
 
-def _box(mask: FullMask) -> Box | None:
+def _box(mask: FullMask) -> CropBox | None:
     """Return a mask's half-open XYXY box in the frame of its crop; None if it is empty."""
     x0, y0, x1, y1 = mask_to_box(mask.region).tolist()
     if x1 == 0:
@@ -126,7 +123,7 @@ def last_pixel_iou(
 
 
 def overlap_bounds(
-    boxes: Float[np.ndarray, "n 4"], inner: Box, outer: Box
+    boxes: Float[np.ndarray, "n 4"], inner: CropBox, outer: CropBox
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """Bound the IoU of known boxes with one that lies between two others.
 

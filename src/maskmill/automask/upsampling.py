@@ -1,64 +1,83 @@
 """Low-res mask logits at the full resolution of the image, only where there is a mask.
 
 The reference upsamples every candidate whole, twice: to the padded input frame, then to the image.
-Both steps are bilinear and separable, so together they are one small matrix per axis, of which a
-mask needs only the rows and columns that see it. Logits here live in the padded low-res frame,
-masks in the frame of the image (or crop) that was embedded.
+Both steps are bilinear and separable, so together they blend a few neighbours per axis, and a
+mask needs only the rows and columns that see it. Logits live in the padded low-res frame, masks
+in the frame of the image (or crop) that was embedded. Nothing here multiplies matrices: NumPy's
+threads would wait for each other longer than these small sums take.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int
 
+from maskmill.geometry import CropBox
 from maskmill.values import Embedding
 
-STRIP_ROWS = 128
+STRIP_ROWS = 64
 """Rows upsampled at once: such a strip of a photograph stays within a core's cache."""
 TAP_REACH = 3
 """Rim of low-res pixels around what an image pixel sees besides a mask: 2, and one to spare."""
-
-
-Box = tuple[float, float, float, float]
-"""A half-open XYXY box."""
+TAPS = 4
+"""Low-res neighbours that one image pixel can see along an axis: 3, and one to spare."""
 
 
 @dataclass(frozen=True, eq=False)
-class AxisWeights:
-    """The share of every low-res pixel in every image pixel, along one axis.
+class AxisTaps:
+    """What low-res pixels each image pixel sees along one axis.
 
     Attributes:
-        weights: Each row adds up to 1; only a few neighbours in it are not 0.
         first: The first low-res pixel with a share in each image pixel; ascending.
         last: The last one; ascending.
+        shares: Of the low-res pixels from the first on; each row adds up to 1.
+        centres: The image pixel that sees most of each low-res pixel.
     """
 
-    weights: Float32[np.ndarray, "size low"]
     first: Int[np.ndarray, " size"]
     last: Int[np.ndarray, " size"]
+    shares: Float32[np.ndarray, "size taps"]
+    centres: Int[np.ndarray, " low"]
 
     @classmethod
-    def between(cls, low: int, input_side: int, input_size: int, original_size: int) -> Self:
+    def between(cls, low: int, input_side: int, input_size: int, original_size: int) -> "AxisTaps":
         """Compose the reference's steps: `low` to `input_side`, cut, then to `original_size`."""
-        below, above, share = _neighbours(low, input_side)
-        to_input = np.zeros((input_side, low), np.float32)
-        rows = np.arange(input_side)
-        to_input[rows, below] = 1 - share
-        to_input[rows, above] += share
+        to_input = _neighbours(low, input_side)
         below, above, share = _neighbours(input_size, original_size)
-        weights = to_input[below] * (1 - share)[:, None] + to_input[above] * share[:, None]
-        touched = weights > 0
-        return cls(weights, touched.argmax(axis=1), low - 1 - touched[:, ::-1].argmax(axis=1))
+        first = to_input[0][below]
+        shares = np.zeros((original_size, TAPS), np.float32)
+        pixels = np.arange(original_size)
+        for middle, weight in ((below, 1 - share), (above, share)):
+            near, far, far_share = (part[middle] for part in to_input)
+            shares[pixels, near - first] += weight * (1 - far_share)
+            shares[pixels, far - first] += weight * far_share
+        last = first + TAPS - 1 - (shares[:, ::-1] > 0).argmax(axis=1)
+        centre = (np.arange(low) + 0.5) * (input_side / low) * (original_size / input_size)
+        return cls(first, last, shares, np.minimum(centre.astype(np.int64), original_size - 1))
 
     def seeing(self, start: int, stop: int) -> tuple[int, int]:
         """Return the half-open range of image pixels in which low-res [start, stop) has a share."""
         begin = int(np.searchsorted(self.last, start))
         return begin, max(begin, int(np.searchsorted(self.first, stop)))
 
-    def within(self, start: int, stop: int) -> tuple[int, int]:
-        """Return the half-open range of image pixels that see nothing but low-res [start, stop)."""
-        return int(np.searchsorted(self.first, start)), int(np.searchsorted(self.last, stop))
+    def blend(
+        self, pixels: Int[np.ndarray, " n"], values: Float32[np.ndarray, "low m"], corner: int
+    ) -> Float32[np.ndarray, "n m"]:
+        """Upsample along the first dimension.
+
+        Args:
+            pixels: The image pixels wanted; all they see must lie in `values`.
+            values: Low-res values.
+            corner: Which low-res pixel the first of them is.
+        """
+        seen, shares = self.first[pixels] - corner, self.shares[pixels]
+        blended: Float32[np.ndarray, "n m"] = shares[:, :1] * values[seen]
+        for tap in range(1, TAPS):
+            share = shares[:, tap : tap + 1]
+            if share.any():
+                blended += share * values[np.minimum(seen + tap, len(values) - 1)]
+        return blended
 
 
 def _neighbours(
@@ -112,58 +131,76 @@ class Upsampling:
     Args:
         embedding: Gives the sizes.
         low_res_side: Side of the low-res frame, pixels.
+        mask_threshold: Cut-off between background and object, logits.
     """
 
-    def __init__(self, embedding: Embedding, low_res_side: int) -> None:
-        side, (h, w), (in_h, in_w) = (
-            embedding.input_side,
-            embedding.original_size,
-            embedding.input_size,
-        )
-        self.original_size = embedding.original_size
-        self.rows = AxisWeights.between(low_res_side, side, in_h, h)
-        self.columns = AxisWeights.between(low_res_side, side, in_w, w)
+    def __init__(self, embedding: Embedding, low_res_side: int, mask_threshold: float) -> None:
+        side, (in_h, in_w) = embedding.input_side, embedding.input_size
+        h, w = self.original_size = embedding.original_size
+        self.mask_threshold = mask_threshold
+        self.rows = AxisTaps.between(low_res_side, side, in_h, h)
+        self.columns = AxisTaps.between(low_res_side, side, in_w, w)
         # The low-res pixels that the image sees; those further on hold nothing but padding.
         self.valid = int(self.rows.last[-1]) + 1, int(self.columns.last[-1]) + 1
 
-    def box_bounds(self, patch: Patch) -> tuple[Box, Box]:
-        """Return boxes within and around the one that the mask will have at full resolution.
+    def outer_box(self, patch: Patch) -> CropBox:
+        """Return a box that surely contains the mask at full resolution, at no cost.
 
-        No pixel of the image is in the mask without seeing a low-res pixel that is, so the outer
-        box is certain. The inner one gives up one low-res pixel per side, because a low-res peak
-        between two columns of the image may not reach the cut in either.
-
-        Returns:
-            Half-open XYXY boxes; the inner one may be inside out.
+        No pixel of the image is in the mask without seeing a low-res pixel that is.
         """
         y0, y1, x0, x1 = patch.mask_extent
-        top, bottom = self.rows.seeing(y0, y1)
-        left, right = self.columns.seeing(x0, x1)
-        in_top, in_bottom = self.rows.within(y0 + 1, y1 - 1)
-        in_left, in_right = self.columns.within(x0 + 1, x1 - 1)
-        return (in_left, in_top, in_right, in_bottom), (left, top, right, bottom)
+        (top, bottom), (left, right) = self.rows.seeing(y0, y1), self.columns.seeing(x0, x1)
+        return left, top, right, bottom
 
-    def full_mask(self, patch: Patch, *, mask_threshold: float, offset: float) -> FullMask:
+    def box_bounds(self, patch: Patch) -> tuple[CropBox, CropBox]:
+        """Return boxes surely within and around the mask's at full resolution, for little.
+
+        Around: a blend of rows is nowhere above the blend of their greatest values. Within: some
+        columns at full resolution, and some rows, are looked at in full.
+
+        Returns:
+            Half-open XYXY boxes; the inner one is empty if nothing of the mask was met.
+        """
+        left, top, right, bottom = self.outer_box(patch)
+        y, x = np.arange(top, bottom), np.arange(left, right)
+        (r, c), logits, t = patch.corner, patch.logits, self.mask_threshold
+        high_rows = (self.rows.blend(y, logits.max(axis=1)[:, None], r) > t).any(axis=1)
+        high_columns = (self.columns.blend(x, logits.max(axis=0)[:, None], c) > t).any(axis=1)
+        y0, y1, x0, x1 = patch.mask_extent
+        some_x = self.columns.blend(self.columns.centres[x0:x1], logits.T, c).T
+        some_y = self.rows.blend(self.rows.centres[y0:y1], logits, r).T
+        met = self.rows.blend(y, some_x, r) > t, self.columns.blend(x, some_y, c) > t
+        inner = _box(met[0].any(axis=1), met[1].any(axis=1), top, left)
+        return inner, _box(high_rows, high_columns, top, left)
+
+    def full_mask(self, patch: Patch, offset: float) -> FullMask:
         """Upsample one candidate, cut it, and count what its stability score needs.
 
         Args:
             patch: The candidate's low-res logits.
-            mask_threshold: Cut-off in logits.
-            offset: Distance of the stability score's two cuts from it, logits.
+            offset: Distance of the stability score's two cuts from the mask threshold, logits.
 
         Returns:
             The mask and its stability score in [0, 1], 0 where nothing is above the lower cut.
         """
-        (r, c), (h, w) = patch.corner, patch.logits.shape
         y0, y1 = self.rows.seeing(*patch.tight[:2])
         x0, x1 = self.columns.seeing(*patch.tight[2:])
-        tall = self.rows.weights[y0:y1, r : r + h] @ patch.logits
-        across = self.columns.weights[x0:x1, c : c + w].T
+        wide = self.columns.blend(np.arange(x0, x1), patch.logits.T, patch.corner[1])
+        wide = np.ascontiguousarray(wide.T)
         region = np.empty((y1 - y0, x1 - x0), bool)
         inner = outer = 0
-        for start in range(0, len(tall), STRIP_ROWS):
-            strip = tall[start : start + STRIP_ROWS] @ across
-            inner += int(np.count_nonzero(strip > mask_threshold + offset))
-            outer += int(np.count_nonzero(strip > mask_threshold - offset))
-            np.greater(strip, mask_threshold, out=region[start : start + STRIP_ROWS])
+        for start in range(y0, y1, STRIP_ROWS):
+            stop = min(start + STRIP_ROWS, y1)
+            strip = self.rows.blend(np.arange(start, stop), wide, patch.corner[0])
+            inner += int(np.count_nonzero(strip > self.mask_threshold + offset))
+            outer += int(np.count_nonzero(strip > self.mask_threshold - offset))
+            np.greater(strip, self.mask_threshold, out=region[start - y0 : stop - y0])
         return FullMask(region, (y0, y1), (x0, x1), inner / outer if outer else 0.0)
+
+
+def _box(rows: Any, columns: Any, top: int, left: int) -> CropBox:
+    """Return the half-open box from the first to the last row and column that are True."""
+    y, x = np.flatnonzero(rows), np.flatnonzero(columns)
+    if not len(y) or not len(x):
+        return left, top, left, top
+    return left + int(x[0]), top + int(y[0]), left + int(x[-1]) + 1, top + int(y[-1]) + 1
