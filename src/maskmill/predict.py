@@ -124,11 +124,8 @@ class Predictor:
         """Wrap a PyTorch model that is already in memory, on the device it is on.
 
         Args:
-            sam: A model in evaluation mode; it is shared, not copied.
+            sam: A model in evaluation mode (else `ValueError`); it is shared, not copied.
             model_id: What to stamp on embeddings. Change it when the weights change.
-
-        Raises:
-            ValueError: If the model is in training mode.
         """
         from maskmill.model.torch_backend import TorchBackend
 
@@ -217,10 +214,9 @@ class Predictor:
         *,
         multimask_output: bool = True,
     ) -> tuple[Float32[np.ndarray, "n k low low"], Float32[np.ndarray, "n k"]]:
-        """Decode many one-point prompts in a single batch, without a record per prompt.
+        """Decode many one-point prompts in one batch, without a record per prompt.
 
-        For everything mode, whose grid points lie inside the image by construction; they are not
-        checked here.
+        For everything mode, whose grid points lie inside the image; they are not checked here.
 
         Args:
             embedding: What this model's `embed` returned.
@@ -335,15 +331,13 @@ def _choose_backend(folder: Path, backend: Backend) -> str:
             f"{folder} does not hold {', '.join(ONNX_FILES)}; "
             "run `maskmill model export` on the model, or use backend torch"
         )
-    if backend == "torch" and not has_torch:
-        raise ConfigError("PyTorch is not installed; run `pip install 'maskmill[train]'`")
-    if backend != "auto":
-        return backend
-    if not has_onnx and not has_torch:
+    if (backend == "torch" or not has_onnx) and not has_torch:
         raise ConfigError(
-            f"{folder} holds no ONNX files and PyTorch is not installed; "
+            f"PyTorch is not installed{'' if has_onnx else f' and {folder} holds no ONNX files'}; "
             "run `pip install 'maskmill[train]'`"
         )
+    if backend != "auto":
+        return backend
     return "torch" if not has_onnx or (has_torch and _has_cuda()) else "onnx"
 
 
