@@ -40,4 +40,7 @@ def make(predictor: Predictor, settings: AutomaskConfig) -> Image.Image:
 
 
 if __name__ == "__main__":
-    make(Predictor.load(), SETTINGS).save(PICTURE, quality=82, optimize=True)
+    predictor = Predictor.load()
+    # The model's id goes into the file: a test fails where the picture is not the shipped model's.
+    picture = make(predictor, SETTINGS)
+    picture.save(PICTURE, quality=82, optimize=True, comment=predictor.model_id)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -82,7 +83,6 @@ def test_commands_shown_in_the_manual_are_commands(page: Path) -> None:
 def test_python_shown_in_the_manual_runs(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from PIL import Image
     from skimage import data
 
     snippets = re.findall(
@@ -94,6 +94,16 @@ def test_python_shown_in_the_manual_runs(
     space: dict[str, Any] = {"__name__": "snippet"}
     for snippet in snippets:  # one after the other, as a reader would type them
         exec(compile(snippet, page.name, "exec"), space)
+
+
+def test_the_readmes_picture_is_the_shipped_models_and_small() -> None:
+    from maskmill.weights import model_folder, model_id_of, read_card
+
+    path = DOCS / "picture.jpg"
+    assert path.stat().st_size < 300_000
+    with Image.open(path) as picture:
+        made_by = picture.info["comment"].decode()
+    assert made_by == model_id_of(read_card(model_folder("tiny"))), "run docs/make_picture.py"
 
 
 def test_every_decision_is_in_the_index() -> None:
