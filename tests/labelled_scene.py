@@ -1,12 +1,32 @@
-"""A generated data set in SA-1B form: coloured shapes on noise, for tests without photographs."""
+"""A generated data set, coloured shapes on noise, and a model small enough to train in tests."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from maskmill import rle
+from maskmill.config import MODEL_CONFIGS, TINY, DecoderConfig, TinyConfig
 from maskmill.formats.labelled import LabelledImage, LabelledMask
+
+SMALL = replace(
+    TINY,
+    encoder=TinyConfig(
+        widths=(8, 8, 16, 16), depths=(1, 1, 1, 1), num_heads=2, high_res_dims=(8, 4)
+    ),
+    decoder=DecoderConfig(
+        transformer_dim=32, num_heads=2, mlp_dim=32, iou_head_hidden_dim=16, high_res=True
+    ),
+    name="small",
+    input_side=64,
+)
+"""The embedded default's architecture, as small as it goes."""
+
+
+def offer_small_model() -> None:
+    """Let `TrainConfig(model="small")` name it in this process."""
+    MODEL_CONFIGS["small"] = SMALL
 
 
 def write_scene(folder: Path, name: str, *, source: str = "scenes", seed: int = 0) -> LabelledImage:

@@ -1,24 +1,12 @@
 """The simulated person: where it clicks, what boxes it draws, and what the session teaches."""
 
-from dataclasses import replace
-
 import pytest
 import torch
+from labelled_scene import SMALL
 
-from maskmill.config import TINY, DecoderConfig, TinyConfig, TrainConfig
+from maskmill.config import TrainConfig
 from maskmill.model.sam import build
 from maskmill.train.interactive import InteractiveLoss, inner_distance, noisy_boxes
-
-SMALL = replace(
-    TINY,
-    encoder=TinyConfig(
-        widths=(8, 8, 16, 16), depths=(1, 1, 1, 1), num_heads=2, high_res_dims=(8, 4)
-    ),
-    decoder=DecoderConfig(
-        transformer_dim=32, num_heads=2, mlp_dim=32, iou_head_hidden_dim=16, high_res=True
-    ),
-    input_side=64,
-)
 
 
 def session(**settings: object) -> InteractiveLoss:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from labelled_scene import write_scenes
+from labelled_scene import offer_small_model, write_scenes
 
 from maskmill.config import TrainConfig
 from maskmill.errors import CheckpointError, ConfigError
@@ -18,7 +18,9 @@ from maskmill.model.checkpoint import load_model
 from maskmill.train.loop import train
 from maskmill.train.report import read_metrics
 
+offer_small_model()
 CONFIG = TrainConfig(
+    model="small",
     steps=8,
     batch_images=2,
     masks_per_image=2,
