@@ -235,7 +235,7 @@ def kill_often(tmp_path: Path, kind: str, count: int, kills: list[int]) -> tuple
 
 @pytest.mark.slow
 def test_killed_at_random_moments_it_goes_on_and_ends_whole(tmp_path: Path) -> None:
-    out, torn = kill_often(tmp_path, "whole", count=24, kills=[1, 3, 0, 5])
+    out, torn = kill_often(tmp_path, "whole", count=24, kills=[1, 4])
     assert torn == []
     assert run(tmp_path / "in", clean := tmp_path / "clean").done == 24
     assert jsons(out) == jsons(clean)
@@ -244,5 +244,5 @@ def test_killed_at_random_moments_it_goes_on_and_ends_whole(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_the_check_above_finds_masks_that_are_written_in_place(tmp_path: Path) -> None:
-    _, torn = kill_often(tmp_path, "torn", count=4, kills=[1, 1, 1])
+    _, torn = kill_often(tmp_path, "torn", count=4, kills=[1, 1])
     assert torn != []

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from maskmill.config import TINY, DecoderConfig, ModelConfig, VitConfig
-from maskmill.model.grid_decoder import PROMPTS_AT_ONCE, GridDecoder
+from maskmill.model import grid_decoder
+from maskmill.model.grid_decoder import GridDecoder
 from maskmill.model.sam import Sam, build
 
 SMALL_VIT = ModelConfig(
@@ -29,9 +30,13 @@ def awkward(config: ModelConfig) -> Sam:
 
 
 @pytest.mark.parametrize("config", [SMALL_VIT, SMALL_TINY], ids=lambda config: config.name)
+@pytest.mark.parametrize("at_once", [1, 1 << 17, 1 << 22])
 @torch.inference_mode()
-def test_it_gives_the_numbers_of_the_mask_decoder(config: ModelConfig) -> None:
-    sam, n = awkward(config), PROMPTS_AT_ONCE + 3
+def test_it_gives_the_numbers_of_the_mask_decoder(
+    config: ModelConfig, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grid_decoder, "NUMBERS_AT_ONCE", at_once)
+    sam, n = awkward(config), 11
     embedding, high_res = sam.encode(torch.randn(1, 3, config.input_side, config.input_side))
     coords = torch.rand(n, 2, 2) * config.input_side
     labels = torch.tensor([[1, -1]]).repeat(n, 1)

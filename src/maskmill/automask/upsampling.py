@@ -162,14 +162,17 @@ class Upsampling:
             Half-open XYXY boxes; the inner one is empty if nothing of the mask was met.
         """
         left, top, right, bottom = self.outer_box(patch)
+        if top == bottom or left == right:  # between two pixels of an image that shrank
+            return (left, top, left, top), (left, top, left, top)
         y, x = np.arange(top, bottom), np.arange(left, right)
         (r, c), logits, t = patch.corner, patch.logits, self.mask_threshold
         high_rows = (self.rows.blend(y, logits.max(axis=1)[:, None], r) > t).any(axis=1)
         high_columns = (self.columns.blend(x, logits.max(axis=0)[:, None], c) > t).any(axis=1)
         y0, y1, x0, x1 = patch.mask_extent
-        some_x = self.columns.blend(self.columns.centres[x0:x1], logits.T, c).T
-        some_y = self.rows.blend(self.rows.centres[y0:y1], logits, r).T
-        met = self.rows.blend(y, some_x, r) > t, self.columns.blend(x, some_y, c) > t
+        some_x = np.clip(self.columns.centres[x0:x1], left, right - 1)
+        some_y = np.clip(self.rows.centres[y0:y1], top, bottom - 1)
+        across, down = self.columns.blend(some_x, logits.T, c).T, self.rows.blend(some_y, logits, r)
+        met = self.rows.blend(y, across, r) > t, self.columns.blend(x, down.T, c) > t
         inner = _box(met[0].any(axis=1), met[1].any(axis=1), top, left)
         return inner, _box(high_rows, high_columns, top, left)
 

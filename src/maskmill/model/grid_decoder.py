@@ -26,8 +26,9 @@ from maskmill.model.mask_decoder import blocks_of_cells
 from maskmill.model.sam import Sam
 from maskmill.model.transformer import Attention, TwoWayAttentionBlock
 
-PROMPTS_AT_ONCE = 8
-"""Keeps every temporary below the 32 MB above which the C library gives memory back at once."""
+NUMBERS_AT_ONCE = 1 << 22
+"""Size of the largest temporary: above 32 MB the C library gives memory back to the kernel at once,
+and below a few a call's overhead shows."""
 
 
 class Keys(NamedTuple):
@@ -236,7 +237,9 @@ class GridDecoder:
         sparse = self.sam.prompt_encoder.embed_points(point_coords, point_labels)
         output = torch.cat([self.decoder.iou_token.weight, self.decoder.mask_tokens.weight])
         tokens = torch.cat([output.expand(len(sparse), -1, -1), sparse], dim=1)
-        seen = [self._attend(part) for part in torch.split(tokens, PROMPTS_AT_ONCE)]
+        rank = 2 * self.heads * tokens.shape[1] + 1
+        at_once = max(1, NUMBERS_AT_ONCE // (rank * len(self.base0)))
+        seen = [self._attend(part) for part in torch.split(tokens, at_once)]
         keys = Keys(*(torch.cat(part) for part in zip(*(s.keys for s in seen), strict=True)))
         return Seen(
             torch.cat([s.mask_tokens for s in seen]),
@@ -358,25 +361,27 @@ class GridDecoder:
         hyper = torch.stack([mlp(tokens[:, i]) for i, mlp in enumerate(mlps)], dim=-1)
         n, k, side = len(hyper), len(mlps), self.decoder.embedding_side
         masks = hyper.new_empty(n, k, 4 * side, 4 * side)
-        for i in range(n):
-            # One by one: a prompt's finest map alone fills half of what the C library keeps.
-            cells = self._upscale(Keys(*(part[i] for part in seen.keys))) @ hyper[i]
-            cells = cells.view(side, side, 2, 2, 2, 2, k).permute(6, 0, 2, 4, 1, 3, 5)
-            masks[i] = cells.reshape(k, 4 * side, 4 * side)
+        at_once = max(1, NUMBERS_AT_ONCE // (16 * side * side * hyper.shape[1]))
+        for start in range(0, n, at_once):
+            some = slice(start, start + at_once)
+            cells = self._upscale(Keys(*(part[some] for part in seen.keys))) @ hyper[some]
+            # Cells in reading order, each split 2x2 and again 2x2.
+            cells = cells.view(-1, side, side, 2, 2, 2, 2, k).permute(0, 7, 1, 3, 5, 2, 4, 6)
+            masks[some] = cells.reshape(-1, k, 4 * side, 4 * side)
         return masks
 
-    def _upscale(self, keys: Keys) -> Float[Tensor, "cells c_low"]:
+    def _upscale(self, keys: Keys) -> Float[Tensor, "n cells c_low"]:
         _, norm, _, up2, _ = self.decoder.output_upscaling
-        x = self.up_base * keys.scale.t() + self.up_constant
-        x = x.addmm_(keys.coefficients.t(), keys.factors @ self.up_weight.t())
+        x = self.up_base * keys.scale.transpose(1, 2) + self.up_constant
+        x = x.baddbmm_(keys.coefficients.transpose(1, 2), keys.factors @ self.up_weight.t())
         if self.high_res:
             x += self.high_res[0]
-        hw = len(x)
-        x = F.gelu(norm.channels_last(x.view(hw * 4, -1)))  # type: ignore[operator]
+        n, hw, _ = x.shape
+        x = F.gelu(norm.channels_last(x.view(n, hw * 4, -1)))  # type: ignore[operator]
         x = F.linear(x, *_unshuffled(up2))
         if self.high_res:
-            x += self.high_res[1].view(x.shape)
-        return F.gelu(x).view(hw * 16, -1)
+            x += self.high_res[1].view(x.shape[1:])
+        return F.gelu(x).view(n, hw * 16, -1)
 
 
 def _unshuffled(conv: nn.Module) -> tuple[Float[Tensor, "c4 c"], Float[Tensor, " c4"]]:
