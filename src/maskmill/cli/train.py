@@ -32,9 +32,10 @@ def train(
     from maskmill.formats import read_dataset
 
     require("train", "torch", "safetensors", "matplotlib")
+    dataset = read_dataset(folder, split=split, sources=settings.sources or None)
+    # Loading PyTorch takes seconds: only where there is something to train on.
     from maskmill.train.loop import train as run_training
 
-    dataset = read_dataset(folder, split=split, sources=settings.sources or None)
     for refused in dataset.refused[:5]:
         warn(f"left out: {refused.path}: {refused.reason}")
     if len(dataset.refused) > 5:
