@@ -67,7 +67,13 @@ def generator(variant: str, model: str, points: int, scene: bool) -> Callable[[n
     from maskmill.predict import Predictor
 
     if variant != "reference":
-        config = AutomaskConfig(points_per_side=points, fast=variant == "fast")
+        # The reference generator's defaults, whatever would suit the model.
+        config = AutomaskConfig(
+            points_per_side=points,
+            pred_iou_thresh=0.88,
+            stability_score_thresh=0.95,
+            fast=variant == "fast",
+        )
         if not scene:
             backend = "onnx" if variant == "onnx" else "torch"
             predictor = Predictor.load(model, backend=backend, threads=2)

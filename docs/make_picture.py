@@ -12,7 +12,7 @@ from PIL import Image
 
 from maskmill import AutomaskConfig, Predictor, draw_masks, draw_prompts
 from maskmill.automask import automask
-from maskmill.demo import SETTINGS, load_scenes
+from maskmill.demo import load_scenes
 from maskmill.formats.prompts import NamedPrompt
 from maskmill.segment import segment
 
@@ -42,5 +42,5 @@ def make(predictor: Predictor, settings: AutomaskConfig) -> Image.Image:
 if __name__ == "__main__":
     predictor = Predictor.load()
     # The model's id goes into the file: a test fails where the picture is not the shipped model's.
-    picture = make(predictor, SETTINGS)
+    picture = make(predictor, AutomaskConfig())
     picture.save(PICTURE, quality=82, optimize=True, comment=predictor.model_id)

@@ -93,6 +93,10 @@ class ModelConfig:
     """Deviation of R, G, B in [0, 255], divided out of the input."""
     mask_threshold: float = 0.0
     """Cut-off in logits between background and object."""
+    pred_iou_thresh: float = 0.88
+    """Everything mode's cut-off of predicted IoU that suits this model, [0, 1]."""
+    stability_score_thresh: float = 0.95
+    """Everything mode's cut-off of the stability score that suits this model, [0, 1]."""
 
     @property
     def embedding_stride(self) -> int:
@@ -142,10 +146,10 @@ class AutomaskConfig:
     """Points along each side of the grid."""
     points_per_batch: int = 32
     """Prompts decoded at once; more needs more memory and is rarely faster on a CPU."""
-    pred_iou_thresh: float = 0.88
-    """Masks are kept if their predicted IoU is above this, [0, 1]."""
-    stability_score_thresh: float = 0.95
-    """Masks are kept if their stability score is at least this, [0, 1]."""
+    pred_iou_thresh: float | None = None
+    """Masks are kept if their predicted IoU is above this, [0, 1]; by default the model's own."""
+    stability_score_thresh: float | None = None
+    """Masks are kept if their stability score is at least this, [0, 1]; by default the model's."""
     stability_score_offset: float = 1.0
     """Distance of the stability score's two cuts from the mask threshold, logits."""
     box_nms_thresh: float = 0.7
@@ -162,6 +166,32 @@ class AutomaskConfig:
     """Holes and islands below this area are removed, pixels; 0 keeps all."""
     fast: bool = False
     """Skip grid points inside masks that are already confident; bf16 where the CPU has it."""
+
+    def for_model(self, model: ModelConfig) -> "SettledAutomaskConfig":
+        """Fill in the thresholds that were left to the model.
+
+        Published models bring the reference generator's, 0.88 and 0.95; a model that is less sure
+        of itself brings lower ones, or nothing would pass.
+
+        Example:
+            >>> AutomaskConfig(stability_score_thresh=0.5).for_model(VIT_B).pred_iou_thresh
+            0.88
+        """
+        settings = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name in ("pred_iou_thresh", "stability_score_thresh"):
+            if settings[name] is None:
+                settings[name] = getattr(model, name)
+        return SettledAutomaskConfig(**settings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettledAutomaskConfig(AutomaskConfig):
+    """Everything mode's settings for one model: nothing is left open."""
+
+    pred_iou_thresh: float = 0.88
+    """As in `AutomaskConfig`."""
+    stability_score_thresh: float = 0.95
+    """As in `AutomaskConfig`."""
 
 
 @dataclass(frozen=True, kw_only=True)

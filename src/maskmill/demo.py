@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from maskmill.automask import automask
-from maskmill.config import AutomaskConfig
+from maskmill.config import AutomaskConfig, SettledAutomaskConfig
 from maskmill.errors import NotFound
 from maskmill.formats.prompts import NamedPrompt
 from maskmill.formats.sa1b import write_sa1b
@@ -36,9 +36,6 @@ class Scene:
     prompts: tuple[tuple[str, Prompt], ...]
     """Prompts, each with what it asks for."""
 
-
-SETTINGS = AutomaskConfig(pred_iou_thresh=0.5, stability_score_thresh=0.8)
-"""Everything mode's thresholds for the embedded model, less sure of itself than the paper's."""
 
 SCENES = (
     Scene(
@@ -105,7 +102,7 @@ def run_demo(
     Args:
         out: The folder; it is made if it is missing.
         predictor: The model.
-        config: Everything mode's settings; by default `SETTINGS`.
+        config: Everything mode's settings; with the model's own thresholds by default.
         progress: Called with one line per photograph.
 
     Returns:
@@ -114,7 +111,7 @@ def run_demo(
     Raises:
         NotFound: If scikit-image is not installed.
     """
-    settings = config or SETTINGS
+    settings = (config or AutomaskConfig()).for_model(predictor.config)
     out.mkdir(parents=True, exist_ok=True)
     sections, photographs = [], []
     for scene, image in load_scenes():
@@ -209,7 +206,7 @@ def _answer(image: UInt8[np.ndarray, "h w 3"], asked: str, mask: PromptedMask) -
     )
 
 
-def _lead(predictor: Predictor, settings: AutomaskConfig) -> list[str]:
+def _lead(predictor: Predictor, settings: SettledAutomaskConfig) -> list[str]:
     side = settings.points_per_side
     return [
         f"Made by `maskmill demo` with the model `{predictor.model_id}` on "

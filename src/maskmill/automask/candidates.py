@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Float32, Int
 from maskmill.automask.decoding import PointDecoder, in_order, point_decoder, point_prompts
 from maskmill.automask.skipping import Covered, coarse_to_fine
 from maskmill.automask.upsampling import TAP_REACH, Patch, Upsampling
-from maskmill.config import AutomaskConfig
+from maskmill.config import SettledAutomaskConfig
 from maskmill.geometry import to_input_frame
 from maskmill.masks import mask_to_box
 from maskmill.predict import Predictor
@@ -46,7 +46,7 @@ def find_candidates(
     embedding: Embedding,
     points: Float[np.ndarray, "n 2"],
     upsampling: Upsampling,
-    config: AutomaskConfig,
+    config: SettledAutomaskConfig,
 ) -> list[Candidate]:
     """Decode grid points and keep the masks that may survive.
 
@@ -87,7 +87,7 @@ def _of_batch(
     scaled: Float32[np.ndarray, "n 2"],
     batch: Int[np.ndarray, " n"],
     upsampling: Upsampling,
-    config: AutomaskConfig,
+    config: SettledAutomaskConfig,
 ) -> list[Candidate]:
     seen, iou = decoder.attend(*point_prompts(scaled))
     # The reference keeps predicted IoU with `>` and stability with `>=`, and so does this package;
@@ -113,7 +113,7 @@ def _of_batch(
 def cut_patch(
     logits: Float32[np.ndarray, "low low"],
     upsampling: Upsampling,
-    config: AutomaskConfig,
+    config: SettledAutomaskConfig,
 ) -> Patch | None:
     """Cut out of low-res logits the part that any cut can touch.
 

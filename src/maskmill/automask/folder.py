@@ -94,7 +94,9 @@ def automask_folder(
     names = [path.relative_to(source).as_posix() for path in list_images(source)]
     with _locked(out):
         # Loaded here once so that a missing model is one error and not one per worker.
-        _settle_plan(out, names, _plan(source, config, load().model_id))
+        predictor = load()
+        config = config.for_model(predictor.config)
+        _settle_plan(out, names, _plan(source, config, predictor.model_id))
         _sweep(out)
         left = [name for name in names if not _target(out, name).exists()]
         workers = _cores() if workers is None else workers

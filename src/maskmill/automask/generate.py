@@ -14,7 +14,7 @@ from maskmill import rle
 from maskmill.automask.candidates import find_candidates
 from maskmill.automask.survivors import LAST_INSIDE, survivors
 from maskmill.automask.upsampling import Upsampling
-from maskmill.config import AutomaskConfig
+from maskmill.config import AutomaskConfig, SettledAutomaskConfig
 from maskmill.errors import ConfigError
 from maskmill.geometry import CropBox, crop_boxes, point_grids, points_from_crop
 from maskmill.masks import mask_to_box, nms, remove_small_regions
@@ -53,7 +53,8 @@ def automask(
     Args:
         predictor: The model.
         image: RGB pixels.
-        config: Grid, crops and thresholds; by default the reference generator's.
+        config: Grid, crops and thresholds; by default the reference generator's, with
+            the model's own thresholds.
 
     Returns:
         Masks, best first: by predicted IoU, or with crops from the smallest crops on. Empty where
@@ -75,6 +76,7 @@ def automask(
     """
     config = AutomaskConfig() if config is None else config
     refuse_nonsense(config)
+    config = config.for_model(predictor.config)
     size = (image.shape[0], image.shape[1])
     grids = point_grids(
         config.points_per_side, config.crop_n_layers, config.crop_n_points_downscale_factor
@@ -115,7 +117,7 @@ def _of_crop(
     image: UInt8[np.ndarray, "h w 3"],
     crop_box: CropBox,
     grid: Float[np.ndarray, "n 2"],
-    config: AutomaskConfig,
+    config: SettledAutomaskConfig,
 ) -> list[AutoMask]:
     """Run one crop's grid through the model and return its survivors, in the image's frame."""
     x0, y0, x1, y1 = crop_box

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 
 from maskmill.automask.candidates import Candidate
 from maskmill.automask.upsampling import FullMask, Upsampling
-from maskmill.config import AutomaskConfig
+from maskmill.config import SettledAutomaskConfig
 from maskmill.geometry import CropBox, box_iou, boxes_from_crop, touches_crop_edge
 from maskmill.masks import mask_to_box
 from maskmill.rle import Rle, encode
@@ -46,7 +46,7 @@ def survivors(
     *,
     crop_box: CropBox,
     original_size: tuple[int, int],
-    config: AutomaskConfig,
+    config: SettledAutomaskConfig,
 ) -> list[Survivor]:
     """Choose among one crop's candidates as the reference does.
 
@@ -91,7 +91,7 @@ def survivors(
     return kept
 
 
-def _unstable(mask: FullMask, config: AutomaskConfig) -> bool:
+def _unstable(mask: FullMask, config: SettledAutomaskConfig) -> bool:
     threshold = config.stability_score_thresh
     return threshold > 0 and not mask.stability_score >= threshold
 
