@@ -326,7 +326,12 @@ def with_settings(config: T, settings: dict[str, Any], *, where: str = "settings
                 f"as its default, {getattr(config, key)!r}"
             )
     new: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-    new |= {k: float(v) for k, v in settings.items() if known[k] is float}
+    # TOML's 1 is an integer; a field that may hold a number takes it as 1.0.
+    new |= {
+        k: float(v)
+        for k, v in settings.items()
+        if type(v) is int and float in (known[k], *get_args(known[k]))
+    }
     return replace(config, **new)  # type: ignore[type-var]
 
 
