@@ -36,6 +36,7 @@ def build_app() -> App:
         name="maskmill",
         help="Turn photographs into masks, train the model that does it, and measure both.",
         version=__version__,
+        help_format="plaintext",  # Markdown would cost another 100 ms of imports
         config=merge_settings,
         default_parameter=Parameter(negative_iterable=()),
         result_action="return_value",
