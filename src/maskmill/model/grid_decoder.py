@@ -15,6 +15,7 @@ transformers of depth 2, that is all the published ones and ours, and prompts wi
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -26,9 +27,11 @@ from maskmill.model.mask_decoder import blocks_of_cells
 from maskmill.model.sam import Sam
 from maskmill.model.transformer import Attention, TwoWayAttentionBlock
 
-NUMBERS_AT_ONCE = 1 << 22
-"""Size of the largest temporary: above 32 MB the C library gives memory back to the kernel at once,
-and below a few a call's overhead shows."""
+NUMBERS_AT_ONCE = 1 << 19
+"""About the size of the largest temporary: what a core's cache holds. So prompts are run one by one
+in the paper's models, and many at once in small ones, where the calls would cost more."""
+CELLS_AT_ONCE = 512
+"""Cells of one prompt upscaled at once, for the same reason."""
 
 
 class Keys(NamedTuple):
@@ -42,17 +45,12 @@ class Keys(NamedTuple):
 class Seen(NamedTuple):
     """What the transformer made of `n` prompts, before any mask is drawn.
 
-    `mask_tokens` is `n 4 c`, `predicted_iou` `n 4`.
+    `mask_tokens` is `n 4 c`, `predicted_iou` `n 4`; `keys` are one per prompt, without the `n`.
     """
 
     mask_tokens: Tensor
     predicted_iou: Tensor
-    keys: Keys
-
-    def rows(self, index: Int[Tensor, " m"]) -> "Seen":
-        """Keep some prompts only."""
-        keys = Keys(*(part[index] for part in self.keys))
-        return Seen(self.mask_tokens[index], self.predicted_iou[index], keys)
+    keys: list[Keys]
 
 
 class Projection:
@@ -240,11 +238,10 @@ class GridDecoder:
         rank = 2 * self.heads * tokens.shape[1] + 1
         at_once = max(1, NUMBERS_AT_ONCE // (rank * len(self.base0)))
         seen = [self._attend(part) for part in torch.split(tokens, at_once)]
-        keys = Keys(*(torch.cat(part) for part in zip(*(s.keys for s in seen), strict=True)))
         return Seen(
-            torch.cat([s.mask_tokens for s in seen]),
-            torch.cat([s.predicted_iou for s in seen]),
-            keys,
+            torch.cat([part.mask_tokens for part in seen]),
+            torch.cat([part.predicted_iou for part in seen]),
+            [keys for part in seen for keys in part.keys],
         )
 
     def _attend(self, tokens: Float[Tensor, "n t c"]) -> Seen:
@@ -254,7 +251,8 @@ class GridDecoder:
         queries = queries + self._look(look, self.last_k, self.last_v, queries + tokens, keys)
         queries = self.decoder.transformer.norm_final_attn(queries)
         iou = self.decoder.iou_prediction_head(queries[:, 0])
-        return Seen(queries[:, 1 : 1 + self.decoder.num_mask_tokens], iou, keys)
+        each = [Keys(*parts) for parts in zip(*(part.unbind() for part in keys), strict=True)]
+        return Seen(queries[:, 1 : 1 + self.decoder.num_mask_tokens], iou, each)
 
     def _first_layer(self, tokens: Tensor) -> tuple[Keys, Tensor, Tensor]:
         layer, n = self.first, len(tokens)
@@ -346,42 +344,48 @@ class GridDecoder:
         total = form.mul_(coefficients).sum(1, keepdim=True) + scale.square() * square
         return total / factors.shape[-1]
 
-    def draw(self, seen: Seen, *, first_token: int = 1) -> Float[Tensor, "n k low_h low_w"]:
-        """Upscale the image of each prompt and read its masks off it.
+    def draw(self, seen: Seen, rows: Sequence[int]) -> Float[Tensor, "n k low_h low_w"]:
+        """Upscale the image of some prompts and read their masks off it.
 
         Args:
-            seen: Prompts that deserve a mask.
-            first_token: 1 for the three candidates of an ambiguous prompt.
+            seen: What `attend` returned.
+            rows: The prompts that deserve masks.
 
         Returns:
-            Low-res mask logits.
+            Low-res mask logits of the three candidates of an ambiguous prompt.
         """
-        mlps = list(self.decoder.output_hypernetworks_mlps)[first_token:]
-        tokens = seen.mask_tokens[:, first_token:]
+        mlps = list(self.decoder.output_hypernetworks_mlps)[1:]
+        tokens = seen.mask_tokens[rows, 1:]
         hyper = torch.stack([mlp(tokens[:, i]) for i, mlp in enumerate(mlps)], dim=-1)
         n, k, side = len(hyper), len(mlps), self.decoder.embedding_side
         masks = hyper.new_empty(n, k, 4 * side, 4 * side)
-        at_once = max(1, NUMBERS_AT_ONCE // (16 * side * side * hyper.shape[1]))
-        for start in range(0, n, at_once):
-            some = slice(start, start + at_once)
-            cells = self._upscale(Keys(*(part[some] for part in seen.keys))) @ hyper[some]
+        for i, row in enumerate(rows):
+            factors = seen.keys[row].factors @ self.up_weight.t()
+            keys = seen.keys[row]._replace(factors=factors)
+            cells = torch.cat(
+                [
+                    self._upscale(keys, slice(start, start + CELLS_AT_ONCE)) @ hyper[i]
+                    for start in range(0, side * side, CELLS_AT_ONCE)
+                ]
+            )
             # Cells in reading order, each split 2x2 and again 2x2.
-            cells = cells.view(-1, side, side, 2, 2, 2, 2, k).permute(0, 7, 1, 3, 5, 2, 4, 6)
-            masks[some] = cells.reshape(-1, k, 4 * side, 4 * side)
+            cells = cells.view(side, side, 2, 2, 2, 2, k).permute(6, 0, 2, 4, 1, 3, 5)
+            masks[i] = cells.reshape(k, 4 * side, 4 * side)
         return masks
 
-    def _upscale(self, keys: Keys) -> Float[Tensor, "n cells c_low"]:
+    def _upscale(self, keys: Keys, cells: slice) -> Float[Tensor, "pixels c_low"]:
+        """Upscale some cells of one prompt's image; the factors have passed the first layer."""
         _, norm, _, up2, _ = self.decoder.output_upscaling
-        x = self.up_base * keys.scale.transpose(1, 2) + self.up_constant
-        x = x.baddbmm_(keys.coefficients.transpose(1, 2), keys.factors @ self.up_weight.t())
+        x = torch.addcmul(self.up_constant, self.up_base[cells], keys.scale[0, cells, None])
+        x = x.addmm_(keys.coefficients[:, cells].t(), keys.factors)
         if self.high_res:
-            x += self.high_res[0]
-        n, hw, _ = x.shape
-        x = F.gelu(norm.channels_last(x.view(n, hw * 4, -1)))  # type: ignore[operator]
+            x += self.high_res[0][cells]
+        count = len(x)
+        x = F.gelu(norm.channels_last(x.view(count * 4, -1)))  # type: ignore[operator]
         x = F.linear(x, *_unshuffled(up2))
         if self.high_res:
-            x += self.high_res[1].view(x.shape[1:])
-        return F.gelu(x).view(n, hw * 16, -1)
+            x += self.high_res[1][cells].view(x.shape)
+        return F.gelu(x).view(count * 16, -1)
 
 
 def _unshuffled(conv: nn.Module) -> tuple[Float[Tensor, "c4 c"], Float[Tensor, " c4"]]:

@@ -101,8 +101,7 @@ class TorchPointDecoder:
     def draw(self, seen: Seen, rows: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m k low low"]:
         """Return low-res mask logits of some of the points that `attend` saw."""
         with torch.inference_mode():
-            index = torch.from_numpy(rows).to(seen.predicted_iou.device)
-            return _array(self._grid.draw(seen.rows(index)))
+            return _array(self._grid.draw(seen, rows.tolist()))
 
     @contextmanager
     def threads(self) -> Iterator[ThreadPoolExecutor | None]:
