@@ -6,6 +6,7 @@ import pytest
 from maskmill.automask import skipping
 from maskmill.automask.skipping import Covered, coarse_to_fine
 from maskmill.automask.upsampling import Patch
+from maskmill.config import SettledAutomaskConfig
 from maskmill.values import Embedding
 
 
@@ -29,6 +30,7 @@ def patch(box: tuple[int, int, int, int], stability_score: float = 0.99) -> Patc
 
 def test_points_in_sure_small_masks_are_covered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(skipping, "LARGEST_SHARE", 0.05)
+    monkeypatch.setattr(skipping, "ENOUGH", 2)
     # 200 x 100 pixels, 64 x 32 in the input frame, 16 x 8 in the low-res frame.
     source = Embedding(
         array=np.zeros((1, 2, 2), np.float32),
@@ -38,8 +40,10 @@ def test_points_in_sure_small_masks_are_covered(monkeypatch: pytest.MonkeyPatch)
         model_id="none",
     )
     covered = Covered(source, 16)
-    covered.add(patch((2, 4, 5, 8)), 0.95)
-    covered.add(patch((6, 8, 0, 2), stability_score=0.94), 0.95)  # not stable enough
-    covered.add(patch((0, 8, 12, 16)), 0.95)  # too large
+    small, large = patch((2, 4, 5, 8)), patch((0, 8, 12, 16))
+    unstable = patch((6, 8, 0, 2), stability_score=0.94)
     points = np.array([[70.0, 30.0], [70.0, 60.0], [10.0, 80.0], [180.0, 50.0], [199.9, 99.9]])
-    assert covered.at(points).tolist() == [True, False, False, False, False]
+    for expected in ([False] * 5, [True] + [False] * 4):
+        for patches in ([small, patch((0, 5, 3, 9))], [unstable], [large]):
+            covered.add(patches, SettledAutomaskConfig(stability_score_thresh=0.95))
+        assert covered.at(points).tolist() == expected

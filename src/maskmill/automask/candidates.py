@@ -7,6 +7,7 @@ equal to it: it drops a candidate only by a margin, and `survivors` decides the 
 """
 
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
@@ -76,9 +77,10 @@ def find_candidates(
             batches = [left[i : i + size] for i in range(0, len(left), size)]
             for candidates in in_order(pool, of_batch, batches, ahead=4):
                 found += candidates
-            if config.fast:
-                for candidate in found:
-                    covered.add(candidate.patch, config.stability_score_thresh)
+                if config.fast:
+                    by_point = groupby(candidates, key=lambda candidate: candidate.point)
+                    for _, same in by_point:
+                        covered.add([candidate.patch for candidate in same], config)
     return sorted(found, key=lambda candidate: candidate.point)
 
 

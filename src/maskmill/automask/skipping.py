@@ -1,21 +1,26 @@
 """The fast mode's short cut: ask a coarse grid first, and leave out points that are answered.
 
-Neighbouring points mostly find the same masks again. A point inside a mask that is already sure
-is left out, unless that mask is so large that it may well hold parts which deserve masks of
-their own. What this loses is measured by `benchmarks/automask.py`.
+Neighbouring points mostly find the same masks again. A point is left out where several sure masks
+lie already, unless they are so large that they may well hold parts which deserve masks of their
+own. Several, because of an object's masks the best is kept, and one point's need not be it. What
+this loses is measured by `benchmarks/automask.py`.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from maskmill.automask.upsampling import Patch
+from maskmill.config import SettledAutomaskConfig
 from maskmill.geometry import to_input_frame
 from maskmill.values import Embedding
 
 LARGEST_SHARE = 0.05
 """Masks above this share of the image answer for no point inside them."""
+ENOUGH = 3
+"""Sure masks that must lie over a point before it is left out."""
 
 
 def coarse_to_fine(n_points: int) -> list[Int[np.ndarray, " _n"]]:
@@ -48,19 +53,23 @@ class Covered:
         self._scale = low_res_side / embedding.input_side
         h, w = embedding.input_size
         self._largest = LARGEST_SHARE * h * w * self._scale**2
-        self._map = np.zeros((low_res_side, low_res_side), bool)
+        self._count = np.zeros((low_res_side, low_res_side), np.int32)
 
-    def add(self, patch: Patch, stability_score_thresh: float) -> None:
-        """Remember a mask, if it is stable enough to be sure of and not too large."""
-        stable = patch.stability_score >= stability_score_thresh
-        if stable and np.count_nonzero(patch.mask) <= self._largest:
-            y0, y1, x0, x1 = patch.tight
-            self._map[y0:y1, x0:x1] |= patch.mask
+    def add(self, patches: Sequence[Patch], config: SettledAutomaskConfig) -> None:
+        """Remember the smallest sure mask of one point, if it is not too large."""
+        sure = [p for p in patches if p.stability_score >= config.stability_score_thresh]
+        if not sure:
+            return
+        smallest = min(sure, key=lambda patch: np.count_nonzero(patch.mask))
+        if np.count_nonzero(smallest.mask) <= self._largest:
+            y0, y1, x0, x1 = smallest.tight
+            self._count[y0:y1, x0:x1] += smallest.mask
 
     def at(self, points: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray, " n"]:
-        """Tell which points, (x, y) in the embedded image's frame, lie in a remembered mask."""
+        """Tell which points, (x, y) in the embedded image's frame, lie in enough such masks."""
         sizes = self._embedding.original_size, self._embedding.input_size
         x, y = (to_input_frame(points, *sizes) * self._scale).astype(np.int64).T
-        last = len(self._map) - 1
-        covered: Bool[np.ndarray, " n"] = self._map[np.minimum(y, last), np.minimum(x, last)]
+        last = len(self._count) - 1
+        count = self._count[np.minimum(y, last), np.minimum(x, last)]
+        covered: Bool[np.ndarray, " n"] = count >= ENOUGH
         return covered
