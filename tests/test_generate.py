@@ -129,7 +129,7 @@ def test_the_fast_mode_asks_less_and_finds_no_mask_that_is_not_there(
     all_masks = automask(whole, image, config)
     fewer = automask(fast, image, replace(config, fast=True))
     assert whole.backend.calls == 256  # type: ignore[attr-defined]
-    assert fast.backend.calls < 200  # type: ignore[attr-defined]
+    assert fast.backend.calls < 250  # type: ignore[attr-defined]
     recall, precision = shares([m.rle for m in all_masks], [m.rle for m in fewer], least=0.8)
     assert precision >= 0.95
     assert recall >= 0.6

@@ -76,9 +76,12 @@ class Projection:
         self.base = _by_head(base @ layer.weight.t(), num_heads)  # heads d hw
         rest = constant[None] if key_pe is None else constant + key_pe
         self.rest = _by_head(F.linear(rest, layer.weight, layer.bias), num_heads)  # heads d hw | 1
+        self.base_and_rest = self.base + self.rest
 
     def scores(self, tokens: Float[Tensor, "n heads t d"], keys: Keys) -> Float[Tensor, "n j hw"]:
         """Multiply tokens with the projected keys of every cell."""
+        if not keys.factors.shape[1]:
+            return _on(tokens, self.base_and_rest)  # nothing has been written yet
         scores = _on(tokens, self.base).mul_(keys.scale).add_(_on(tokens, self.rest))
         return scores.baddbmm_(self._with_factors(tokens, keys), keys.coefficients)
 
@@ -142,12 +145,13 @@ class _Written:
         self, attention: Attention, base: Float[Tensor, "hw c"], rescale: Tensor | None = None
     ) -> None:
         self.num_heads = attention.num_heads
-        out = attention.out_proj.weight  # c inner
+        # Layer norm takes off what is the same in all channels, so it is taken off beforehand.
+        out = _centred(attention.out_proj.weight.t()).t()  # c inner
         self.out = out.t().reshape(self.num_heads, -1, out.shape[0])  # heads d c
         self.overlap = _by_head((base if rescale is None else base * rescale) @ out, self.num_heads)
 
     def factors(self, values: Float[Tensor, "n heads t d"]) -> Float[Tensor, "n j c"]:
-        """What each token adds to a cell that attends to it alone."""
+        """What each token adds to a cell that attends to it alone, centred."""
         return (values @ self.out).flatten(1, 2)
 
     def with_base(self, values: Float[Tensor, "n heads t d"]) -> Float[Tensor, "n j hw"]:
@@ -209,7 +213,6 @@ class GridDecoder:
         self.rewritten0 = _Written(
             self.first.cross_attn_image_to_token, self.base1, rescale=norm.weight
         )
-        self.rescaled_sum = (self.base1 * norm.weight).sum(1)
         self.constant1 = _centred(norm.bias + write.out_proj.bias)
         self.with_constant1 = self.base1 @ self.constant1
 
@@ -270,8 +273,7 @@ class GridDecoder:
         write = layer.cross_attn_image_to_token
         attention = self._write(write, self.first_q, queries + tokens, keys)
         values = _tokens(write.v_proj, queries, self.heads)
-        written = self.written0.factors(values)
-        factors = _centred(written)
+        factors = self.written0.factors(values)
         variance = self._variance(
             keys.scale, self.square0, self.written0.with_base(values), attention, factors
         )
@@ -294,10 +296,9 @@ class GridDecoder:
         attention = self._write(write, self.second_q, queries + tokens, keys)
         values = _tokens(write.v_proj, queries, self.heads)
         n, hw = len(tokens), len(self.base1)
-        mean0 = self.written0.factors(values0).mean(-1, keepdim=True)  # n j 1
         with_base = torch.cat(
             [
-                self.rewritten0.with_base(values0).sub_(mean0 * self.rescaled_sum),
+                self.rewritten0.with_base(values0),
                 self.written1.with_base(values),
                 self.with_constant1.expand(n, 1, hw),
             ],
@@ -340,7 +341,7 @@ class GridDecoder:
     ) -> Float[Tensor, "n 1 hw"]:
         """Return each cell's variance over channels; base and factors are centred."""
         products = torch.bmm(factors, factors.transpose(1, 2))
-        form = torch.baddbmm(with_base.mul_(2 * scale), products, coefficients)
+        form = with_base.mul_(2 * scale).baddbmm_(products, coefficients)
         total = form.mul_(coefficients).sum(1, keepdim=True) + scale.square() * square
         return total / factors.shape[-1]
 
