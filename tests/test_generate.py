@@ -1,6 +1,7 @@
 """Everything mode finds what the reference generator finds, on scenes and with real decoders."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,9 +14,11 @@ from maskmill import rle
 from maskmill.automask import AutoMask, automask
 from maskmill.config import TINY, AutomaskConfig
 from maskmill.errors import ConfigError
+from maskmill.model import torch_backend
 from maskmill.model.sam import build
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
+from maskmill.values import Embedding
 
 SMALL = replace(TINY, input_side=128)
 
@@ -133,6 +136,37 @@ def test_the_fast_mode_asks_less_and_finds_no_mask_that_is_not_there(
     recall, precision = shares([m.rle for m in all_masks], [m.rle for m in fewer], least=0.8)
     assert precision >= 0.95
     assert recall >= 0.6
+
+
+def test_bf16_is_used_by_the_fast_mode_alone_and_only_where_the_processor_has_it(
+    photographs: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sam = build(SMALL).eval()
+    predictor = Predictor.from_sam(sam)
+    seen: list[bool] = []
+    embed = predictor.embed
+
+    def spy(image: np.ndarray) -> Embedding:
+        embedding = embed(image)
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return embedding
+
+    monkeypatch.setattr(predictor, "embed", spy)
+    image = photographs["rocket"][::8, ::8]
+    for fast in (False, True):
+        for has_it in (False, True):
+            monkeypatch.setattr(torch_backend, "computes_bf16", lambda has_it=has_it: has_it)
+            automask(predictor, image, AutomaskConfig(points_per_side=2, fast=fast))
+    assert seen == [False, False, False, True]
+    monkeypatch.undo()
+    assert torch_backend.computes_bf16() == cpu_flag("avx512_bf16", "amx_bf16", "bf16")
+
+
+def cpu_flag(*names: str) -> bool:
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.exists():
+        pytest.skip("this system does not list its processor's instructions")
+    return any(name in cpuinfo.read_text().split() for name in names)
 
 
 def test_nothing_sure_means_no_masks() -> None:

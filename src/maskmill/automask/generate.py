@@ -5,6 +5,7 @@ the survivors of each; remove duplicates between crops; remove small regions. Th
 reference generator's names and meaning, and on the same weights the answer is the reference's.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -121,7 +122,9 @@ def _of_crop(
 ) -> list[AutoMask]:
     """Run one crop's grid through the model and return its survivors, in the image's frame."""
     x0, y0, x1, y1 = crop_box
-    embedding = predictor.embed(np.ascontiguousarray(image[y0:y1, x0:x1]))
+    quick = getattr(predictor.backend, "quick", nullcontext) if config.fast else nullcontext
+    with quick():
+        embedding = predictor.embed(np.ascontiguousarray(image[y0:y1, x0:x1]))
     points = grid * (x1 - x0, y1 - y0)
     upsampling = Upsampling(
         embedding, predictor.config.low_res_side, predictor.config.mask_threshold

@@ -383,7 +383,8 @@ class GridDecoder:
             x += self.high_res[0][cells]
         count = len(x)
         x = F.gelu(norm.channels_last(x.view(count * 4, -1)))  # type: ignore[operator]
-        x = F.linear(x, *_unshuffled(up2))
+        weight, bias = _unshuffled(up2)
+        x = (x @ weight.t()).add_(bias)  # a product that begins with a bias copies it out first
         if self.high_res:
             x += self.high_res[1][cells].view(x.shape)
         return F.gelu(x).view(count * 16, -1)
