@@ -72,6 +72,7 @@ def test_a_run_leaves_a_model_lines_and_a_picture(unbroken: Path) -> None:
     sam, card = load_model(run / "model")
     assert card["training"]["steps"] == 8
     assert card["images_seen"] == 16
+    assert card["training_seconds"] >= 0
     for name, value in sam.state_dict().items():
         torch.testing.assert_close(value, weights(run)[name], check_dtype=False)
     lines = read_metrics(run / "metrics.jsonl")

@@ -133,6 +133,8 @@ TINY = ModelConfig(
         transformer_dim=128, num_heads=4, mlp_dim=512, iou_head_hidden_dim=128, high_res=True
     ),
     input_side=384,
+    pred_iou_thresh=0.4,
+    stability_score_thresh=0.5,
 )
 
 MODEL_CONFIGS = {config.name: config for config in (TINY, VIT_B, VIT_L, VIT_H)}

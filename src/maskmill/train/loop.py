@@ -83,7 +83,7 @@ def train(images: Sequence[LabelledImage], run: Path, config: TrainConfig) -> Pa
     )
     wrapped = distribute(session, place)
     report = Report(run, config.steps, start=start) if place.leads else None
-    began = time.monotonic()
+    ended = time.monotonic()
     for step, batch in enumerate(batches, start):
         side = dataset.input_side(step)
         sam.resize_input(side)
@@ -92,13 +92,14 @@ def train(images: Sequence[LabelledImage], run: Path, config: TrainConfig) -> Pa
         average.update(sam, step)
         if report is None:
             continue
-        report.step(step, {"rate": rate, "side": side, **metrics})
+        began, ended = ended, time.monotonic()
+        report.step(step, {"rate": rate, "side": side, "seconds": ended - began, **metrics})
         if (step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps:
             report.flush()
             save_checkpoint(run, sam, average, optimizer, step + 1)
     if report is not None:
         report.close()
-        write_model(run, sam, average, config, settings, time.monotonic() - began, start)
+        write_model(run, sam, average, settings, report.lines)
     if dist.is_initialized():
         dist.barrier()
     return run / "model"
@@ -250,18 +251,15 @@ def write_model(
     run: Path,
     sam: Sam,
     average: WeightAverage,
-    config: TrainConfig,
     settings: dict[str, Any],
-    seconds: float,
-    start: int,
+    metrics: Sequence[dict[str, float]],
 ) -> None:
     """Save the averaged weights as a model folder, with a card that says how they came to be."""
     final = build(sam.config)
     final.load_state_dict(average.state)
     card = {
         "training": settings,
-        "training_seconds_since_resume": round(seconds),
-        "resumed_at_step": start,
-        "images_seen": config.steps * config.batch_images,
+        "training_seconds": round(sum(line.get("seconds", 0.0) for line in metrics)),
+        "images_seen": settings["steps"] * settings["batch_images"],
     }
     save_model(run / "model", final.eval(), card)
