@@ -21,7 +21,7 @@ from maskmill.train.report import read_metrics
 offer_small_model()
 CONFIG = TrainConfig(
     model="small",
-    steps=8,
+    steps=16,
     batch_images=2,
     masks_per_image=2,
     input_side=64,
@@ -70,14 +70,15 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 def test_a_run_leaves_a_model_lines_and_a_picture(unbroken: Path) -> None:
     run = unbroken / "run"
     sam, card = load_model(run / "model")
-    assert card["training"]["steps"] == 8
-    assert card["images_seen"] == 16
+    assert card["training"]["steps"] == 16
+    assert card["images_seen"] == 32
     assert card["training_seconds"] >= 0
+    averaged = weights(run)
     for name, value in sam.state_dict().items():
-        torch.testing.assert_close(value, weights(run)[name], check_dtype=False)
+        torch.testing.assert_close(value, averaged[name], check_dtype=False)
     lines = read_metrics(run / "metrics.jsonl")
-    assert [line["step"] for line in lines] == list(range(8))
-    assert [line["side"] for line in lines] == [64] * 6 + [96] * 2
+    assert [line["step"] for line in lines] == list(range(16))
+    assert [line["side"] for line in lines] == [64] * 12 + [96] * 4
     assert (run / "loss.png").exists()
 
 
@@ -85,20 +86,20 @@ def test_killed_at_any_moment_it_resumes_to_the_same_weights(
     unbroken: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    for wanted in (2, 6):  # killed as soon as the checkpoint of that step is there
+    for wanted in (2, 8):  # killed as soon as the checkpoint of that step is there
         child = start_child(unbroken / "scenes", run)
         deadline = time.monotonic() + 120
         while child.poll() is None and time.monotonic() < deadline and last_step(run) < wanted:
             time.sleep(0.005)
         child.send_signal(signal.SIGKILL)
         child.wait()
-        assert wanted <= last_step(run) < 8, "the kill came before the end"
+        assert wanted <= last_step(run) < 16, "the kill came before the end"
     child = start_child(unbroken / "scenes", run)
     assert child.wait() == 0
     expected = weights(unbroken / "run")
     for name, value in weights(run).items():
         assert torch.equal(value, expected[name]), name
-    assert [line["step"] for line in read_metrics(run / "metrics.jsonl")] == list(range(8))
+    assert [line["step"] for line in read_metrics(run / "metrics.jsonl")] == list(range(16))
 
 
 def last_step(run: Path) -> int:
@@ -178,5 +179,5 @@ def test_two_processes_train_one_model(unbroken: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     lines = read_metrics(tmp_path / "run" / "metrics.jsonl")
-    assert [line["step"] for line in lines] == list(range(8))
+    assert [line["step"] for line in lines] == list(range(16))
     load_model(tmp_path / "run" / "model")

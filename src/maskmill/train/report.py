@@ -1,6 +1,7 @@
 """What a run says of itself while it goes: a progress bar, JSON lines and a picture of the loss."""
 
 import json
+import time
 from pathlib import Path
 from typing import IO
 
@@ -16,6 +17,7 @@ from rich.progress import (
 )
 
 AVERAGED_STEPS = 50
+SECONDS_BETWEEN_PICTURES = 60
 
 
 class Report:
@@ -46,6 +48,7 @@ class Report:
             TextColumn("{task.fields[said]}"),
             console=Console(stderr=True),
         )
+        self.drawn = time.monotonic()
         self.task = self.progress.add_task("training", total=steps, completed=start, said="")
         self.progress.start()
 
@@ -67,15 +70,20 @@ class Report:
         self.progress.update(self.task, completed=step + 1, said=said)
 
     def flush(self) -> None:
-        """Bring lines and picture up to date on disk."""
+        """Bring the lines up to date on disk, and the picture once a minute: it takes a second."""
         self.file.flush()
+        if time.monotonic() - self.drawn > SECONDS_BETWEEN_PICTURES:
+            self._draw()
+
+    def _draw(self) -> None:
         draw_curves(self.lines, self.run / "loss.png")
+        self.drawn = time.monotonic()
 
     def close(self) -> None:
         """Stop the progress bar and close the file."""
-        self.flush()
         self.progress.stop()
         self.file.close()
+        self._draw()
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
