@@ -12,8 +12,8 @@ Each variant runs in a process of its own, in turns, with two threads, on the sa
 
 Where the weights are random (vit_b, and any model without a file) the decoders run and a scene, the
 same for all, replaces what they say; `tests/automask_scene.py` holds it. `recall` is the share of
-the reference's masks that have a twin of IoU 0.95 or more, `precision` the share of ours that have one.
-Loading the model is not counted.
+the reference's masks that have a twin of IoU 0.95 or more, `precision` the share of ours that have
+one. Loading the model is not counted.
 """
 
 import argparse
@@ -66,14 +66,10 @@ def generator(variant: str, model: str, points: int, scene: bool) -> Callable[[n
     from maskmill.config import MODEL_CONFIGS, AutomaskConfig
     from maskmill.predict import Predictor
 
+    # Real weights with the thresholds that suit them, the scene with the reference's defaults.
+    config = AutomaskConfig(points_per_side=points, fast=variant == "fast")
+    config = config.for_model(MODEL_CONFIGS["vit_b" if scene else model])
     if variant != "reference":
-        # The reference generator's defaults, whatever would suit the model.
-        config = AutomaskConfig(
-            points_per_side=points,
-            pred_iou_thresh=0.88,
-            stability_score_thresh=0.95,
-            fast=variant == "fast",
-        )
         if not scene:
             backend = "onnx" if variant == "onnx" else "torch"
             predictor = Predictor.load(model, backend=backend, threads=2)
@@ -109,7 +105,11 @@ def generator(variant: str, model: str, points: int, scene: bool) -> Callable[[n
     else:
         driven = automask_scene.ReferenceSam(package, sam, scenes, sam.config)
     theirs = package.SamAutomaticMaskGenerator(
-        driven, points_per_side=points, output_mode="uncompressed_rle"
+        driven,
+        points_per_side=points,
+        pred_iou_thresh=config.pred_iou_thresh,
+        stability_score_thresh=config.stability_score_thresh,
+        output_mode="uncompressed_rle",
     )
 
     def generate(image: np.ndarray) -> Any:

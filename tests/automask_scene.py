@@ -88,9 +88,11 @@ class Scene:
         """Return per point and level the thing it lies in, or -1, and a pseudo-random share."""
         points = points.astype(np.float64)
         found = np.full((len(points), 3), -1)
-        for i, thing in enumerate(self.things):
-            inside = self._distance(thing, *(points.T / self.input_side)) < 0.97
-            found[inside, thing.level] = i
+        centres = np.array([thing.centre for thing in self.things])
+        radii = np.array([thing.radii for thing in self.things])
+        away = (points[:, None] / self.input_side - centres) / radii
+        for i, inside in enumerate((np.hypot(away[..., 0], away[..., 1]) < 0.97).T):
+            found[inside, self.things[i].level] = i
         x, y = np.rint(points.T * 4).astype(np.int64)
         share = ((x * 7919 + y * 104729)[:, None] + np.arange(3) * 31) % 1009 / 1009
         return found, share
@@ -105,8 +107,10 @@ class Scene:
         """Return low-res mask logits, `n 3 low low`."""
         found, share = self._found(points)
         wobble = (3 * (share - 0.5)).astype(np.float32)[..., None, None]
-        junk = (found < 0)[..., None, None]
-        return np.where(junk, np.float32(-10), self.table[found] + wobble)
+        logits = np.full((*found.shape, self.low_side, self.low_side), np.float32(-10))
+        for i, k in np.argwhere(found >= 0):
+            np.add(self.table[found[i, k]], wobble[i, k], out=logits[i, k])
+        return logits
 
 
 class SceneBackend:
@@ -263,6 +267,7 @@ class SceneOverTorch(TorchBackend):
 class _SceneDecoder:
     def __init__(self, real: Any, scene: Scene) -> None:
         self.real, self.scene, self.threads = real, scene, real.threads
+        self.most_at_once = real.most_at_once
 
     def attend(self, point_coords: np.ndarray, point_labels: np.ndarray) -> tuple[Any, np.ndarray]:
         seen, _ = self.real.attend(point_coords, point_labels)

@@ -26,6 +26,8 @@ GRID = np.stack(np.meshgrid([30.0, 90.0, 150.0], [15.0, 45.0, 75.0]), -1).reshap
 class Sloped:
     """A backend whose k-th candidate of the i-th point has predicted IoU 0.5 + 0.05 i - 0.1 k."""
 
+    most_at_once = 5
+
     def __init__(self) -> None:
         self.asked: list[int] = []
         self.drawn: list[int] = []

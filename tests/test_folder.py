@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from maskmill.errors import ConfigError, NotFound
 from maskmill.formats.sa1b import read_sa1b_file
 from maskmill.predict import Predictor
 
-CONFIG = AutomaskConfig(points_per_side=4)
+CONFIG = AutomaskConfig(points_per_side=4, pred_iou_thresh=0.9)
 SIDE = TINY.low_res_side
 
 
@@ -126,12 +127,12 @@ def test_masks_of_other_settings_are_never_mixed(tmp_path: Path) -> None:
     source, out = images(tmp_path / "in"), tmp_path / "out"
     run(source, out)
     with pytest.raises(ConfigError, match="points_per_side was 4 and is now 5"):
-        run(source, out, config=AutomaskConfig(points_per_side=5))
+        run(source, out, config=replace(CONFIG, points_per_side=5))
     with pytest.raises(ConfigError, match="model was 'discs' and is now 'other'"):
         run(source, out, load=partial(load, model_id="other"))
     with pytest.raises(ConfigError, match="source was"):
         run(images(tmp_path / "in2"), out)
-    batch = AutomaskConfig(points_per_side=4, points_per_batch=3)
+    batch = replace(CONFIG, points_per_batch=3)
     assert run(source, out, config=batch).already_done == 3
 
     (out / folder.PLAN).write_text("{")

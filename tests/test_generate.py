@@ -20,7 +20,7 @@ from maskmill.predict import Predictor
 from maskmill.rle import Rle
 from maskmill.values import Embedding
 
-SMALL = replace(TINY, input_side=128)
+SMALL = replace(TINY, input_side=128, pred_iou_thresh=0.88, stability_score_thresh=0.95)
 
 
 def of_reference(

@@ -5,12 +5,12 @@ import pytest
 
 from maskmill.automask.candidates import cut_patch
 from maskmill.automask.upsampling import Upsampling
-from maskmill.config import AutomaskConfig
+from maskmill.config import SettledAutomaskConfig
 from maskmill.geometry import low_res_to_original, preprocess_size
 from maskmill.masks import mask_to_box, stability_score
 from maskmill.values import Embedding
 
-CONFIG = AutomaskConfig(stability_score_thresh=0.0)
+CONFIG = SettledAutomaskConfig(stability_score_thresh=0.0)
 SIZES = [(70, 90), (64, 64), (33, 128), (300, 181), (20, 9), (1, 50)]
 
 
@@ -97,6 +97,6 @@ def test_a_clearly_unstable_mask_is_dropped_and_a_doubtful_one_is_not() -> None:
     upsampling = Upsampling(embedding((128, 128)), 32, 0.0)
     y, x = np.mgrid[:32, :32]
     soft = (8 - np.hypot(y - 16, x - 16)).astype(np.float32)  # IoU of its cuts about 0.6
-    config = AutomaskConfig(stability_score_thresh=0.95)
+    config = SettledAutomaskConfig(stability_score_thresh=0.95)
     assert cut_patch(soft, upsampling, config) is None
     assert cut_patch(soft * 7, upsampling, config) is not None

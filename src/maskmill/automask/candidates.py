@@ -73,7 +73,7 @@ def find_candidates(
     with decoder.threads() as pool:
         for wanted in coarse_to_fine(len(points)) if config.fast else [np.arange(len(points))]:
             left = wanted[~covered.at(points[wanted])]
-            size = config.points_per_batch
+            size = min(config.points_per_batch, decoder.most_at_once)
             batches = [left[i : i + size] for i in range(0, len(left), size)]
             for candidates in in_order(pool, of_batch, batches, ahead=4):
                 found += candidates

@@ -22,7 +22,13 @@ R = TypeVar("R")
 
 @runtime_checkable
 class PointDecoder(Protocol):
-    """Decodes single foreground points of one embedding, in the input frame."""
+    """Decodes single foreground points of one embedding, in the input frame.
+
+    Attributes:
+        most_at_once: Points past which a call gains no speed and only needs more memory.
+    """
+
+    most_at_once: int
 
     def attend(
         self, point_coords: Float32[np.ndarray, "n p 2"], point_labels: Int[np.ndarray, "n p"]
@@ -46,6 +52,8 @@ class OneStep:
         predictor: The model.
         embedding: Of the image or crop.
     """
+
+    most_at_once = 64
 
     def __init__(self, predictor: Predictor, embedding: Embedding) -> None:
         self._predictor, self._embedding = predictor, embedding

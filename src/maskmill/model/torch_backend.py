@@ -94,6 +94,10 @@ def computes_bf16() -> bool:
     return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
+NUMBERS_KEPT = 1 << 22
+"""What a point decoder may hold of one batch's prompts, float32: 16 MiB per thread."""
+
+
 class TorchPointDecoder:
     """A `GridDecoder` with NumPy arrays in and out.
 
@@ -103,6 +107,7 @@ class TorchPointDecoder:
 
     def __init__(self, grid: GridDecoder) -> None:
         self._grid = grid
+        self.most_at_once = max(1, NUMBERS_KEPT // grid.numbers_per_prompt)
 
     def attend(
         self, point_coords: Float32[np.ndarray, "n p 2"], point_labels: Int[np.ndarray, "n p"]
