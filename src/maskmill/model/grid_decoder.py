@@ -132,7 +132,7 @@ def _centred(x: Tensor) -> Tensor:
 
 
 class _Written:
-    """What image-to-token attention writes onto a centred `base`, layer norm's `rescale` between."""
+    """What image-to-token attention writes onto a centred `base`; `rescale` is a layer norm's."""
 
     def __init__(
         self, attention: Attention, base: Float[Tensor, "hw c"], rescale: Tensor | None = None
