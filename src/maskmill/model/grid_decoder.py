@@ -89,11 +89,15 @@ class Projection:
     ) -> Float[Tensor, "n heads t d"]:
         """Average the projected keys; the weights of each row add up to 1."""
         n, j, hw = weights.shape
+        heads, t = self.num_heads, j // self.num_heads
         mixed = torch.bmm(weights, keys.coefficients.transpose(1, 2))  # n j j2
-        by_head = (weights * keys.scale).view(n, self.num_heads, j // self.num_heads, hw)
         split = self._split_factors(keys)
-        out = by_head @ self.base.transpose(1, 2) + self.rest.transpose(1, 2)
-        return out + mixed.view(*by_head.shape[:3], mixed.shape[-1]) @ split.transpose(-1, -2)
+        out = mixed.view(n, heads, t, mixed.shape[-1]) @ split.transpose(-1, -2)
+        # Heads first: a product that broadcasts over prompts would copy the base for each.
+        scaled = weights.new_empty(heads, n, t, hw)
+        torch.mul(weights.view(n, heads, t, hw).transpose(0, 1), keys.scale, out=scaled)
+        by_base = torch.bmm(scaled.view(heads, n * t, hw), self.base.transpose(1, 2))
+        return out + by_base.view(heads, n, t, -1).transpose(0, 1) + self.rest.transpose(1, 2)
 
     def _split_factors(self, keys: Keys) -> Float[Tensor, "n heads d j"]:
         n, j, _ = keys.factors.shape
@@ -115,10 +119,11 @@ def _on(
     tokens: Float[Tensor, "n heads t d"], shared: Float[Tensor, "heads d hw"]
 ) -> Float[Tensor, "n j hw"]:
     """Multiply every prompt's tokens with a shared map, head by head."""
-    n, heads, t, d = tokens.shape
-    # Head by head in one product each: all prompts' tokens are just more rows.
-    rows = torch.bmm(tokens.transpose(0, 1).reshape(heads, n * t, d), shared)
-    return rows.view(heads, n, t, -1).transpose(0, 1).reshape(n, heads * t, -1)
+    n, heads, t, _ = tokens.shape
+    products = tokens.new_empty(n, heads * t, shared.shape[-1])
+    for one, out in zip(tokens, products, strict=True):  # one product for all would need a copy
+        torch.bmm(one, shared, out=out.view(heads, t, -1))
+    return products
 
 
 def _tokens(layer: nn.Module, x: Tensor, num_heads: int) -> Float[Tensor, "n heads t d"]:
@@ -347,15 +352,7 @@ class GridDecoder:
         return total / factors.shape[-1]
 
     def draw(self, seen: Seen, rows: Sequence[int]) -> Float[Tensor, "n k low_h low_w"]:
-        """Upscale the image of some prompts and read their masks off it.
-
-        Args:
-            seen: What `attend` returned.
-            rows: The prompts that deserve masks.
-
-        Returns:
-            Low-res mask logits of the three candidates of an ambiguous prompt.
-        """
+        """Upscale the image of some of the prompts `seen`, and read three candidates off each."""
         mlps = list(self.decoder.output_hypernetworks_mlps)[1:]
         tokens = seen.mask_tokens[rows, 1:]
         hyper = torch.stack([mlp(tokens[:, i]) for i, mlp in enumerate(mlps)], dim=1)  # n k c/8
