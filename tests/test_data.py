@@ -83,7 +83,7 @@ def test_sources_are_chosen_by_name_and_none_left_is_an_error(scenes: list[Label
 def test_source_weights_lie_between_images_and_sources(
     scenes: list[LabelledImage], power: float, small: float
 ) -> None:
-    weights = source_weights(scenes, power)
+    weights = source_weights([i.source for i in scenes], power)
     assert weights.sum() == pytest.approx(1)
     assert weights[[i.source == "odd" for i in scenes]].sum() == pytest.approx(small)
 
