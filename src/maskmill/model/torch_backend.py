@@ -94,8 +94,8 @@ def computes_bf16() -> bool:
     return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
-NUMBERS_KEPT = 1 << 22
-"""What a point decoder may hold of one batch's prompts, float32: 16 MiB per thread."""
+NUMBERS_KEPT = 1 << 21
+"""What a point decoder may hold of one batch's prompts, float32: 8 MiB per thread."""
 
 
 class TorchPointDecoder:
