@@ -24,6 +24,7 @@ def patch(box: tuple[int, int, int, int], stability_score: float = 0.99) -> Patc
         tight=box,
         mask=np.ones((y1 - y0, x1 - x0), bool),
         mask_extent=box,
+        solid_extent=box,
         stability_score=stability_score,
     )
 

@@ -64,15 +64,16 @@ def test_a_patch_upsamples_to_the_same_mask_as_the_whole(size: tuple[int, int], 
     assert got.stability_score == pytest.approx(score, abs=1e-3)
 
     inner, outer = (np.array(box) for box in upsampling.box_bounds(patch))
-    loose = np.array(upsampling.outer_box(patch))
+    solid, loose = (np.array(box) for box in upsampling.rough_box_bounds(patch))
     if mask.any():
         box = mask_to_box(mask)
         for around in (outer, loose):
             assert (around[:2] <= box[:2]).all()
             assert (around[2:] >= box[2:]).all()
-        if inner[2] > inner[0]:
-            assert (inner[:2] >= box[:2]).all()
-            assert (inner[2:] <= box[2:]).all()
+        for within in (inner, solid):
+            if (within[2:] > within[:2]).all():
+                assert (within[:2] >= box[:2]).all()
+                assert (within[2:] <= box[2:]).all()
 
 
 def test_bounds_are_tight_where_a_mask_is_smooth() -> None:
@@ -84,6 +85,9 @@ def test_bounds_are_tight_where_a_mask_is_smooth() -> None:
     assert patch is not None
     inner, outer = (np.array(box) for box in upsampling.box_bounds(patch))
     assert np.abs(inner - outer).max() <= 2  # one low-res pixel is 12.5 pixels here
+    solid, loose = (np.array(box) for box in upsampling.rough_box_bounds(patch))
+    assert np.abs(solid - loose).max() <= 3 * 12.5
+    assert (solid[2:] - solid[:2] > 100).all()
 
 
 def test_what_lies_in_the_padding_is_no_mask() -> None:

@@ -143,8 +143,18 @@ def cut_patch(
         tight=(y0, y1, x0, x1),
         mask=mask,
         mask_extent=(y0 + box[0], y0 + box[1], x0 + box[2], x0 + box[3]),
+        solid_extent=_solid_extent(mask, y0, x0),
         stability_score=stability,
     )
+
+
+def _solid_extent(mask: Bool[np.ndarray, "h w"], top: int, left: int) -> tuple[int, int, int, int]:
+    """Return the extent of the 3x3 blocks within a mask whose corner is at (`top`, `left`)."""
+    rows = mask[:-2] & mask[1:-1] & mask[2:]
+    centres = rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:]
+    y0, y1, x0, x1 = _extent(centres)
+    # Each block reaches one pixel past its centre, and centres are counted from (1, 1).
+    return (top + y0, top + y1 + 2, left + x0, left + x1 + 2) if y1 else (0, 0, 0, 0)
 
 
 def _extent(mask: Bool[np.ndarray, "h w"]) -> tuple[int, int, int, int]:

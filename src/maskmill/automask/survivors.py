@@ -63,9 +63,12 @@ def survivors(
     kept: list[Survivor] = []
     boxes = np.empty((0, 4))
     for candidate in sorted(candidates, key=lambda c: -c.predicted_iou):
-        inner, outer = upsampling.box_bounds(candidate.patch)
-        surely, possibly = overlap_bounds(boxes, inner, outer)
-        if (surely > config.box_nms_thresh).any():
+        for bounds in (upsampling.rough_box_bounds, upsampling.box_bounds):
+            surely, possibly = overlap_bounds(boxes, *bounds(candidate.patch))
+            suppressed = (surely > config.box_nms_thresh).any()
+            if suppressed:
+                break
+        if suppressed:
             continue
         mask = upsampling.full_mask(candidate.patch, config.stability_score_offset)
         box = _box(mask)

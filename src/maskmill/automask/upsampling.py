@@ -61,6 +61,10 @@ class AxisTaps:
         begin = int(np.searchsorted(self.last, start))
         return begin, max(begin, int(np.searchsorted(self.first, stop)))
 
+    def within(self, start: int, stop: int) -> tuple[int, int]:
+        """Return the half-open range of image pixels that see nothing but low-res [start, stop)."""
+        return int(np.searchsorted(self.first, start)), int(np.searchsorted(self.last, stop))
+
     def blend(
         self, pixels: Int[np.ndarray, " n"], values: Float32[np.ndarray, "low m"], corner: int
     ) -> Float32[np.ndarray, "n m"]:
@@ -101,6 +105,7 @@ class Patch:
         tight: Extent of what is above the loosest cut.
         mask: The low-res mask inside `tight`.
         mask_extent: Extent of that mask; never empty.
+        solid_extent: Extent of the 3x3 blocks that lie within that mask; zeros if none does.
         stability_score: At low resolution.
     """
 
@@ -109,6 +114,7 @@ class Patch:
     tight: tuple[int, int, int, int]
     mask: Bool[np.ndarray, "tight_h tight_w"]
     mask_extent: tuple[int, int, int, int]
+    solid_extent: tuple[int, int, int, int]
     stability_score: float
 
 
@@ -140,17 +146,29 @@ class Upsampling:
         self.mask_threshold = mask_threshold
         self.rows = AxisTaps.between(low_res_side, side, in_h, h)
         self.columns = AxisTaps.between(low_res_side, side, in_w, w)
+        # Where the image is finer than low-res pixels, every 3x3 block has a pixel all its own.
+        self.sees_blocks = min(h / in_h, w / in_w) * side >= 2 * low_res_side
         # The low-res pixels that the image sees; those further on hold nothing but padding.
         self.valid = int(self.rows.last[-1]) + 1, int(self.columns.last[-1]) + 1
 
-    def outer_box(self, patch: Patch) -> CropBox:
-        """Return a box that surely contains the mask at full resolution, at no cost.
+    def rough_box_bounds(self, patch: Patch) -> tuple[CropBox, CropBox]:
+        """Return boxes surely within and around the mask's at full resolution, at no cost.
 
-        No pixel of the image is in the mask without seeing a low-res pixel that is.
+        Around: no pixel of the image is in the mask without seeing a low-res pixel that is. Within:
+        one that sees only low-res pixels of the mask is in it, and of a 3x3 block of those it sees
+        no others.
+
+        Returns:
+            Half-open XYXY boxes; the inner one may be empty or inside out.
         """
         y0, y1, x0, x1 = patch.mask_extent
         (top, bottom), (left, right) = self.rows.seeing(y0, y1), self.columns.seeing(x0, x1)
-        return left, top, right, bottom
+        outer = (left, top, right, bottom)
+        y0, y1, x0, x1 = patch.solid_extent
+        if not self.sees_blocks or y0 == y1:
+            return (left, top, left, top), outer
+        (top, bottom), (left, right) = self.rows.within(y0, y1), self.columns.within(x0, x1)
+        return (left, top, right, bottom), outer
 
     def box_bounds(self, patch: Patch) -> tuple[CropBox, CropBox]:
         """Return boxes surely within and around the mask's at full resolution, for little.
@@ -161,7 +179,7 @@ class Upsampling:
         Returns:
             Half-open XYXY boxes; the inner one is empty if nothing of the mask was met.
         """
-        left, top, right, bottom = self.outer_box(patch)
+        _, (left, top, right, bottom) = self.rough_box_bounds(patch)
         if top == bottom or left == right:  # between two pixels of an image that shrank
             return (left, top, left, top), (left, top, left, top)
         y, x = np.arange(top, bottom), np.arange(left, right)
