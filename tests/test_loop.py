@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from labelled_scene import offer_small_model, write_scenes
+from labelled_scene import SMALL, offer_small_model, write_scenes
 
-from maskmill.config import TrainConfig
+from maskmill.config import MODEL_CONFIGS, TrainConfig, VitConfig
 from maskmill.errors import CheckpointError, ConfigError
 from maskmill.model.checkpoint import load_model
 from maskmill.train.loop import train
@@ -181,3 +181,16 @@ def test_two_processes_train_one_model(unbroken: Path, tmp_path: Path) -> None:
     lines = read_metrics(tmp_path / "run" / "metrics.jsonl")
     assert [line["step"] for line in lines] == list(range(16))
     load_model(tmp_path / "run" / "model")
+
+
+def test_a_vit_trains_at_its_own_side_and_says_so_at_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vit = replace(SMALL, name="small_vit", decoder=replace(SMALL.decoder, high_res=False))
+    encoder = VitConfig(embed_dim=16, depth=1, num_heads=2, global_attn_indexes=(0,))
+    monkeypatch.setitem(MODEL_CONFIGS, "small_vit", replace(vit, encoder=encoder))
+    scenes = write_scenes(tmp_path / "scenes", 2)
+    config = replace(CONFIG, model="small_vit", steps=1, late_input_side=64, late_share=0.0)
+    train(scenes, tmp_path / "run", config)
+    with pytest.raises(ConfigError, match="input side 96 is not allowed for small_vit"):
+        train(scenes, tmp_path / "other", replace(config, input_side=96))

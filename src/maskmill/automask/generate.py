@@ -5,8 +5,9 @@ the survivors of each; remove duplicates between crops; remove small regions. Th
 reference generator's names and meaning, and on the same weights the answer is the reference's.
 """
 
+import math
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -111,6 +112,10 @@ def refuse_nonsense(config: AutomaskConfig) -> None:
     ):
         if not getattr(config, name) >= least:
             raise ConfigError(f"{name} is {getattr(config, name)}; it must be at least {least}")
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if isinstance(value, float) and math.isnan(value):
+            raise ConfigError(f"{field.name} is nan; it must be a number")
 
 
 def _of_crop(

@@ -71,6 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return REFUSED
     except OSError as error:
         return _say(f"{error.filename or 'the system'}: {error.strerror or error}", REFUSED)
+    except Exception as error:  # a mistake of ours: still one line, and where to tell of it
+        what = f"{type(error).__name__}: {_one_line(error)}"
+        return _say(f"unexpected {what}; please report it with the command", REFUSED)
     except KeyboardInterrupt:
         return _say("interrupted; the same command goes on or starts again", INTERRUPTED)
 

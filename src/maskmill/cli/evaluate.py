@@ -52,12 +52,13 @@ def evaluate(
 
     if out is not None:
         require("train", "matplotlib")  # before the hours, not after them
-
+        out.mkdir(parents=True, exist_ok=True)
     size = processes(workers)
+    # Here as well as in the workers: a missing model is one error, and an early one.
+    predictor = Predictor.load(model, backend=backend, threads=1)
     images = evaluation_images(folder, settings)
     with progress_bar("photographs", len(images)) as advance:
         if size == 1:
-            predictor = Predictor.load(model, backend=backend, threads=1)
             evaluation = measure(predictor, images, settings, on_image=advance)
         else:
             evaluation = evaluate_in_processes(
@@ -67,7 +68,6 @@ def evaluate(
         warn(f"left out: {refused.reason}")
     result = evaluation.to_json()
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
         (out / "evaluation.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
         draw_evaluation(evaluation, out / "clicks.png")
     print_result(result, as_json=as_json, text="" if as_json else _table(evaluation))

@@ -108,6 +108,9 @@ def _prompt(
         if image not in names:
             raise PromptError(f"{where}: image_id {image!r} is not among the file's images")
         image = names[image]
+    for key, kinds in (("score", int | float), ("category_id", int | str), ("category_name", str)):
+        if key in entry and not (isinstance(entry[key], kinds) and _sound(entry[key])):
+            raise PromptError(f"{where}: {key} is {str(entry[key])[:40]}; leave it out or mend it")
     notes = {k: entry[k] for k in ("score", "category_id", "category_name") if k in entry}
     if notes.get("category_id") in categories:
         notes.setdefault("category_name", categories[notes["category_id"]])
@@ -149,6 +152,11 @@ def _box(entry: dict[str, Any], where: str) -> np.ndarray | None:
         x, y, a, b = value
         return np.array([x, y, a, b] if key == "box" else [x, y, x + a, y + b], np.float32)
     return None
+
+
+def _sound(value: Any) -> bool:
+    """Tell whether a number may stand in JSON; words may always."""
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _finite(numbers: Sequence[Any]) -> bool:

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from maskmill.config import ModelConfig, TinyConfig, VitConfig
+from maskmill.errors import ConfigError
 from maskmill.model.image_encoder import ImageEncoderViT
 from maskmill.model.mask_decoder import Attended, MaskDecoder
 from maskmill.model.prompt_encoder import PromptEncoder
@@ -48,10 +49,12 @@ class Sam(nn.Module):
         Nothing learned depends on the side; positions are shares of the frame.
 
         Raises:
-            ValueError: If the encoder's position table fixes the side, or 32 does not divide it.
+            ConfigError: If the encoder's position table fixes the side, or 32 does not divide it.
         """
+        if input_side == self.prompt_encoder.input_side:
+            return
         if isinstance(self.config.encoder, VitConfig) or input_side % 32:
-            raise ValueError(
+            raise ConfigError(
                 f"input side {input_side} is not allowed for {self.config.name}: "
                 "the tiny encoder takes multiples of 32, a ViT only the side it was built for"
             )

@@ -26,8 +26,10 @@ from maskmill.model.checkpoint import load_model, save_model
 from maskmill.model.sam import Sam, build
 from maskmill.train.data import Batch, StepDataset, usable_images
 from maskmill.train.interactive import InteractiveLoss
+from maskmill.train.limits import refuse_nonsense
 from maskmill.train.optim import WeightAverage, learning_rate, parameter_groups
 from maskmill.train.report import Report
+from maskmill.weights import write_atomically
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,17 @@ def train(images: Sequence[LabelledImage], run: Path, config: TrainConfig) -> Pa
         DatasetError: If no image can teach.
         CheckpointError: If `start_from` is not a model.
     """
+    refuse_nonsense(config)
     place = join_processes(config)
     if config.threads and place.device.type == "cpu":
         torch.set_num_threads(config.threads)
     images = usable_images(images, config)
-    settings = claim_folder(run, config, images, place)
     sam = first_weights(config).to(place.device)
+    # Sides that the model cannot take are refused before the folder is claimed.
+    if config.late_share:
+        sam.resize_input(config.late_input_side)
+    sam.resize_input(config.input_side)
+    settings = claim_folder(run, config, images, place)
     if place.device.type == "cpu":
         sam = sam.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     session = InteractiveLoss(sam, config)
@@ -196,7 +203,10 @@ def claim_folder(
     settings["images"] = len(images)
     path = run / "settings.json"
     if path.exists():
-        earlier = json.loads(path.read_text("utf-8"))
+        try:
+            earlier = json.loads(path.read_text("utf-8"))
+        except ValueError as error:
+            raise ConfigError(f"{path} is damaged; remove the folder or use a new one") from error
         changed = [k for k in settings if settings[k] != earlier.get(k)]
         free = {"checkpoint_every", "data_workers", "device", "threads"}
         if changed := [k for k in changed if k not in free]:
@@ -204,7 +214,7 @@ def claim_folder(
             raise ConfigError(f"{run} holds a run with other settings ({what}); use a new folder")
     elif place.leads:
         run.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(settings, indent=1) + "\n", "utf-8")
+        write_atomically(path, (json.dumps(settings, indent=1) + "\n").encode())
     return settings
 
 
