@@ -10,6 +10,7 @@ from paper_model import (
 )
 
 from maskmill.config import TINY
+from maskmill.errors import ConfigError
 from maskmill.model.sam import build
 
 TOLERANCE = 1e-5
@@ -205,7 +206,7 @@ def test_build_draws_the_same_weights_for_the_same_seed():
 
 
 def test_a_vit_refuses_another_input_side(sam):
-    with pytest.raises(ValueError, match="input side 128 is not allowed for small"):
+    with pytest.raises(ConfigError, match="input side 128 is not allowed for small"):
         sam.resize_input(128)
 
 
@@ -218,5 +219,5 @@ def test_tiny_takes_another_input_side():
         logits, iou = tiny.decode(embedding, high_res, coords, marks, multimask_output=True)
     assert logits.shape == (2, 3, 24, 24)
     assert iou.shape == (2, 3)
-    with pytest.raises(ValueError, match="100"):
+    with pytest.raises(ConfigError, match="100"):
         tiny.resize_input(100)
