@@ -198,8 +198,8 @@ class ReferenceSam:
             self.scene = scene_of(self.scenes, frame)
         if self.sam is None:
             return torch.zeros(1, 1, 2, 2)
-        embedding, self.high_res = self.sam.encode(frame)
-        return embedding
+        self.embedding, self.high_res = self.sam.encode(frame)
+        return self.embedding
 
     def _prompts(self, *, points: Any, boxes: None, masks: None) -> tuple[torch.Tensor, Any]:
         coords, labels = points
@@ -209,8 +209,9 @@ class ReferenceSam:
         n = len(coords)
         coords = torch.cat([coords.float(), torch.zeros(n, 1, 2)], dim=1)
         labels = torch.cat([labels, -torch.ones(n, 1, dtype=labels.dtype)], dim=1)
-        encoder = self.sam.prompt_encoder
-        return encoder.embed_points(coords, labels), encoder.embed_masks(None)
+        self.prompts = coords, labels
+        sparse = self.sam.embed_points(self.embedding, self.high_res, coords, labels)
+        return sparse, self.sam.prompt_encoder.embed_masks(None)
 
     def _decode(
         self,
@@ -223,9 +224,10 @@ class ReferenceSam:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         if self.sam is not None:
             keys = image_embeddings.flatten(2).transpose(1, 2) + dense_prompt_embeddings
-            answer = self.sam.mask_decoder(
-                keys, image_pe, sparse_prompt_embeddings, self.high_res, multimask_output
-            )
+            attended = self.sam.mask_decoder.attend(keys, image_pe, sparse_prompt_embeddings)
+            chosen = slice(1, None) if multimask_output else slice(0, 1)
+            masks = self.sam.draw(attended, self.high_res, *self.prompts, chosen)
+            answer = masks, attended.predicted_iou[:, chosen]
         if self.scenes is not None:
             scene = self.scene
             logits, iou = scene.logits(self.points), scene.predicted_iou(self.points)

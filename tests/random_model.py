@@ -18,7 +18,13 @@ SMALL_TINY = ModelConfig(
         widths=(16, 24, 64, 96), depths=(1, 1, 1, 1), num_heads=2, high_res_dims=(16, 8)
     ),
     decoder=DecoderConfig(
-        transformer_dim=64, num_heads=2, mlp_dim=96, iou_head_hidden_dim=48, high_res=True
+        transformer_dim=64,
+        num_heads=2,
+        mlp_dim=96,
+        iou_head_hidden_dim=48,
+        high_res=True,
+        look_at_points=True,
+        prompt_maps=True,
     ),
     input_side=160,
 )

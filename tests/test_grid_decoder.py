@@ -24,7 +24,7 @@ def awkward(config: ModelConfig) -> Sam:
     sam = build(config).eval()
     generator = torch.Generator().manual_seed(3)
     for parameter in sam.mask_decoder.parameters():
-        if parameter.dim() == 1:
+        if parameter.dim() == 1 or not parameter.any():
             parameter.data += 0.4 * torch.randn(parameter.shape, generator=generator)
     return sam
 

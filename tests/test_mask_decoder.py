@@ -37,9 +37,9 @@ def test_masks_and_their_predicted_iou(decoder, peer, multimask_output):
     embedding, pe = noise(1, 256, SIDE, SIDE, seed=1), noise(1, 256, SIDE, SIDE, seed=2)
     sparse, dense = noise(3, 2, 256, seed=3), noise(3, 256, SIDE, SIDE, seed=4)
     with torch.inference_mode():
-        masks, iou = decoder(
-            as_rows(embedding) + as_rows(dense), as_rows(pe), sparse, (), multimask_output
-        )
+        attended = decoder.attend(as_rows(embedding) + as_rows(dense), as_rows(pe), sparse)
+        chosen = slice(1, None) if multimask_output else slice(0, 1)
+        masks, iou = decoder.draw(attended, (), chosen), attended.predicted_iou[:, chosen]
         expected, expected_iou = peer(embedding, pe, sparse, dense, multimask_output)
     assert masks.shape == (3, 3 if multimask_output else 1, 64, 64)
     assert relative_error(masks, expected) < 1e-5

@@ -2,6 +2,8 @@ import pytest
 import torch
 from paper_model import SMALL, reference_model, relative_error, small_sam
 
+from maskmill.model.prompt_encoder import PromptEncoder
+
 SIDE = 16  # of the embedding, cells
 
 
@@ -77,3 +79,31 @@ def test_a_cell_and_a_point_on_its_centre_have_one_position(encoder):
     position = point - encoder.point_embeddings[1].weight
     cell = encoder.dense_pe()[:, 3 * SIDE + 5 : 3 * SIDE + 6]
     assert torch.allclose(position, cell, atol=1e-5)
+
+
+def looking() -> PromptEncoder:
+    """A prompt encoder whose points look at two maps: three channels, then two twice as fine."""
+    return PromptEncoder(8, input_side=64, embedding_side=4, mask_in_chans=4, look_chans=5)
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_a_point_looks_at_the_cells_that_it_lies_in(images):
+    encoder = looking()
+    assert encoder.look is not None
+    maps = torch.randn(images, 3, 4, 4), torch.randn(images, 2, 8, 8)
+    points = torch.tensor([[[40.0, 10.0], [0.0, 63.0]], [[-3.0, 70.0], [15.5, 31.5]]])  # x, y
+    cells = [[((0, 2), (1, 5)), ((3, 0), (7, 0))], [((3, 0), (7, 0)), ((2, 1), (4, 2))]]
+    found = encoder.embed_looks(maps, points, torch.ones(2, 2, dtype=torch.int64))
+    for i, (prompt, row) in enumerate(zip(cells, found, strict=True)):
+        image = i if images == 2 else 0
+        for (coarse, fine), token in zip(prompt, row, strict=True):
+            seen = torch.cat([maps[0][image, :, *coarse], maps[1][image, :, *fine]])
+            torch.testing.assert_close(token, encoder.look(seen)[8:])
+
+
+def test_box_corners_and_padding_look_at_nothing_and_background_not_as_foreground():
+    encoder, maps = looking(), (torch.randn(1, 3, 4, 4), torch.randn(1, 2, 8, 8))
+    points = torch.full((1, 5, 2), 30.0)
+    looks = encoder.embed_looks(maps, points, torch.tensor([[1, 0, 2, 3, -1]]))[0]
+    assert not looks[2:].any()
+    assert (looks[0] - looks[1]).abs().max() > 0.01

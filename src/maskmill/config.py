@@ -73,6 +73,10 @@ class DecoderConfig:
     """Channels inside the mask prompt's convolutions."""
     high_res: bool = False
     """Whether the encoder's finer maps are added while the masks are upscaled."""
+    look_at_points: bool = False
+    """Whether a point's token also holds what the encoder's maps show at that point."""
+    prompt_maps: bool = False
+    """Whether nearness to clicks and the inside of the box are added to the masks' logits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +134,13 @@ TINY = ModelConfig(
     name="tiny",
     encoder=TinyConfig(),
     decoder=DecoderConfig(
-        transformer_dim=128, num_heads=4, mlp_dim=512, iou_head_hidden_dim=128, high_res=True
+        transformer_dim=128,
+        num_heads=4,
+        mlp_dim=512,
+        iou_head_hidden_dim=128,
+        high_res=True,
+        look_at_points=True,
+        prompt_maps=True,
     ),
     input_side=384,
     pred_iou_thresh=0.4,

@@ -172,8 +172,9 @@ class _Decoder(nn.Module):
         point_labels: Tensor,
         mask_input: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        attended = self.sam.attend(embedding, point_coords, point_labels.long(), mask_input)
-        masks = self.sam.mask_decoder.draw(attended, high_res, slice(0, None))
+        labels = point_labels.long()
+        attended = self.sam.attend(embedding, high_res, point_coords, labels, mask_input)
+        masks = self.sam.draw(attended, high_res, point_coords, labels, slice(0, None))
         return masks, attended.predicted_iou
 
 

@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from maskmill.model.low_rank import Keys, Projection, Written, centred, split_heads
 from maskmill.model.mask_decoder import blocks_of_cells
 from maskmill.model.sam import Sam
 from maskmill.model.transformer import Attention, TwoWayAttentionBlock
@@ -34,127 +35,18 @@ CELLS_AT_ONCE = 512
 """Cells of one prompt upscaled at once, for the same reason."""
 
 
-class Keys(NamedTuple):
-    """The image's keys for `n` prompts; see the module. `scale` is `n 1 hw`."""
-
-    scale: Tensor
-    coefficients: Tensor
-    factors: Tensor
-
-
 class Seen(NamedTuple):
     """What the transformer made of `n` prompts, before any mask is drawn.
 
-    `mask_tokens` is `n 4 c`, `predicted_iou` `n 4`; `keys` are one per prompt, without the `n`.
+    `mask_tokens` is `n 4 c`, `predicted_iou` `n 4`; `keys` are one per prompt, without the `n`;
+    `point_coords` and `point_labels` are the prompts.
     """
 
     mask_tokens: Tensor
     predicted_iou: Tensor
     keys: list[Keys]
-
-
-class Projection:
-    """One linear layer of an attention, applied to keys that are not written out.
-
-    Args:
-        layer: The layer; its output is split into `num_heads` heads.
-        base: Shared part of the keys.
-        constant: What layer norm added to every cell.
-        key_pe: Position of every cell, where the layer sees it.
-    """
-
-    def __init__(
-        self,
-        layer: nn.Linear,
-        num_heads: int,
-        base: Float[Tensor, "hw c"],
-        constant: Float[Tensor, " c"],
-        key_pe: Float[Tensor, "hw c"] | None = None,
-    ) -> None:
-        self.weight, self.num_heads = layer.weight, num_heads
-        self.base = _by_head(base @ layer.weight.t(), num_heads)  # heads d hw
-        rest = constant[None] if key_pe is None else constant + key_pe
-        self.rest = _by_head(F.linear(rest, layer.weight, layer.bias), num_heads)  # heads d hw | 1
-        self.base_and_rest = self.base + self.rest
-
-    def scores(self, tokens: Float[Tensor, "n heads t d"], keys: Keys) -> Float[Tensor, "n j hw"]:
-        """Multiply tokens with the projected keys of every cell."""
-        if not keys.factors.shape[1]:
-            return _on(tokens, self.base_and_rest)  # nothing has been written yet
-        scores = _on(tokens, self.base).mul_(keys.scale).add_(_on(tokens, self.rest))
-        return scores.baddbmm_(self._with_factors(tokens, keys), keys.coefficients)
-
-    def weighted(
-        self, weights: Float[Tensor, "n j hw"], keys: Keys
-    ) -> Float[Tensor, "n heads t d"]:
-        """Average the projected keys; the weights of each row add up to 1."""
-        n, j, hw = weights.shape
-        heads, t = self.num_heads, j // self.num_heads
-        mixed = torch.bmm(weights, keys.coefficients.transpose(1, 2))  # n j j2
-        split = self._split_factors(keys)
-        out = mixed.view(n, heads, t, mixed.shape[-1]) @ split.transpose(-1, -2)
-        # Heads first: a product that broadcasts over prompts would copy the base for each.
-        scaled = weights.new_empty(heads, n, t, hw)
-        torch.mul(weights.view(n, heads, t, hw).transpose(0, 1), keys.scale, out=scaled)
-        by_base = torch.bmm(scaled.view(heads, n * t, hw), self.base.transpose(1, 2))
-        return out + by_base.view(heads, n, t, -1).transpose(0, 1) + self.rest.transpose(1, 2)
-
-    def _split_factors(self, keys: Keys) -> Float[Tensor, "n heads d j"]:
-        n, j, _ = keys.factors.shape
-        projected = keys.factors @ self.weight.t()
-        width = len(self.weight) // self.num_heads
-        return projected.view(n, j, self.num_heads, width).permute(0, 2, 3, 1)
-
-    def _with_factors(
-        self, tokens: Float[Tensor, "n heads t d"], keys: Keys
-    ) -> Float[Tensor, "n j j2"]:
-        return (tokens @ self._split_factors(keys)).flatten(1, 2)
-
-
-def _by_head(x: Float[Tensor, "hw inner"], num_heads: int) -> Float[Tensor, "heads d hw"]:
-    return x.view(len(x), num_heads, -1).permute(1, 2, 0).contiguous()
-
-
-def _on(
-    tokens: Float[Tensor, "n heads t d"], shared: Float[Tensor, "heads d hw"]
-) -> Float[Tensor, "n j hw"]:
-    """Multiply every prompt's tokens with a shared map, head by head."""
-    n, heads, t, _ = tokens.shape
-    products = tokens.new_empty(n, heads * t, shared.shape[-1])
-    for one, out in zip(tokens, products, strict=True):  # one product for all would need a copy
-        torch.bmm(one, shared, out=out.view(heads, t, -1))
-    return products
-
-
-def _tokens(layer: nn.Module, x: Tensor, num_heads: int) -> Float[Tensor, "n heads t d"]:
-    n, t, _ = x.shape
-    out: Tensor = layer(x)
-    return out.view(n, t, num_heads, -1).transpose(1, 2)
-
-
-def _centred(x: Tensor) -> Tensor:
-    return x - x.mean(dim=-1, keepdim=True)
-
-
-class _Written:
-    """What image-to-token attention writes onto a centred `base`; `rescale` is a layer norm's."""
-
-    def __init__(
-        self, attention: Attention, base: Float[Tensor, "hw c"], rescale: Tensor | None = None
-    ) -> None:
-        self.num_heads = attention.num_heads
-        # Layer norm takes off what is the same in all channels, so it is taken off beforehand.
-        out = _centred(attention.out_proj.weight.t()).t()  # c inner
-        self.out = out.t().reshape(self.num_heads, -1, out.shape[0])  # heads d c
-        self.overlap = _by_head((base if rescale is None else base * rescale) @ out, self.num_heads)
-
-    def factors(self, values: Float[Tensor, "n heads t d"]) -> Float[Tensor, "n j c"]:
-        """What each token adds to a cell that attends to it alone, centred."""
-        return (values @ self.out).flatten(1, 2)
-
-    def with_base(self, values: Float[Tensor, "n heads t d"]) -> Float[Tensor, "n j hw"]:
-        """Products of those factors with the base of every cell."""
-        return _on(values, self.overlap)
+    point_coords: Tensor
+    point_labels: Tensor
 
 
 class GridDecoder:
@@ -173,6 +65,7 @@ class GridDecoder:
         high_res: tuple[Float[Tensor, "1 _c _h _w"], ...],
     ) -> None:
         self.sam, self.decoder = sam, sam.mask_decoder
+        self.maps = (embedding, *high_res)
         first, second = self.decoder.transformer.layers
         assert isinstance(first, TwoWayAttentionBlock)
         assert isinstance(second, TwoWayAttentionBlock)
@@ -195,9 +88,9 @@ class GridDecoder:
         self.first_k = Projection(look.k_proj, self.heads, keys, zero, pe)
         self.first_v = Projection(look.v_proj, self.heads, keys, zero)
         self.first_q = Projection(write.q_proj, self.heads, keys, zero, pe)
-        self.base0 = _centred(keys + write.out_proj.bias)
+        self.base0 = centred(keys + write.out_proj.bias)
         self.square0 = self.base0.square().sum(1)
-        self.written0 = _Written(write, self.base0)
+        self.written0 = Written(write, self.base0)
 
     def _share_second(self, pe: Float[Tensor, "hw c"]) -> None:
         look, write = self.second.cross_attn_token_to_image, self.second.cross_attn_image_to_token
@@ -206,14 +99,14 @@ class GridDecoder:
         self.second_k = Projection(look.k_proj, self.heads, base, norm.bias, pe)
         self.second_v = Projection(look.v_proj, self.heads, base, norm.bias)
         self.second_q = Projection(write.q_proj, self.heads, base, norm.bias, pe)
-        self.base1 = _centred(base)
+        self.base1 = centred(base)
         self.square1 = self.base1.square().sum(1)
-        self.written1 = _Written(write, self.base1)
+        self.written1 = Written(write, self.base1)
         # The first layer's writing has since been centred and rescaled by its norm.
-        self.rewritten0 = _Written(
+        self.rewritten0 = Written(
             self.first.cross_attn_image_to_token, self.base1, rescale=norm.weight
         )
-        self.constant1 = _centred(norm.bias + write.out_proj.bias)
+        self.constant1 = centred(norm.bias + write.out_proj.bias)
         self.with_constant1 = self.base1 @ self.constant1
 
     def _share_last(self, pe: Float[Tensor, "hw c"]) -> None:
@@ -239,18 +132,22 @@ class GridDecoder:
             point_coords: (x, y) in the input frame, padding point included.
             point_labels: 1 foreground, 0 background, -1 padding.
         """
-        sparse = self.sam.prompt_encoder.embed_points(point_coords, point_labels)
+        embedding, *high_res = self.maps
+        sparse = self.sam.embed_points(embedding, tuple(high_res), point_coords, point_labels)
         output = torch.cat([self.decoder.iou_token.weight, self.decoder.mask_tokens.weight])
         tokens = torch.cat([output.expand(len(sparse), -1, -1), sparse], dim=1)
         at_once = max(1, NUMBERS_AT_ONCE // self.numbers_per_prompt)
-        seen = [self._attend(part) for part in torch.split(tokens, at_once)]
+        parts = [self._attend(part) for part in torch.split(tokens, at_once)]
+        mask_tokens, predicted_iou, keys = zip(*parts, strict=True)
         return Seen(
-            torch.cat([part.mask_tokens for part in seen]),
-            torch.cat([part.predicted_iou for part in seen]),
-            [keys for part in seen for keys in part.keys],
+            torch.cat(mask_tokens),
+            torch.cat(predicted_iou),
+            [each for part in keys for each in part],
+            point_coords,
+            point_labels,
         )
 
-    def _attend(self, tokens: Float[Tensor, "n t c"]) -> Seen:
+    def _attend(self, tokens: Float[Tensor, "n t c"]) -> tuple[Tensor, Tensor, list[Keys]]:
         keys, values, queries = self._first_layer(tokens)
         keys, queries = self._second_layer(tokens, queries, keys, values)
         look = self.decoder.transformer.final_attn_token_to_image
@@ -258,7 +155,7 @@ class GridDecoder:
         queries = self.decoder.transformer.norm_final_attn(queries)
         iou = self.decoder.iou_prediction_head(queries[:, 0])
         each = [Keys(*parts) for parts in zip(*(part.unbind() for part in keys), strict=True)]
-        return Seen(queries[:, 1 : 1 + self.decoder.num_mask_tokens], iou, each)
+        return queries[:, 1 : 1 + self.decoder.num_mask_tokens], iou, each
 
     def _first_layer(self, tokens: Tensor) -> tuple[Keys, Tensor, Tensor]:
         layer, n = self.first, len(tokens)
@@ -275,7 +172,7 @@ class GridDecoder:
         queries = layer.norm3(queries + layer.mlp(queries))
         write = layer.cross_attn_image_to_token
         attention = self._write(write, self.first_q, queries + tokens, keys)
-        values = _tokens(write.v_proj, queries, self.heads)
+        values = split_heads(write.v_proj, queries, self.heads)
         factors = self.written0.factors(values)
         variance = self._variance(
             keys.scale, self.square0, self.written0.with_base(values), attention, factors
@@ -297,7 +194,7 @@ class GridDecoder:
         queries = layer.norm3(queries + layer.mlp(queries))
         write = layer.cross_attn_image_to_token
         attention = self._write(write, self.second_q, queries + tokens, keys)
-        values = _tokens(write.v_proj, queries, self.heads)
+        values = split_heads(write.v_proj, queries, self.heads)
         n, hw = len(tokens), len(self.base1)
         with_base = torch.cat(
             [
@@ -308,7 +205,7 @@ class GridDecoder:
             dim=1,
         )
         constant = self.constant1.expand(n, 1, -1)
-        factors = _centred(torch.cat([keys.factors, self.written1.factors(values), constant], 1))
+        factors = centred(torch.cat([keys.factors, self.written1.factors(values), constant], 1))
         coefficients = torch.cat([keys.coefficients, attention, attention.new_ones(n, 1, hw)], 1)
         variance = self._variance(keys.scale, self.square1, with_base, coefficients, factors)
         scale = torch.rsqrt(variance + layer.norm4.eps)
@@ -319,7 +216,7 @@ class GridDecoder:
         self, attention: Attention, k: Projection, v: Projection, q: Tensor, keys: Keys
     ) -> Float[Tensor, "n t c"]:
         """Attend from tokens to the image."""
-        heads = _tokens(attention.q_proj, q, self.heads)
+        heads = split_heads(attention.q_proj, q, self.heads)
         scores = k.scores(heads / math.sqrt(heads.shape[-1]), keys)
         out = v.weighted(scores.softmax(dim=-1), keys)
         joined: Tensor = attention.out_proj(out.transpose(1, 2).flatten(2))
@@ -329,7 +226,7 @@ class GridDecoder:
         self, attention: Attention, q: Projection, k: Tensor, keys: Keys
     ) -> Float[Tensor, "n j hw"]:
         """Return how much every cell of the image attends to each token."""
-        heads = _tokens(attention.k_proj, k, self.heads)
+        heads = split_heads(attention.k_proj, k, self.heads)
         scores = q.scores(heads / math.sqrt(heads.shape[-1]), keys)
         # PyTorch's softmax over a dimension that is not the last takes twice as long as this.
         by_head = scores.view(len(scores), self.heads, -1, scores.shape[-1])
@@ -369,6 +266,9 @@ class GridDecoder:
                 dim=1,
             )
             masks[i] = pixels.index_select(1, self.reading_order).view(masks.shape[1:])
+        if self.sam.config.decoder.prompt_maps:
+            prompts = seen.point_coords[rows], seen.point_labels[rows]
+            masks += self.decoder.weigh(tokens, self.sam.prompt_encoder.draw_maps(*prompts))
         return masks
 
     def _upscale(self, keys: Keys, cells: slice) -> Float[Tensor, "pixels c_low"]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from maskmill.config import DecoderConfig
 from maskmill.model.layers import LayerNorm2d, Mlp
+from maskmill.model.prompt_maps import NUM_PROMPT_MAPS
 from maskmill.model.transformer import TwoWayTransformer
 
 
@@ -88,30 +89,11 @@ class MaskDecoder(nn.Module):
         self.iou_prediction_head = Mlp(
             dim, config.iou_head_hidden_dim, self.num_mask_tokens, config.iou_head_depth
         )
-
-    def forward(
-        self,
-        keys: Float[Tensor, "m hw c"],
-        key_pe: Float[Tensor, "1 hw c"],
-        sparse: Float[Tensor, "n p c"],
-        high_res: tuple[Float[Tensor, "_ _ _ _"], ...],
-        multimask_output: bool,
-    ) -> tuple[Float[Tensor, "n k low_h low_w"], Float[Tensor, "n k"]]:
-        """Predict masks.
-
-        Args:
-            keys: Image embedding plus dense mask prompts; batch 1 where all prompts share them.
-            key_pe: Position of every cell.
-            sparse: Prompt tokens.
-            high_res: Finer maps, coarse to fine (strides 8 and 4), or none; batch 1 or `n`.
-            multimask_output: Three candidates for an ambiguous prompt, or the one mask.
-
-        Returns:
-            Low-res mask logits and predicted IoU.
-        """
-        attended = self.attend(keys, key_pe, sparse)
-        chosen = slice(1, None) if multimask_output else slice(0, 1)
-        return self.draw(attended, high_res, chosen), attended.predicted_iou[:, chosen]
+        self.prompt_map_head: nn.Linear | None = None
+        if config.prompt_maps:
+            self.prompt_map_head = nn.Linear(dim, NUM_PROMPT_MAPS)
+            nn.init.zeros_(self.prompt_map_head.weight)
+            nn.init.zeros_(self.prompt_map_head.bias)
 
     def attend(
         self,
@@ -119,7 +101,13 @@ class MaskDecoder(nn.Module):
         key_pe: Float[Tensor, "1 hw c"],
         sparse: Float[Tensor, "n p c"],
     ) -> Attended:
-        """Run the transformer and the IoU head, and draw nothing yet."""
+        """Run the transformer and the IoU head, and draw nothing yet.
+
+        Args:
+            keys: Image embedding plus dense mask prompts; batch 1 where all prompts share them.
+            key_pe: Position of every cell.
+            sparse: Prompt tokens.
+        """
         output_tokens = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
         expanded = output_tokens.unsqueeze(0).expand(sparse.shape[0], -1, -1)
         tokens, keys = self.transformer(keys, key_pe, torch.cat([expanded, sparse], dim=1))
@@ -131,13 +119,15 @@ class MaskDecoder(nn.Module):
         attended: Attended,
         high_res: tuple[Float[Tensor, "_ _ _ _"], ...],
         chosen: slice,
+        maps: Float[Tensor, "n m low_h low_w"] | None = None,
     ) -> Float[Tensor, "n k low_h low_w"]:
         """Upscale the image of each prompt and read its masks off it.
 
         Args:
             attended: Prompts that deserve a mask.
-            high_res: As in `forward`.
+            high_res: Finer maps, coarse to fine (strides 8 and 4), or none; batch 1 or `n`.
             chosen: Which of the mask tokens to draw.
+            maps: The prompts as maps, for a model that adds them to its masks.
 
         Returns:
             Low-res mask logits, a quarter of the input frame's side.
@@ -149,7 +139,17 @@ class MaskDecoder(nn.Module):
         n, k, side = hyper.shape[0], len(mlps), self.embedding_side
         # Cells in reading order, each split 2x2 and again 2x2: y = (h, y1, y2), x = (w, x1, x2).
         cells = cells.reshape(n, side, side, 2, 2, 2, 2, k).permute(0, 7, 1, 3, 5, 2, 4, 6)
-        return cells.reshape(n, k, 4 * side, 4 * side)
+        masks = cells.reshape(n, k, 4 * side, 4 * side)
+        return masks if maps is None else masks + self.weigh(tokens, maps)
+
+    def weigh(
+        self, tokens: Float[Tensor, "n k c"], maps: Float[Tensor, "n m low_h low_w"]
+    ) -> Float[Tensor, "n k low_h low_w"]:
+        """Sum the maps of each prompt with the weights that its mask tokens give them."""
+        assert self.prompt_map_head is not None
+        weights = self.prompt_map_head(tokens)  # n k m
+        summed: Tensor = weights @ maps.flatten(2)
+        return summed.reshape(*weights.shape[:2], *maps.shape[2:])
 
     def _upscale(
         self, keys: Float[Tensor, "n hw c"], high_res: tuple[Tensor, ...]

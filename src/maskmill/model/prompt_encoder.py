@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from maskmill.model.layers import LayerNorm2d
+from maskmill.model.prompt_maps import prompt_maps
 
 
 class PositionEmbeddingRandom(nn.Module):
@@ -44,10 +45,18 @@ class PromptEncoder(nn.Module):
         input_side: Side of the padded square input frame, pixels.
         embedding_side: Side of the image embedding, cells.
         mask_in_chans: Channels inside the mask prompt's convolutions.
+        look_chans: Channels of all the encoder's maps together if tokens of points hold what these
+            show there, as `DecoderConfig.look_at_points` says; 0 for tokens of position only.
     """
 
     def __init__(
-        self, embed_dim: int, *, input_side: int, embedding_side: int, mask_in_chans: int
+        self,
+        embed_dim: int,
+        *,
+        input_side: int,
+        embedding_side: int,
+        mask_in_chans: int,
+        look_chans: int = 0,
     ) -> None:
         super().__init__()
         self.input_side = input_side
@@ -66,6 +75,8 @@ class PromptEncoder(nn.Module):
             nn.GELU(),
             nn.Conv2d(mask_in_chans, embed_dim, kernel_size=1),
         )
+        # One half for background points, one for foreground.
+        self.look = nn.Linear(look_chans, 2 * embed_dim) if look_chans else None
 
     def embed_points(
         self, point_coords: Float[Tensor, "n p 2"], point_labels: Int[Tensor, "n p"]
@@ -87,6 +98,34 @@ class PromptEncoder(nn.Module):
         tokens: Tensor = position * is_point + table[point_labels + 1]
         return tokens
 
+    def embed_looks(
+        self,
+        maps: tuple[Float[Tensor, "m _c _h _w"], ...],
+        point_coords: Float[Tensor, "n p 2"],
+        point_labels: Int[Tensor, "n p"],
+    ) -> Float[Tensor, "n p c"]:
+        """Encode what the image shows at each point; to be added to the point's token.
+
+        Args:
+            maps: The embedding and the finer maps, of one image (`m` = 1) or of one per prompt.
+            point_coords: As in `embed_points`.
+            point_labels: As in `embed_points`; box corners and padding look at nothing.
+        """
+        assert self.look is not None
+        places = (point_coords + 0.5) / self.input_side
+        looks: Tensor = self.look(torch.cat([_at(x, places) for x in maps], dim=-1))
+        background, foreground = looks.chunk(2, dim=-1)
+        is_foreground = (point_labels == 1)[..., None].to(looks.dtype)
+        is_background = (point_labels == 0)[..., None].to(looks.dtype)
+        return foreground * is_foreground + background * is_background
+
+    def draw_maps(
+        self, point_coords: Float[Tensor, "n p 2"], point_labels: Int[Tensor, "n p"]
+    ) -> Float[Tensor, "n m low_h low_w"]:
+        """Draw points and boxes as maps of low-res size; arguments as in `embed_points`."""
+        places = (point_coords + 0.5) / self.input_side
+        return prompt_maps(places, point_labels, 4 * self.embedding_side)
+
     def embed_masks(
         self, mask_input: Float[Tensor, "n 1 low_h low_w"] | None
     ) -> Float[Tensor, "n hw c"]:
@@ -104,3 +143,14 @@ class PromptEncoder(nn.Module):
     def dense_pe(self) -> Float[Tensor, "1 hw c"]:
         """Encode the position of every cell of the embedding."""
         return self.pe_layer.grid(self.embedding_side).unsqueeze(0)
+
+
+def _at(x: Float[Tensor, "m c h w"], places: Float[Tensor, "n p 2"]) -> Float[Tensor, "n p c"]:
+    """Read a map in the cells where points (x, y), shares of the frame, lie."""
+    m, c, h, w = x.shape
+    column = (places[..., 0] * w).long().clamp(0, w - 1)
+    row = (places[..., 1] * h).long().clamp(0, h - 1)
+    cells = row * w + column  # n p
+    if m == 1:
+        return x[0].flatten(1).t()[cells]
+    return x.flatten(2).gather(2, cells[:, None].expand(-1, c, -1)).transpose(1, 2)

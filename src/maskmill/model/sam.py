@@ -40,6 +40,7 @@ class Sam(nn.Module):
             input_side=config.input_side,
             embedding_side=config.embedding_side,
             mask_in_chans=config.decoder.mask_in_chans,
+            look_chans=_look_chans(config),
         )
         self.mask_decoder = MaskDecoder(config.decoder, embedding_side=config.embedding_side)
 
@@ -73,18 +74,47 @@ class Sam(nn.Module):
         embedding, high_res = self.image_encoder(image)
         return embedding, high_res
 
+    def embed_points(
+        self,
+        embedding: Float[Tensor, "m c h w"],
+        high_res: tuple[Float[Tensor, "_ _ _ _"], ...],
+        point_coords: Float[Tensor, "n p 2"],
+        point_labels: Int[Tensor, "n p"],
+    ) -> Float[Tensor, "n p c"]:
+        """Turn points and box corners into tokens, which may know what the image shows there."""
+        tokens = self.prompt_encoder.embed_points(point_coords, point_labels)
+        if self.prompt_encoder.look is None:
+            return tokens
+        maps = (embedding, *high_res)
+        return tokens + self.prompt_encoder.embed_looks(maps, point_coords, point_labels)
+
     def attend(
         self,
         embedding: Float[Tensor, "m c h w"],
+        high_res: tuple[Float[Tensor, "_ _ _ _"], ...],
         point_coords: Float[Tensor, "n p 2"],
         point_labels: Int[Tensor, "n p"],
         mask_input: Float[Tensor, "n 1 low_h low_w"] | None = None,
     ) -> Attended:
         """Run prompts through the transformer and draw no mask yet; see `decode`."""
-        sparse = self.prompt_encoder.embed_points(point_coords, point_labels)
+        sparse = self.embed_points(embedding, high_res, point_coords, point_labels)
         dense = self.prompt_encoder.embed_masks(mask_input)
         keys = embedding.flatten(2).transpose(1, 2) + dense
         return self.mask_decoder.attend(keys, self.prompt_encoder.dense_pe(), sparse)
+
+    def draw(
+        self,
+        attended: Attended,
+        high_res: tuple[Float[Tensor, "_ _ _ _"], ...],
+        point_coords: Float[Tensor, "n p 2"],
+        point_labels: Int[Tensor, "n p"],
+        chosen: slice,
+    ) -> Float[Tensor, "n k low_h low_w"]:
+        """Draw the `chosen` of each prompt's four masks; the prompts are those that attended."""
+        maps = None
+        if self.config.decoder.prompt_maps:
+            maps = self.prompt_encoder.draw_maps(point_coords, point_labels)
+        return self.mask_decoder.draw(attended, high_res, chosen, maps)
 
     def decode(
         self,
@@ -109,10 +139,18 @@ class Sam(nn.Module):
         Returns:
             Low-res mask logits over the padded frame, and predicted IoU.
         """
-        attended = self.attend(embedding, point_coords, point_labels, mask_input)
+        attended = self.attend(embedding, high_res, point_coords, point_labels, mask_input)
         chosen = slice(1, None) if multimask_output else slice(0, 1)
-        masks = self.mask_decoder.draw(attended, high_res, chosen)
+        masks = self.draw(attended, high_res, point_coords, point_labels, chosen)
         return masks, attended.predicted_iou[:, chosen]
+
+
+def _look_chans(config: ModelConfig) -> int:
+    """Count the channels that a point's token looks at."""
+    if not config.decoder.look_at_points:
+        return 0
+    finer = config.encoder.high_res_dims if isinstance(config.encoder, TinyConfig) else ()
+    return config.decoder.transformer_dim + sum(finer)
 
 
 def build(config: ModelConfig, *, seed: int = 0) -> Sam:

@@ -94,8 +94,8 @@ class InteractiveLoss(nn.Module):
         is_box: Tensor,
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Answer the first prompt: a box with the one mask, a point with the best of three."""
-        attended = self.sam.attend(embedding, coords, labels)
-        drawn = self.sam.mask_decoder.draw(attended, high_res, slice(None))
+        attended = self.sam.attend(embedding, high_res, coords, labels)
+        drawn = self.sam.draw(attended, high_res, coords, labels, slice(None))
         part, iou = self._criticise(drawn, attended.predicted_iou, target[:, None])  # n 4
         with torch.no_grad():
             n = torch.arange(len(target), device=target.device)

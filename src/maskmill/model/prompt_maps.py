@@ -1,0 +1,67 @@
+"""Prompts as maps: how near each pixel is to the clicks, and whether the box holds it.
+
+A token says where a click is only through its position encoding, and a decoder needs millions of
+examples to learn what "near" means from that. These maps say it outright: each mask token adds them
+to its logits with weights of its own. They are not part of the paper's model; they are what lets a
+small one learn from few photographs.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+REACHES = (0.02, 0.05, 0.12, 0.3)
+"""Deviations of the bells around a click, shares of the frame's side: a screw, a cup, a car."""
+NUM_PROMPT_MAPS = 2 * len(REACHES) + 2
+FAR = 100.0  # a squared distance, in frame sides, at which every bell is zero
+
+
+def prompt_maps(
+    points: Float[Tensor, "n p 2"], point_labels: Int[Tensor, "n p"], side: int
+) -> Float[Tensor, "n m side side"]:
+    """Draw prompts as maps.
+
+    Args:
+        points: (x, y) of points and box corners as shares of the frame, [0, 1].
+        point_labels: 1 foreground, 0 background, 2 and 3 a box's corners, -1 padding.
+        side: Side of the maps, pixels.
+
+    Returns:
+        `NUM_PROMPT_MAPS` maps in [0, 1]: a bell of each reach around the nearest foreground click,
+        the same for background, the part of each pixel that is inside the box, and a dome over the
+        box. All zero where a prompt has none of the kind.
+
+    Example:
+        >>> maps = prompt_maps(torch.tensor([[[0.5, 0.5]]]), torch.tensor([[1]]), 8)
+        >>> maps.shape, bool(maps[0, 4:].any())
+        (torch.Size([1, 10, 8, 8]), False)
+    """
+    centres = (torch.arange(side, device=points.device, dtype=points.dtype) + 0.5) / side
+    across = (centres - points[..., :1]) ** 2  # n p side
+    down = (centres - points[..., 1:]) ** 2
+    distance = down[..., None] + across[..., None, :]  # n p side side, squared
+    bells = []
+    for label in (1, 0):
+        away = ((point_labels != label) * FAR).to(points.dtype)[..., None, None]
+        nearest = (distance + away).amin(1)
+        bells += [torch.exp(nearest * (-0.5 / reach**2)) for reach in REACHES]
+    return torch.stack([*bells, *_box_maps(points, point_labels, centres)], dim=1)
+
+
+def _box_maps(
+    points: Float[Tensor, "n p 2"], point_labels: Int[Tensor, "n p"], centres: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Draw the inside of each prompt's box, with soft edges, and a dome over it."""
+    first, last = (
+        (points * (point_labels == label)[..., None]).sum(1)[..., None]  # n 2 1
+        for label in (2, 3)
+    )
+    boxed = (point_labels == 2).any(1).to(points.dtype)[:, None, None]
+    half = (last - first) / 2
+    off = (centres - (first + last) / 2).abs()  # n 2 side
+    inside = ((half - off) * len(centres) + 0.5).clamp(0, 1)
+    dome = (1 - (off / half.clamp(min=0.5 / len(centres))) ** 2).clamp(min=0)
+    return (
+        boxed * inside[:, 1, :, None] * inside[:, 0, None],
+        boxed * dome[:, 1, :, None] * dome[:, 0, None],
+    )
