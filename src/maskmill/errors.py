@@ -36,3 +36,21 @@ class CheckpointError(MaskmillError):
 
 class NotFound(MaskmillError):
     """A named thing (model, image, folder) does not exist."""
+
+
+class StoreError(MaskmillError):
+    """A project cannot be opened, read or written as asked; nothing was changed."""
+
+
+class Conflict(StoreError):
+    """A write was based on a version that somebody has replaced since.
+
+    Attributes:
+        current: What is there now.
+        attempted: What was asked for, which was not done.
+    """
+
+    def __init__(self, message: str, *, current: object, attempted: object) -> None:
+        super().__init__(message)
+        self.current = current
+        self.attempted = attempted

@@ -1,0 +1,295 @@
+"""Masks with their whole history: created, edited, deleted, restored; nothing is overwritten.
+
+All writing goes through `apply`: some changes as one operation, all of them or none. An operation
+has an id that its caller chose; asked again, it is answered as the first time and done once. A
+change of what is there names the version it is based on; if somebody was faster, `Conflict` carries
+both. Boxes are half-open XYXY, pixels of the upright image.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from maskmill.errors import Conflict, NotFound, StoreError
+from maskmill.store.changes import (
+    Annotation,
+    Change,
+    Create,
+    Delete,
+    Edit,
+    Restore,
+    digest_of,
+    first_version,
+    following_version,
+)
+from maskmill.store.database import Database, next_sequence, now
+from maskmill.store.schema import (
+    VERSION_COLUMNS,
+    annotation_versions,
+    annotations,
+    images,
+    operations,
+)
+
+
+class Annotations:
+    """The masks of a project.
+
+    Args:
+        database: Where they are.
+        project_id: Whose they are.
+    """
+
+    def __init__(self, database: Database, project_id: int) -> None:
+        self._database = database
+        self._project = project_id
+
+    def apply(self, operation_id: str, changes: Sequence[Change], *, by: str) -> list[Annotation]:
+        """Make some changes as one operation, durably.
+
+        Args:
+            operation_id: Chosen by the caller, anew for each operation; a UUID, say.
+            changes: At least one; none may touch an annotation that another of them touches.
+            by: Who makes them.
+
+        Returns:
+            The new version of each, in the order of `changes`.
+
+        Raises:
+            Conflict: If a change is based on a version that is not the latest.
+            NotFound: If an annotation or image does not exist.
+            MaskError: If a mask is empty, malformed or of another size than its image.
+            StoreError: If the operation's id was used for other changes, or writing failed.
+        """
+        if not operation_id or not changes:
+            raise StoreError("an operation needs an id and at least one change; give both")
+        touched = [c.annotation_id for c in changes if not isinstance(c, Create)]
+        if len(set(touched)) < len(touched):
+            raise StoreError("an operation changes one annotation twice; make it two operations")
+        digest = digest_of(changes, by)
+        with self._database.write() as connection:
+            sequence = next_sequence(connection, self._project, len(changes))
+            earlier = self._earlier(connection, operation_id, digest)
+            if earlier is not None:
+                return earlier
+            made = self._apply(connection, operation_id, changes, by, sequence)
+            connection.execute(
+                insert(operations).values(
+                    project_id=self._project,
+                    operation_id=operation_id,
+                    digest=digest,
+                    answer=[[each.id, each.version] for each in made],
+                    sequence=sequence,
+                )
+            )
+            return made
+
+    def get(self, annotation_id: int) -> Annotation:
+        """Return the latest version of an annotation, a deleted one included.
+
+        Raises:
+            NotFound: If there is no such annotation.
+        """
+        with self._database.read() as connection:
+            return self._current(connection, [annotation_id])[annotation_id]
+
+    def of_image(self, image_id: int, *, deleted: bool = False) -> list[Annotation]:
+        """Return the latest versions of an image's masks, oldest first.
+
+        Args:
+            image_id: The image.
+            deleted: Return the deleted ones instead of the living.
+        """
+        return self.of_images([image_id], deleted=deleted).get(image_id, [])
+
+    def of_images(
+        self, image_ids: Sequence[int], *, deleted: bool = False
+    ) -> dict[int, list[Annotation]]:
+        """Return the latest versions of the masks of some images, by image, oldest first."""
+        statement = select(annotations, *_image_size()).where(
+            annotations.c.project_id == self._project,
+            annotations.c.image_id.in_(image_ids),
+            annotations.c.deleted == deleted,
+            annotations.c.image_id == images.c.id,
+        )
+        found: dict[int, list[Annotation]] = {}
+        with self._database.read() as connection:
+            for row in connection.execute(statement.order_by(annotations.c.id)):
+                found.setdefault(row.image_id, []).append(_annotation(row))
+        return found
+
+    def history(self, annotation_id: int) -> list[Annotation]:
+        """Return all versions of an annotation, the first one first.
+
+        Raises:
+            NotFound: If there is no such annotation.
+        """
+        with self._database.read() as connection:
+            latest = self._current(connection, [annotation_id])[annotation_id]
+            statement = select(annotation_versions, *_image_size()).where(
+                annotation_versions.c.id == annotation_id,
+                annotation_versions.c.image_id == images.c.id,
+            )
+            rows = connection.execute(statement.order_by(annotation_versions.c.version))
+            return [*map(_annotation, rows), latest]
+
+    def since(self, sequence: int, *, limit: int = 1000) -> list[Annotation]:
+        """Return annotations whose latest version is newer than a number, in order of change."""
+        statement = (
+            select(annotations, *_image_size())
+            .where(
+                annotations.c.project_id == self._project,
+                annotations.c.sequence > sequence,
+                annotations.c.image_id == images.c.id,
+            )
+            .order_by(annotations.c.sequence)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [_annotation(row) for row in connection.execute(statement)]
+
+    def _earlier(
+        self, connection: Connection, operation_id: str, digest: str
+    ) -> list[Annotation] | None:
+        """Return what an operation answered when it was done, if it was."""
+        row = connection.execute(
+            select(operations).where(
+                operations.c.project_id == self._project,
+                operations.c.operation_id == operation_id,
+            )
+        ).first()
+        if row is None:
+            return None
+        if row.digest != digest:
+            raise StoreError(
+                f"operation {operation_id} was used for other changes; give each its own id"
+            )
+        return [self._version(connection, *each) for each in row.answer]
+
+    def _version(self, connection: Connection, annotation_id: int, version: int) -> Annotation:
+        for table in (annotations, annotation_versions):
+            statement = select(table, *_image_size()).where(
+                table.c.id == annotation_id,
+                table.c.version == version,
+                table.c.image_id == images.c.id,
+            )
+            row = connection.execute(statement).first()
+            if row is not None:
+                return _annotation(row)
+        raise StoreError(f"version {version} of annotation {annotation_id} is missing; run verify")
+
+    def _current(
+        self, connection: Connection, annotation_ids: Sequence[int]
+    ) -> dict[int, Annotation]:
+        statement = select(annotations, *_image_size()).where(
+            annotations.c.project_id == self._project,
+            annotations.c.id.in_(annotation_ids),
+            annotations.c.image_id == images.c.id,
+        )
+        found = {row.id: _annotation(row) for row in connection.execute(statement)}
+        for each in annotation_ids:
+            if each not in found:
+                raise NotFound(f"annotation {each} does not exist; list those of its image")
+        return found
+
+    def _apply(
+        self,
+        connection: Connection,
+        operation_id: str,
+        changes: Sequence[Change],
+        by: str,
+        sequence: int,
+    ) -> list[Annotation]:
+        ids = [c.annotation_id for c in changes if not isinstance(c, Create)]
+        current = self._current(connection, ids)
+        sizes = self._sizes(connection, [c.image_id for c in changes if isinstance(c, Create)])
+        made: list[Annotation] = []
+        for place, change in enumerate(changes):
+            stamp = {
+                "operation_id": operation_id,
+                "sequence": sequence + place,
+                "at": now(),
+                "changed_by": by,
+            }
+            if isinstance(change, Create):
+                made.append(self._create(connection, change, sizes, stamp))
+            else:
+                made.append(self._replace(connection, current[change.annotation_id], change, stamp))
+        self._count(connection, changes, current, made)
+        return made
+
+    def _sizes(
+        self, connection: Connection, image_ids: Sequence[int]
+    ) -> dict[int, tuple[int, int]]:
+        statement = select(images.c.id, images.c.height, images.c.width).where(
+            images.c.project_id == self._project, images.c.id.in_(image_ids)
+        )
+        sizes = {row.id: (row.height, row.width) for row in connection.execute(statement)}
+        for each in image_ids:
+            if each not in sizes:
+                raise NotFound(f"image {each} does not exist; add it before its masks")
+        return sizes
+
+    def _create(
+        self,
+        connection: Connection,
+        change: Create,
+        sizes: Mapping[int, tuple[int, int]],
+        stamp: Mapping[str, Any],
+    ) -> Annotation:
+        row = {**first_version(change, sizes[change.image_id]), **stamp}
+        statement = insert(annotations).values(project_id=self._project, **row)
+        key = connection.execute(statement.returning(annotations.c.id)).scalar_one()
+        return Annotation.from_row({**row, "id": key}, sizes[change.image_id])
+
+    def _replace(
+        self,
+        connection: Connection,
+        current: Annotation,
+        change: Edit | Delete | Restore,
+        stamp: Mapping[str, Any],
+    ) -> Annotation:
+        if change.based_on != current.version:
+            raise Conflict(
+                f"annotation {current.id} is at version {current.version}, changed by "
+                f"{current.changed_by}; the change was based on version {change.based_on}: "
+                "look at the new one and try again",
+                current=current,
+                attempted=change,
+            )
+        changed = {**following_version(current, change), **stamp}
+        kept = select(annotations).where(annotations.c.id == current.id)
+        connection.execute(insert(annotation_versions).from_select(VERSION_COLUMNS, kept))
+        connection.execute(
+            update(annotations).where(annotations.c.id == current.id).values(**changed)
+        )
+        return self._version(connection, current.id, current.version + 1)
+
+    def _count(
+        self,
+        connection: Connection,
+        changes: Sequence[Change],
+        current: Mapping[int, Annotation],
+        made: Sequence[Annotation],
+    ) -> None:
+        """Keep each image's number of living masks."""
+        steps: dict[int, int] = {}
+        for change, after in zip(changes, made, strict=True):
+            before = not isinstance(change, Create) and not current[after.id].deleted
+            step = int(not after.deleted) - int(before)
+            steps[after.image_id] = steps.get(after.image_id, 0) + step
+        for image_id, step in steps.items():
+            if step:
+                counted = images.c.mask_count + step
+                connection.execute(
+                    update(images).where(images.c.id == image_id).values(mask_count=counted)
+                )
+
+
+def _image_size() -> tuple[Any, Any]:
+    return images.c.height.label("image_height"), images.c.width.label("image_width")
+
+
+def _annotation(row: Row[Any]) -> Annotation:
+    return Annotation.from_row(row._mapping, (row.image_height, row.image_width))

@@ -1,0 +1,255 @@
+"""The images of a project: what they are, where they lie, and pages of them under a filter."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select, update
+
+from maskmill.errors import NotFound, StoreError
+from maskmill.store.database import Database, next_sequence, now
+from maskmill.store.schema import annotations, images
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewImage:
+    """An image to be added; the schema explains each field.
+
+    `path` is where the original lies. It is what tells images apart: two files of one name in two
+    folders are two images, and so are two copies of one photograph.
+    """
+
+    path: str
+    content_hash: str
+    height: int
+    width: int
+    source: str
+    perceptual_hash: str | None = None
+    external_id: str | None = None
+    split: str | None = None
+    group_name: str | None = None
+    licence: str | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image(NewImage):
+    """An image of a project."""
+
+    id: int
+    mask_count: int
+    sequence: int
+    added_at: float
+    deleted: bool
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W), pixels of the upright image."""
+        return self.height, self.width
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFilter:
+    """Which images; what is None does not matter."""
+
+    source: str | None = None
+    split: str | None = None
+    group_name: str | None = None
+    has_masks: bool | None = None
+    category_id: int | None = None
+    stage: str | None = None
+    review: str | None = None
+    deleted: bool = False
+
+
+class Images:
+    """The images of a project.
+
+    Args:
+        database: Where their rows are.
+        project_id: Whose they are.
+    """
+
+    def __init__(self, database: Database, project_id: int) -> None:
+        self._database = database
+        self._project = project_id
+
+    def add(self, new: Sequence[NewImage]) -> list[Image]:
+        """Add images; those whose path is known already are returned as they are.
+
+        Raises:
+            StoreError: If a known path now holds another file: its masks would no longer fit.
+        """
+        with self._database.write() as connection:
+            sequence = next_sequence(connection, self._project, max(1, len(new)))
+            return self.add_in(connection, new, sequence)
+
+    def add_in(self, connection: Connection, new: Sequence[NewImage], sequence: int) -> list[Image]:
+        """Do as `add` in an open transaction; changes are numbered from `sequence`."""
+        known = self._by_path(connection, [image.path for image in new])
+        rows, stamp = [], now()
+        for place, image in enumerate(new):
+            if image.path in known:
+                _refuse_changed(known[image.path], image)
+                continue
+            row = {f.name: getattr(image, f.name) for f in fields(NewImage)}
+            row["metadata"] = None if image.metadata is None else dict(image.metadata)
+            rows.append(
+                {
+                    **row,
+                    "project_id": self._project,
+                    "mask_count": 0,
+                    "sequence": sequence + place,
+                    "added_at": stamp,
+                    "deleted": False,
+                }
+            )
+        if rows:
+            unique = {row["path"]: row for row in rows}
+            connection.execute(insert(images), list(unique.values()))
+            known = self._by_path(connection, [image.path for image in new])
+        return [known[image.path] for image in new]
+
+    def get(self, image_id: int) -> Image:
+        """Return one image.
+
+        Raises:
+            NotFound: If there is no such image.
+        """
+        statement = select(images).where(
+            images.c.project_id == self._project, images.c.id == image_id
+        )
+        with self._database.read() as connection:
+            row = connection.execute(statement).first()
+        if row is None:
+            raise NotFound(f"image {image_id} does not exist; list the images")
+        return _image(row)
+
+    def page(
+        self, which: ImageFilter | None = None, *, after: int = 0, limit: int = 100
+    ) -> list[Image]:
+        """Return images in the order in which they were added.
+
+        Args:
+            which: Only these.
+            after: Only those with a larger id: the last one of the page before.
+            limit: Most images returned.
+        """
+        statement = self._chosen(select(images), which).where(images.c.id > after)
+        with self._database.read() as connection:
+            rows = connection.execute(statement.order_by(images.c.id).limit(limit)).all()
+        return [_image(row) for row in rows]
+
+    def page_at(
+        self, offset: int, which: ImageFilter | None = None, *, limit: int = 100
+    ) -> list[Image]:
+        """Return the images from place `offset` on, as a person jumps to the middle of a list."""
+        ids = self._chosen(select(images.c.id), which).order_by(images.c.id).offset(offset)
+        statement = select(images).where(images.c.id.in_(ids.limit(limit).scalar_subquery()))
+        with self._database.read() as connection:
+            rows = connection.execute(statement.order_by(images.c.id)).all()
+        return [_image(row) for row in rows]
+
+    def count(self, which: ImageFilter | None = None) -> int:
+        """Count images."""
+        with self._database.read() as connection:
+            found: int = connection.execute(
+                self._chosen(select(func.count(images.c.id)), which)
+            ).scalar_one()
+        return found
+
+    def by_path(self, paths: Sequence[str]) -> dict[str, Image]:
+        """Return the images that are known, by path."""
+        with self._database.read() as connection:
+            return self._by_path(connection, paths)
+
+    def sources(self) -> dict[str, int]:
+        """Return the sources and how many living images each has."""
+        statement = self._chosen(select(images.c.source, func.count()), None)
+        with self._database.read() as connection:
+            rows = connection.execute(statement.group_by(images.c.source).order_by(images.c.source))
+            return {source: count for source, count in rows}
+
+    def describe(self, image_id: int, **values: Any) -> None:
+        """Change what is known of an image: split, group_name, licence, metadata or path.
+
+        Raises:
+            StoreError: If another field is named: the rest follows from the file.
+            NotFound: If there is no such image.
+        """
+        allowed = {"split", "group_name", "licence", "metadata", "path"}
+        if unknown := values.keys() - allowed:
+            raise StoreError(
+                f"{sorted(unknown)} of an image cannot be changed; allowed: {sorted(allowed)}"
+            )
+        self._update(image_id, values)
+
+    def delete(self, image_id: int) -> None:
+        """Put an image and its masks away; the file stays, and `restore` brings all back."""
+        self._update(image_id, {"deleted": True})
+
+    def restore(self, image_id: int) -> None:
+        """Bring a deleted image back with the masks that it had."""
+        self._update(image_id, {"deleted": False})
+
+    def _update(self, image_id: int, values: Mapping[str, Any]) -> None:
+        with self._database.write() as connection:
+            sequence = next_sequence(connection, self._project)
+            done = connection.execute(
+                update(images)
+                .where(images.c.id == image_id, images.c.project_id == self._project)
+                .values(**values, sequence=sequence)
+            )
+            if not done.rowcount:
+                raise NotFound(f"image {image_id} does not exist; list the images")
+
+    def _by_path(self, connection: Connection, paths: Sequence[str]) -> dict[str, Image]:
+        found: dict[str, Image] = {}
+        for start in range(0, len(paths), 500):  # databases bound the number of parameters
+            statement = select(images).where(
+                images.c.project_id == self._project,
+                images.c.path.in_(paths[start : start + 500]),
+            )
+            found |= {row.path: _image(row) for row in connection.execute(statement)}
+        return found
+
+    def _chosen(self, statement: Select[Any], which: ImageFilter | None) -> Select[Any]:
+        which = which or ImageFilter()
+        statement = statement.where(
+            images.c.project_id == self._project, images.c.deleted == which.deleted
+        )
+        for name in ("source", "split", "group_name"):
+            if getattr(which, name) is not None:
+                statement = statement.where(images.c[name] == getattr(which, name))
+        if which.has_masks is not None:
+            count = images.c.mask_count
+            statement = statement.where(count > 0 if which.has_masks else count == 0)
+        about_masks: list[ColumnElement[bool]] = [
+            annotations.c[name] == getattr(which, name)
+            for name in ("category_id", "stage", "review")
+            if getattr(which, name) is not None
+        ]
+        if about_masks:
+            statement = statement.where(
+                select(annotations.c.id)
+                .where(
+                    annotations.c.project_id == self._project,
+                    annotations.c.image_id == images.c.id,
+                    ~annotations.c.deleted,
+                    *about_masks,
+                )
+                .exists()
+            )
+        return statement
+
+
+def _refuse_changed(known: Image, image: NewImage) -> None:
+    if known.content_hash != image.content_hash:
+        raise StoreError(
+            f"{image.path} is not the file that was added under this name; its masks would not "
+            "fit: give the new file another name"
+        )
+
+
+def _image(row: Row[Any]) -> Image:
+    return Image(**{f.name: row._mapping[f.name] for f in fields(Image)})
