@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal
@@ -216,7 +217,7 @@ def mask_columns(mask: Rle, size: tuple[int, int]) -> dict[str, Any]:
         "y0": y0,
         "x1": x1,
         "y1": y1,
-        "area_share": area / (h * w),
+        "relative_size": math.sqrt(area / (h * w)),
         "centre_x": (x0 + x1) / (2 * w),
         "centre_y": (y0 + y1) / (2 * h),
     }

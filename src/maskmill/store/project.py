@@ -21,9 +21,13 @@ from maskmill.store.annotations import Annotations
 from maskmill.store.blobs import Blobs
 from maskmill.store.categories import Categories
 from maskmill.store.database import Database, now, project_id_of, sqlite_url
+from maskmill.store.embeddings import Embeddings
 from maskmill.store.images import Images
+from maskmill.store.jobs import Jobs
 from maskmill.store.migrations import check_version, migrate
+from maskmill.store.models import Models
 from maskmill.store.schema import projects
+from maskmill.store.snapshots import Snapshots
 from maskmill.weights import write_atomically
 
 PROJECT_FILE, DATABASE_FILE, LOCK_FILE = "project.json", "maskmill.db", ".lock"
@@ -41,7 +45,11 @@ class Project:
         images: Its images.
         categories: Kinds of objects.
         annotations: Masks and their history.
+        models: Models, the rounds that made them, and their metrics.
+        jobs: Work in the background.
+        snapshots: Frozen versions of the dataset.
         blobs: Files by content.
+        embeddings: What encoders made of the images.
     """
 
     def __init__(
@@ -61,7 +69,11 @@ class Project:
         self.images = Images(self.database, self.id)
         self.categories = Categories(self.database, self.id)
         self.annotations = Annotations(self.database, self.id)
+        self.models = Models(self.database, self.id)
+        self.jobs = Jobs(self.database, self.id)
+        self.snapshots = Snapshots(self.database, self.id)
         self.blobs = Blobs(folder / "blobs")
+        self.embeddings = Embeddings(folder / "embeddings")
 
     @classmethod
     def create(

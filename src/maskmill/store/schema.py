@@ -176,7 +176,7 @@ def _version_columns() -> list[Column[Any]]:
         Column("y0", Integer, nullable=False),
         Column("x1", Integer, nullable=False),  # half-open
         Column("y1", Integer, nullable=False),
-        Column("area_share", Float, nullable=False),  # of the image
+        Column("relative_size", Float, nullable=False),  # sqrt(area / the image's area)
         Column("centre_x", Float, nullable=False),  # of the box, share of the image's width
         Column("centre_y", Float, nullable=False),
         Column("prompts", Record),  # points, boxes and strokes, pixels of the image
@@ -205,7 +205,7 @@ annotations = Table(
         "stage",
         "category_id",
         "review",
-        "area_share",
+        "relative_size",
         "centre_x",
         "centre_y",
     ),

@@ -1,0 +1,179 @@
+"""What a project holds, counted by the database: totals, and the distributions of SA's paper.
+
+Sizes, places and masks per image are those of figures 5 and 6 of "Segment Anything", arXiv
+2304.02643. Concavity needs each mask's hull, so it is measured on a sample.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy import ColumnElement, Connection, Integer, cast, func, literal_column, select
+
+from maskmill import rle
+from maskmill.rle import Rle
+from maskmill.store.database import Database
+from maskmill.store.schema import annotations, categories, images
+
+SIZE_BINS = 50
+"""Equal parts of the relative size, [0, 1]: sqrt(mask area / image area)."""
+PLACE_BINS = 32
+"""Parts of either axis for the masks' centres."""
+SAMPLE = 2000
+"""Masks whose concavity is measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """What a project holds, without what was deleted.
+
+    Attributes:
+        images: Number of images.
+        images_with_masks: Of those, with at least one mask.
+        masks: Number of masks.
+        by_stage: Masks by the stage that they were made in.
+        by_review: Masks by verdict; "unreviewed" has none.
+        by_category: Masks by category; "" has none.
+        by_source: Images by source.
+        by_split: Images by split; "" has none.
+        masks_per_image: Number of images by number of masks.
+        sizes: Masks in each of `SIZE_BINS` equal parts of the relative size.
+        centres: Masks by centre of box, `PLACE_BINS` rows of `PLACE_BINS` columns.
+        concavity: 1 - area / area of the convex hull, of a sample of masks; sorted.
+    """
+
+    images: int
+    images_with_masks: int
+    masks: int
+    by_stage: dict[str, int]
+    by_review: dict[str, int]
+    by_category: dict[str, int]
+    by_source: dict[str, int]
+    by_split: dict[str, int]
+    masks_per_image: dict[int, int]
+    sizes: tuple[int, ...]
+    centres: tuple[tuple[int, ...], ...]
+    concavity: tuple[float, ...]
+
+
+def statistics(database: Database, project_id: int, *, sample: int = SAMPLE) -> Statistics:
+    """Count what a project holds.
+
+    Args:
+        database: Where it is.
+        project_id: Which it is.
+        sample: Most masks whose concavity is measured.
+    """
+    mask_count = images.c.mask_count
+    with database.read() as connection:
+        per_image = _images(connection, project_id, mask_count)
+        kinds = _masks(connection, project_id, annotations.c.category_id)
+        names = _category_names(connection, project_id)
+        stages = _masks(connection, project_id, annotations.c.stage)
+        reviews = _masks(connection, project_id, annotations.c.review)
+        return Statistics(
+            images=sum(per_image.values()),
+            images_with_masks=sum(n for count, n in per_image.items() if count),
+            masks=sum(stages.values()),
+            by_stage={str(stage): n for stage, n in stages.items()},
+            by_review={str(review or "unreviewed"): n for review, n in reviews.items()},
+            by_category={names.get(kind, ""): n for kind, n in kinds.items()},
+            by_source=_named(_images(connection, project_id, images.c.source)),
+            by_split=_named(_images(connection, project_id, images.c.split)),
+            masks_per_image={int(count): n for count, n in per_image.items()},
+            sizes=_sizes(connection, project_id),
+            centres=_centres(connection, project_id),
+            concavity=_concavity(connection, project_id, sample),
+        )
+
+
+def _named(counts: dict[Any, int]) -> dict[str, int]:
+    return {str(key or ""): n for key, n in counts.items()}
+
+
+def _images(connection: Connection, project_id: int, by: ColumnElement[Any]) -> dict[Any, int]:
+    statement = select(by, func.count()).where(images.c.project_id == project_id, ~images.c.deleted)
+    rows = connection.execute(statement.group_by(by).order_by(by))
+    return {key: count for key, count in rows}
+
+
+def _living(project_id: int) -> tuple[ColumnElement[bool], ...]:
+    """Choose living masks; a deleted image's are left out by the few that are of one."""
+    gone = select(images.c.id).where(images.c.project_id == project_id, images.c.deleted)
+    return (
+        annotations.c.project_id == project_id,
+        ~annotations.c.deleted,
+        annotations.c.image_id.not_in(gone),
+    )
+
+
+def _masks(connection: Connection, project_id: int, *by: ColumnElement[Any]) -> dict[Any, int]:
+    statement = select(*by, func.count()).where(*_living(project_id)).group_by(*by)
+    rows = connection.execute(statement)
+    return {row[0] if len(by) == 1 else tuple(row[:-1]): row[-1] for row in rows}
+
+
+def _bin(column: ColumnElement[Any], bins: int, kind: str) -> ColumnElement[int]:
+    """Cut [0, 1] into equal parts; PostgreSQL rounds where SQLite cuts off."""
+    # Written out: PostgreSQL takes two parameters of one value for two expressions.
+    scaled = column * literal_column(f"{bins}.0")
+    return cast(func.trunc(scaled) if kind == "postgresql" else scaled, Integer)
+
+
+def _sizes(connection: Connection, project_id: int) -> tuple[int, ...]:
+    part = _bin(annotations.c.relative_size, SIZE_BINS, connection.dialect.name)
+    counts = np.zeros(SIZE_BINS, int)
+    for place, count in _masks(connection, project_id, part).items():
+        counts[min(place, SIZE_BINS - 1)] += count
+    return tuple(counts.tolist())
+
+
+def _centres(connection: Connection, project_id: int) -> tuple[tuple[int, ...], ...]:
+    kind = connection.dialect.name
+    column = _bin(annotations.c.centre_x, PLACE_BINS, kind)
+    row = _bin(annotations.c.centre_y, PLACE_BINS, kind)
+    counts = np.zeros((PLACE_BINS, PLACE_BINS), int)
+    for (y, x), count in _masks(connection, project_id, row, column).items():
+        counts[min(y, PLACE_BINS - 1), min(x, PLACE_BINS - 1)] += count
+    return tuple(tuple(line) for line in counts.tolist())
+
+
+def _concavity(connection: Connection, project_id: int, sample: int) -> tuple[float, ...]:
+    """Measure masks spread evenly over the table, the same ones each time."""
+    first, last = connection.execute(
+        select(func.min(annotations.c.id), func.max(annotations.c.id)).where(
+            annotations.c.project_id == project_id
+        )
+    ).one()
+    if first is None or sample < 1:
+        return ()
+    wanted = np.unique(np.linspace(first, last, sample).astype(int)).tolist()
+    found: list[float] = []
+    for start in range(0, len(wanted), 500):
+        statement = select(annotations.c.counts, images.c.height, images.c.width).where(
+            *_living(project_id),
+            annotations.c.id.in_(wanted[start : start + 500]),
+            annotations.c.image_id == images.c.id,
+        )
+        rows = connection.execute(statement)
+        found += [concavity(Rle((h, w), bytes(counts))) for counts, h, w in rows]
+    return tuple(sorted(found))
+
+
+def concavity(coded: Rle) -> float:
+    """Measure what a mask lacks of its convex hull, [0, 1)."""
+    import cv2
+
+    mask = rle.decode(coded)
+    # Corners of pixels, not centres: a hull of centres is too small by half a pixel all round.
+    y, x = np.nonzero(mask)
+    corners = np.concatenate([np.stack([x + i, y + j], 1) for i in (0, 1) for j in (0, 1)])
+    hull = cv2.contourArea(cv2.convexHull(corners.astype(np.int32)))
+    return max(0.0, 1.0 - float(mask.sum()) / hull)
+
+
+def _category_names(connection: Connection, project_id: int) -> dict[int, str]:
+    statement = select(categories.c.id, categories.c.name).where(
+        categories.c.project_id == project_id
+    )
+    return {row.id: row.name for row in connection.execute(statement)}
