@@ -22,6 +22,7 @@ from maskmill.rle import (
     SIGN_BIT,
     Rle,
     area,
+    box,
     checked_size,
 )
 
@@ -45,20 +46,87 @@ def areas(masks: Sequence[Rle]) -> Int[np.ndarray, " n"]:
         >>> areas([Rle((2, 3), b"231"), Rle((1, 4), b"4")]).tolist()
         [3, 0]
     """
-    out, start, waiting = np.zeros(len(masks), np.int64), 0, 0
+    return areas_and_boxes(masks)[0]
+
+
+def areas_and_boxes(
+    masks: Sequence[Rle],
+) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, "n 4"]]:
+    """Measure many masks: `area` and `box` of each, and many times as fast for small ones.
+
+    Args:
+        masks: Masks, of any sizes.
+
+    Returns:
+        Areas in pixels and half-open XYXY boxes; all 0 for an empty mask.
+
+    Raises:
+        MaskError: If the run lengths of any are malformed.
+
+    Example:
+        >>> areas_and_boxes([Rle((2, 3), b"231")])[1].tolist()
+        [[1, 0, 3, 2]]
+    """
+    measured = np.zeros((len(masks), 5), np.int64)
+    start = waiting = 0
     for stop, mask in enumerate(masks, 1):
         waiting += len(mask.counts)
         if waiting >= BATCH_CHARS or stop == len(masks):
             batch = masks[start:stop]
-            quick = _areas_of_sound(batch)
+            sound = _read_sound(batch)
             # Only a batch with damage in it is read mask by mask, to say which one and why.
-            out[start:stop] = [area(one) for one in batch] if quick is None else quick
+            measured[start:stop] = (
+                [(area(one), *box(one)) for one in batch] if sound is None else _measured(*sound)
+            )
             start, waiting = stop, 0
-    return out
+    return measured[:, 0], measured[:, 1:]
 
 
-def _areas_of_sound(masks: Sequence[Rle]) -> Int[np.ndarray, " n"] | None:
-    """Count the pixels of masks that together are one long text; None if any is malformed."""
+def _measured(
+    runs: Int[np.ndarray, " r"],
+    foreground: Bool[np.ndarray, " r"],
+    bounds: Int[np.ndarray, " n1"],
+    heights: Int[np.ndarray, " n"],
+) -> Int[np.ndarray, "n 5"]:
+    """Measure masks whose runs lie one after another; `bounds` is where each begins."""
+    ends = np.cumsum(runs)
+    amounts = np.diff(bounds)
+    before = np.repeat(np.append(0, ends[bounds[1:-1] - 1]), amounts)
+    height = np.repeat(heights, amounts)
+    first, last = ends - runs - before, ends - before - 1  # pixels down the columns of each mask
+    drawn = foreground & (runs > 0)
+    columns = (first // height, last // height)
+    crosses = columns[0] != columns[1]  # over the end of a column: the bottom of one, then the top
+    far = np.int64(MAX_AREA)
+    x0 = np.minimum.reduceat(np.where(drawn, columns[0], far), bounds[:-1])
+    x1 = np.maximum.reduceat(np.where(drawn, columns[1] + 1, 0), bounds[:-1])
+    top = np.where(crosses, 0, first % height)
+    y0 = np.minimum.reduceat(np.where(drawn, top, far), bounds[:-1])
+    bottom = np.where(crosses, height, last % height + 1)
+    y1 = np.maximum.reduceat(np.where(drawn, bottom, 0), bounds[:-1])
+    covered = np.add.reduceat(np.where(foreground, runs, 0), bounds[:-1])
+    boxes = np.stack([x0, y0, x1, y1], axis=1)
+    measured: np.ndarray = np.column_stack([covered, boxes * (covered > 0)[:, None]])
+    return measured
+
+
+def _read_sound(
+    masks: Sequence[Rle],
+) -> (
+    tuple[
+        Int[np.ndarray, " r"],
+        Bool[np.ndarray, " r"],
+        Int[np.ndarray, " n1"],
+        Int[np.ndarray, " n"],
+    ]
+    | None
+):
+    """Read masks that together are one long text; None if any is malformed.
+
+    Returns:
+        All runs, which of them are foreground, where each mask's runs begin (and the end), and the
+        masks' heights.
+    """
     counts = [mask.counts for mask in masks]
     if not all(type(one) is bytes and one for one in counts):
         return None
@@ -83,15 +151,14 @@ def _areas_of_sound(masks: Sequence[Rle]) -> Int[np.ndarray, " n"] | None:
         return None
     if (np.add.reduceat(runs, bounds[:-1]) != pixels).any():
         return None
-    covered = np.append(0, np.cumsum(np.where(foreground, runs, 0)))
-    return np.diff(covered[bounds])
+    return runs, foreground, bounds, np.array([mask.size[0] for mask in masks])
 
 
 def _numbers(groups: UInt8[np.ndarray, " c"], ends: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
     """Join groups of five bits; `ends` says where the last group of each number is."""
     lengths = np.diff(ends, prepend=-1)
     # The last group holds the sign and the highest bits; earlier ones are pushed in below it.
-    values = (groups[ends].astype(np.int64) ^ SIGN_BIT) - SIGN_BIT
+    values: np.ndarray = (groups[ends].astype(np.int64) ^ SIGN_BIT) - SIGN_BIT
     for k in range(1, int(lengths.max())):
         longer = np.flatnonzero(lengths > k)
         values[longer] = values[longer] << 5 | groups[ends[longer] - k] & LOW_BITS

@@ -1,11 +1,14 @@
 """What is counted is what is there."""
 
+import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from maskmill import rle
 from maskmill.store import Delete, Made, Project
-from maskmill.store.statistics import PLACE_BINS, SIZE_BINS, statistics
+from maskmill.store.statistics import PLACE_BINS, SIZE_BINS, concavity, statistics
 
 from .records import add_images, add_masks, square
 
@@ -63,3 +66,13 @@ def test_a_sample_bounds_how_many_hulls_are_measured(project: Project) -> None:
     (image,) = add_images(project, "a.jpg")
     add_masks(project, image, *(square(y, x, 2) for y in range(10) for x in range(10)))
     assert len(statistics(project.database, project.id, sample=10).concavity) == 10
+
+
+@given(st.integers(0, 2**32), st.integers(1, 12), st.integers(1, 12))
+def test_the_hull_of_run_ends_is_the_hull_of_all_pixels(seed: int, h: int, w: int) -> None:
+    mask = np.random.default_rng(seed).random((h, w)) < 0.3
+    mask[h // 2, w // 2] = True
+    y, x = np.nonzero(mask)
+    corners = np.concatenate([np.stack([x + i, y + j], 1) for i in (0, 1) for j in (0, 1)])
+    hull = cv2.contourArea(cv2.convexHull(corners.astype(np.int32)))
+    assert concavity(rle.encode(mask)) == pytest.approx(1 - mask.sum() / hull)

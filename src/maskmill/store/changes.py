@@ -206,12 +206,22 @@ def mask_columns(mask: Rle, size: tuple[int, int]) -> dict[str, Any]:
     """
     if tuple(mask.size) != tuple(size):
         raise MaskError(f"a mask is {mask.size} (H, W), its image {size}; give it at that size")
-    area, (x0, y0, x1, y1) = rle.area(mask), rle.box(mask)
+    area = rle.area(mask)
     if not area:
         raise MaskError("a mask is empty; leave it out, or delete the annotation")
-    h, w = size
+    return {"counts": mask.counts, **shape_columns(area, rle.box(mask), size)}
+
+
+def shape_columns(area: int, box: Sequence[int], size: tuple[int, int]) -> dict[str, Any]:
+    """Return the columns that measure a mask.
+
+    Args:
+        area: Pixels of the mask.
+        box: Half-open XYXY, pixels.
+        size: (H, W) of the image.
+    """
+    (x0, y0, x1, y1), (h, w) = box, size
     return {
-        "counts": mask.counts,
         "area": area,
         "x0": x0,
         "y0": y0,

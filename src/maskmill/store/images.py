@@ -86,7 +86,7 @@ class Images:
 
     def add_in(self, connection: Connection, new: Sequence[NewImage], sequence: int) -> list[Image]:
         """Do as `add` in an open transaction; changes are numbered from `sequence`."""
-        known = self._by_path(connection, [image.path for image in new])
+        known = self.by_path_in(connection, [image.path for image in new])
         rows, stamp = [], now()
         for place, image in enumerate(new):
             if image.path in known:
@@ -107,7 +107,7 @@ class Images:
         if rows:
             unique = {row["path"]: row for row in rows}
             connection.execute(insert(images), list(unique.values()))
-            known = self._by_path(connection, [image.path for image in new])
+            known = self.by_path_in(connection, [image.path for image in new])
         return [known[image.path] for image in new]
 
     def get(self, image_id: int) -> Image:
@@ -161,7 +161,7 @@ class Images:
     def by_path(self, paths: Sequence[str]) -> dict[str, Image]:
         """Return the images that are known, by path."""
         with self._database.read() as connection:
-            return self._by_path(connection, paths)
+            return self.by_path_in(connection, paths)
 
     def sources(self) -> dict[str, int]:
         """Return the sources and how many living images each has."""
@@ -203,7 +203,8 @@ class Images:
             if not done.rowcount:
                 raise NotFound(f"image {image_id} does not exist; list the images")
 
-    def _by_path(self, connection: Connection, paths: Sequence[str]) -> dict[str, Image]:
+    def by_path_in(self, connection: Connection, paths: Sequence[str]) -> dict[str, Image]:
+        """Do as `by_path` in an open transaction."""
         found: dict[str, Image] = {}
         for start in range(0, len(paths), 500):  # databases bound the number of parameters
             statement = select(images).where(
