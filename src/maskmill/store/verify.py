@@ -1,0 +1,149 @@
+"""Proves that a project is whole, or says what is not, one sentence for each thing."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import Connection, func, select, text
+
+from maskmill.errors import ImageError, MaskError, StoreError
+from maskmill.images import content_hash
+from maskmill.rle import Rle
+from maskmill.rle_batch import areas_and_boxes
+from maskmill.store.project import Project
+from maskmill.store.schema import annotation_versions, annotations, images
+
+MASKS_AT_ONCE = 5000
+
+
+def verify(project: Project, *, files: bool = True) -> Iterator[str]:
+    """Look at everything a project holds.
+
+    Args:
+        project: Open for reading or writing; nothing is changed.
+        files: Also read every image's file and compare its hash.
+
+    Yields:
+        What is wrong, in words; nothing if the project is whole.
+    """
+    database = project.database
+    if database.kind == "sqlite":
+        with database.read() as connection:
+            for (line,) in connection.execute(text("PRAGMA integrity_check")):
+                if line != "ok":
+                    yield f"the database is damaged: {line}; restore the last backup"
+    for check in (_masks, _counts, _histories):
+        with database.read() as connection:
+            yield from check(connection, project.id)
+    for snapshot in project.snapshots.all():
+        if not project.snapshots.verify(snapshot):
+            yield f"snapshot {snapshot.name!r} is not what its digest says; restore a backup"
+    yield from _blobs(project)
+    if files:
+        yield from _files(project)
+
+
+def _masks(connection: Connection, project_id: int) -> Iterator[str]:
+    """Measure every mask anew and compare with its row."""
+    last = 0
+    while True:
+        statement = (
+            select(annotations, images.c.height, images.c.width)
+            .join(images, images.c.id == annotations.c.image_id)
+            .where(annotations.c.project_id == project_id, annotations.c.id > last)
+            .order_by(annotations.c.id)
+            .limit(MASKS_AT_ONCE)
+        )
+        rows = connection.execute(statement).all()
+        if not rows:
+            return
+        last = rows[-1].id
+        masks = [Rle((row.height, row.width), bytes(row.counts)) for row in rows]
+        measured = _measured(masks)
+        for row, found in zip(rows, measured, strict=True):
+            if isinstance(found, str):
+                yield f"the mask of annotation {row.id} is damaged ({found}); restore a backup"
+            elif found != (row.area, row.x0, row.y0, row.x1, row.y1):
+                yield (
+                    f"annotation {row.id} says area and box {(row.area, row.x0, row.y0, row.x1)}, "
+                    f"its mask {found}; restore a backup"
+                )
+
+
+def _measured(masks: list[Rle]) -> list[tuple[int, ...] | str]:
+    try:
+        areas, boxes = areas_and_boxes(masks)
+    except MaskError as error:
+        if len(masks) == 1:
+            return [str(error)]
+        return [found for mask in masks for found in _measured([mask])]
+    return [(area, *box) for area, box in zip(areas.tolist(), boxes.tolist(), strict=True)]
+
+
+def _counts(connection: Connection, project_id: int) -> Iterator[str]:
+    """Count every image's living masks anew."""
+    counted = (
+        select(annotations.c.image_id, func.count().label("n"))
+        .where(annotations.c.project_id == project_id, ~annotations.c.deleted)
+        .group_by(annotations.c.image_id)
+        .subquery()
+    )
+    found = func.coalesce(counted.c.n, 0)
+    statement = (
+        select(images.c.path, images.c.mask_count, found)
+        .outerjoin(counted, counted.c.image_id == images.c.id)
+        .where(images.c.project_id == project_id, images.c.mask_count != found)
+    )
+    for path, said, there in connection.execute(statement):
+        yield f"{path} is said to have {said} masks and has {there}; please report this"
+
+
+def _histories(connection: Connection, project_id: int) -> Iterator[str]:
+    """Every version before the latest must be there."""
+    kept = (
+        select(annotation_versions.c.id, func.count().label("n"))
+        .where(annotation_versions.c.project_id == project_id)
+        .group_by(annotation_versions.c.id)
+        .subquery()
+    )
+    there = func.coalesce(kept.c.n, 0)
+    statement = (
+        select(annotations.c.id, annotations.c.version, there)
+        .outerjoin(kept, kept.c.id == annotations.c.id)
+        .where(annotations.c.project_id == project_id, annotations.c.version != there + 1)
+    )
+    for key, version, found in connection.execute(statement):
+        yield (
+            f"annotation {key} is at version {version}, but {found} earlier ones are kept; "
+            "restore a backup"
+        )
+
+
+def _blobs(project: Project) -> Iterator[str]:
+    for digest in project.blobs.all():
+        try:
+            project.blobs.get(digest)
+        except StoreError as error:
+            yield str(error)
+    there = set(project.blobs.all())
+    for model in project.models.all():
+        if model.blob is not None and model.blob not in there:
+            yield f"the weights of model {model.model_id} are missing; restore blob {model.blob}"
+
+
+def _files(project: Project) -> Iterator[str]:
+    last = 0
+    while page := project.images.page(after=last, limit=1000):
+        last = page[-1].id
+        for image in page:
+            if reason := _file_reason(Path(image.path), image.content_hash):
+                yield f"{image.path} {reason}"
+
+
+def _file_reason(path: Path, expected: str) -> str:
+    if not path.exists():
+        return "is missing; put it back, or delete the image from the project"
+    try:
+        found = content_hash(path)
+    except ImageError as error:
+        return f"is out of reach: {error}"
+    return "" if found == expected else "is not the file that was added; put the old one back"
