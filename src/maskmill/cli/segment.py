@@ -84,7 +84,8 @@ def _asked(
                     point_coords=coords.point_coords if coords else None,
                     point_labels=coords.point_labels if coords else None,
                     box=frame.box if frame else None,
-                )
+                ),
+                where=" and ".join(["--point"] * bool(points) + ["--box"] * bool(box)),
             )
         )
     if prompts == STANDARD_INPUT and image == STANDARD_INPUT:
@@ -169,8 +170,10 @@ def _segment_all(
         except MaskmillError as error:
             if len(photographs) == 1:
                 raise
-            refused.append({"image": str(path), "reason": str(error)})
-            warn(str(error))
+            # What is wrong with a photograph names it already; what is wrong with a prompt does not.
+            reason = str(error) if str(path) in str(error) else f"{path}: {error}"
+            refused.append({"image": str(path), "reason": reason})
+            warn(reason)
             continue
         for note in opened.notes:
             warn(f"{path}: {note}")

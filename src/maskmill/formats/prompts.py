@@ -33,6 +33,8 @@ class NamedPrompt:
     """The image's file name, stem or number; None is for every image."""
     notes: dict[str, Any] = field(default_factory=dict)
     """`score`, `category_id` and `category_name` where the file has them; carried to the output."""
+    where: str | None = None
+    """What errors call it: its file and its place there, from 0, or the options it came from."""
 
     def is_for(self, path: PurePath) -> bool:
         """Tell whether this prompt belongs to an image, by its name, stem or number in the stem."""
@@ -120,7 +122,7 @@ def _prompt(
     except PromptError as error:
         message = str(error)
         raise PromptError(message if where in message else f"{where}: {message}") from error
-    return NamedPrompt(prompt=prompt, image=image, notes=notes)
+    return NamedPrompt(prompt=prompt, image=image, notes=notes, where=where)
 
 
 def _points(points: Any, where: str) -> dict[str, Any]:
