@@ -244,7 +244,7 @@ def test_a_prompt_made_in_python_is_named_by_its_place(
     predictor: Predictor, photographs: dict[str, np.ndarray]
 ) -> None:
     prompts = [point_prompt((5, 5)), box_prompt(1, 2, 90, 80), point_prompt((5, 900))]
-    with pytest.raises(PromptError, match="^prompt 2: point"):
+    with pytest.raises(PromptError, match=r"^prompt 2: point"):
         segment(predictor, photographs["coffee"], [NamedPrompt(prompt=p) for p in prompts])
 
 

@@ -170,7 +170,7 @@ def _segment_all(
         except MaskmillError as error:
             if len(photographs) == 1:
                 raise
-            # What is wrong with a photograph names it already; what is wrong with a prompt does not.
+            # What is wrong with a photograph names it; what is wrong with a prompt does not.
             reason = str(error) if str(path) in str(error) else f"{path}: {error}"
             refused.append({"image": str(path), "reason": reason})
             warn(reason)
