@@ -109,6 +109,16 @@ def progress_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
         yield lambda: progress.advance(task)
 
 
+def counted(number: int, what: str) -> str:
+    """Say how many there are of something.
+
+    Example:
+        >>> counted(1, "mask"), counted(0, "mask")
+        ('1 mask', '0 masks')
+    """
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def print_result(result: dict[str, Any], *, as_json: bool, text: str) -> None:
     """Print what a verb has to say, once.
 

@@ -13,6 +13,7 @@ from maskmill.cli.options import (
     ModelName,
     OutFolder,
     Threads,
+    counted,
     print_result,
     warn,
 )
@@ -61,9 +62,10 @@ def segment(
     done, refused = _segment_all(predictor, photographs, asked, out, all_candidates)
     result = {"images": done, "refused": refused}
     masks = sum(len(record["annotations"]) for record in done)
-    text = f"{masks} masks of {len(done)} photographs in {out}"
+    text = f"{counted(masks, 'mask')} of {counted(len(done), 'photograph')} in {out}"
     if not done:
-        raise ImageError(f"none of {len(refused)} photographs could be used; the reasons are above")
+        tried = counted(len(refused), "photograph")
+        raise ImageError(f"none of {tried} could be used; the reasons are above")
     print_result(result, as_json=as_json, text=text)
 
 
