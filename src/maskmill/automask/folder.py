@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from maskmill.automask.generate import automask, refuse_nonsense
+from maskmill.automask.generate import automask
+from maskmill.automask.limits import refuse_nonsense
 from maskmill.automask.overlays import photographs
 from maskmill.config import AutomaskConfig
 from maskmill.errors import ConfigError, NotFound
