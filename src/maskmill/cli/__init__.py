@@ -18,6 +18,7 @@ from maskmill.cli.automask import automask
 from maskmill.cli.demo import demo
 from maskmill.cli.evaluate import evaluate
 from maskmill.cli.model import model_app
+from maskmill.cli.options import refuse_fractions
 from maskmill.cli.segment import segment
 from maskmill.cli.settings import merge_settings
 from maskmill.cli.train import train
@@ -37,7 +38,7 @@ def build_app() -> App:
         help="Turn photographs into masks, train the model that does it, and measure both.",
         version=__version__,
         help_format="plaintext",  # Markdown would cost another 100 ms of imports
-        config=merge_settings,
+        config=(refuse_fractions, merge_settings),
         default_parameter=Parameter(negative_iterable=()),
         result_action="return_value",
         suppress_keyboard_interrupt=False,
