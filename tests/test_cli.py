@@ -68,6 +68,25 @@ def test_misuse_is_2_with_one_line_that_names_the_help(
 
 
 @pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["bogus"], "maskmill --help"),
+        (["bogus", "--help"], "maskmill --help"),
+        (["--bogus"], "maskmill --help"),
+        (["segment", "a.jpg"], "maskmill segment --help"),
+        (["model", "bogus"], "maskmill model --help"),
+        (["model", "card"], "maskmill model card --help"),
+        (["model", "export", "tiny", "--out"], "maskmill model export --help"),
+    ],
+)
+def test_the_help_that_misuse_names_exists(run: Run, words: list[str], command: str) -> None:
+    assert run(*words)[2].rstrip().endswith(f"; see `{command}`")
+    code, out, _ = run(*command.split()[1:])
+    assert code == 0
+    assert command.removesuffix(" --help") in out
+
+
+@pytest.mark.parametrize(
     ("words", "says"),
     [
         (["segment", "absent.jpg", "--point", "1,2", "-o", "out"], "absent.jpg"),

@@ -63,7 +63,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(words)
     except CycloptsError as error:
-        return _say(f"{_one_line(error)}; see `maskmill {_verb(words)}--help`", MISUSE)
+        # Only the words that are verbs: help on a verb that does not exist helps nobody.
+        help_on = " ".join(["maskmill", *(error.command_chain or ()), "--help"])
+        return _say(f"{_one_line(error)}; see `{help_on}`", MISUSE)
     except MaskmillError as error:
         return _say(_one_line(error), REFUSED)
     except BrokenPipeError:
@@ -82,10 +84,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     result: Any = build_app()(words, exit_on_error=False, print_error=False)
     return result if isinstance(result, int) else DONE
-
-
-def _verb(words: list[str]) -> str:
-    return f"{words[0]} " if words and words[0].isalpha() else ""
 
 
 def _one_line(error: Exception) -> str:
