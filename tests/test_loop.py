@@ -15,8 +15,9 @@ from labelled_scene import SMALL, offer_small_model, write_scenes
 from maskmill.config import MODEL_CONFIGS, TrainConfig, VitConfig
 from maskmill.errors import CheckpointError, ConfigError
 from maskmill.model.checkpoint import load_model
+from maskmill.train import loop
 from maskmill.train.loop import train
-from maskmill.train.report import read_metrics
+from maskmill.train.report import Report, read_metrics
 
 offer_small_model()
 CONFIG = TrainConfig(
@@ -152,6 +153,26 @@ def test_impossible_settings_are_named(tmp_path: Path, settings: dict[str, str],
     scenes = write_scenes(tmp_path / "scenes", 1)
     with pytest.raises(ConfigError, match=said):
         train(scenes, tmp_path / "run", TrainConfig(**{**asdict(CONFIG), **settings}))
+
+
+def test_a_step_that_fails_closes_the_runs_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports: list[Report] = []
+
+    class Watched(Report):
+        def __enter__(self) -> Report:
+            reports.append(self)
+            return self
+
+    def fail(*args: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(loop, "Report", Watched)
+    monkeypatch.setattr(loop, "take_step", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        train(write_scenes(tmp_path / "scenes", 1), tmp_path / "run", CONFIG)
+    assert reports[0].file.closed
 
 
 def test_a_batch_that_processes_cannot_share_is_refused(

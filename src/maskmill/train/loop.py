@@ -10,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -89,23 +90,22 @@ def train(images: Sequence[LabelledImage], run: Path, config: TrainConfig) -> Pa
         prefetch_factor=4 if config.data_workers else None,
     )
     wrapped = distribute(session, place)
-    report = Report(run, config.steps, start=start) if place.leads else None
     ended = time.monotonic()
-    for step, batch in enumerate(batches, start):
-        side = dataset.input_side(step)
-        sam.resize_input(side)
-        rate = set_rate(optimizer, learning_rate(step, config))
-        metrics = take_step(wrapped, optimizer, batch, step, config, place)
-        average.update(sam, step)
-        if report is None:
-            continue
-        began, ended = ended, time.monotonic()
-        report.step(step, {"rate": rate, "side": side, "seconds": ended - began, **metrics})
-        if (step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps:
-            report.flush()
-            save_checkpoint(run, sam, average, optimizer, step + 1)
+    with Report(run, config.steps, start=start) if place.leads else nullcontext() as report:
+        for step, batch in enumerate(batches, start):
+            side = dataset.input_side(step)
+            sam.resize_input(side)
+            rate = set_rate(optimizer, learning_rate(step, config))
+            metrics = take_step(wrapped, optimizer, batch, step, config, place)
+            average.update(sam, step)
+            if report is None:
+                continue
+            began, ended = ended, time.monotonic()
+            report.step(step, {"rate": rate, "side": side, "seconds": ended - began, **metrics})
+            if (step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps:
+                report.flush()
+                save_checkpoint(run, sam, average, optimizer, step + 1)
     if report is not None:
-        report.close()
         write_model(run, sam, average, settings, report.lines)
     if dist.is_initialized():
         dist.barrier()
