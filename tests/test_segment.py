@@ -179,6 +179,14 @@ def test_a_photograph_comes_through_standard_input(
     assert (tmp_path / "out" / "image_mask_1.png").exists()
 
 
+def test_one_mask_of_one_photograph_is_said_in_the_singular(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
+) -> None:
+    words = ["segment", str(folder / "0012.jpg"), "--box", "5,5,60,70", "-o", str(tmp_path / "out")]
+    assert main(words) == 0
+    assert capsys.readouterr().out == f"1 mask of 1 photograph in {tmp_path / 'out'}\n"
+
+
 def test_prompts_come_through_standard_input(
     capsys: pytest.CaptureFixture[str],
     folder: Path,

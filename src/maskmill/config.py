@@ -299,7 +299,9 @@ def load_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise ConfigError(f"cannot read settings {path}: {error.strerror}") from error
+        raise ConfigError(
+            f"cannot read settings {path}: {error.strerror}; check the path"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}; fix that line and run again") from error
 
