@@ -126,6 +126,14 @@ def test_a_damaged_checkpoint_is_refused_with_the_next_step(tmp_path: Path) -> N
         train(scenes, run, replace(CONFIG, steps=1, late_share=0.0))
 
 
+def test_a_start_that_holds_no_weights_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "sam.pth").touch()
+    scenes = write_scenes(tmp_path / "scenes", 1)
+    with pytest.raises(CheckpointError, match=r"sam\.pth is empty \(0 bytes\)"):
+        train(scenes, tmp_path / "run", replace(CONFIG, start_from=str(tmp_path / "sam.pth")))
+    assert not (tmp_path / "run").exists()
+
+
 def test_training_starts_from_a_model(unbroken: Path, tmp_path: Path) -> None:
     scenes = write_scenes(tmp_path / "scenes", 2)
     config = replace(
