@@ -99,7 +99,7 @@ def test_prompts_find_their_image(image: str | int | None, path: str, wanted: bo
         ([{"box": [1, 2, 3, 4], "bbox": [1, 2, 3, 4]}], "prompt 0 has both box and bbox"),
         ([{"box": [1, 2, 3, 4], "image": "a", "image_id": 1}], "has both image and image_id"),
         ([{"box": [1, 2, 3, 4]}, {"point": [[1, 2]]}], "prompt 1 .*'point'; did you mean points"),
-        ([{"box": [1, 2, 3, 4], "iamge": "a.jpg"}], "unknown key 'iamge'; did you mean image"),
+        ([{"box": [1, 2, 3, 4], "imagee": "a.jpg"}], "unknown key 'imagee'; did you mean image"),
         ([{"box": [1, 2, 3, 4], "colour": 3}], "'colour'; allowed: image, points, box"),
         ([{"image_id": 1, "bboxx": [1, 2, 3, 4]}], "'bboxx'; did you mean bbox"),
         ([{"bbox": [1, 2, 3, 4], "imageid": 1}], "'imageid'; did you mean image_id"),
