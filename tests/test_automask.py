@@ -1,9 +1,13 @@
 """`maskmill automask` as a shell sees it; everything mode itself is in `test_generate`."""
 
 import json
+import sys
 from pathlib import Path
 
+import numpy as np
+import pytest
 from labelled_scene import write_scenes
+from PIL import Image
 from test_cli import Run, run
 
 from maskmill.images import read_image
@@ -45,7 +49,7 @@ def test_automask_refuses_a_folder_in_which_nothing_can_be_done(run: Run, tmp_pa
     (tmp_path / "empty" / "bad.jpg").write_text("no image")
     code, _, err = run("automask", tmp_path / "empty", "-o", tmp_path / "b", "--workers", 1)
     assert code == 1
-    assert err.splitlines()[-1].startswith("maskmill: none of 1 photographs")
+    assert err.splitlines()[-1].startswith("maskmill: none of 1 photograph could")
 
 
 def test_automask_refuses_to_mix_settings(run: Run, tmp_path: Path) -> None:
@@ -56,3 +60,39 @@ def test_automask_refuses_to_mix_settings(run: Run, tmp_path: Path) -> None:
     code, out, err = run(*words)
     assert (code, out) == (1, "")
     assert "points_per_side was 3" in err
+
+
+def test_automask_into_its_own_folder_takes_no_overlay_for_a_photograph(
+    run: Run, tmp_path: Path
+) -> None:
+    folder = photographs(tmp_path / "photos")
+    for out in (folder, folder / "masks"):
+        words = ["automask", folder, "-o", out, "--workers", 1, *QUICK, "--overlays", "--json"]
+        assert json.loads(run(*words)[1])["done"] == 2
+        again = json.loads(run(*words)[1])
+        assert (again["images"], again["already_done"]) == (2, 2)
+    assert len(list(folder.rglob("*.json"))) == len(list(folder.rglob("*.png.png"))) == 4
+
+
+def test_automask_says_what_was_done_to_unusual_photographs(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    deep = np.linspace(300, 4000, 40 * 60).reshape(40, 60).astype(np.uint16)
+    Image.fromarray(deep).save(folder / "deep.png")
+    Image.new("CMYK", (60, 40), (0, 99, 50, 0)).save(folder / "print.jpg")
+    Image.new("RGB", (60, 40), "grey").save(folder / "usual.png")
+    words = ["automask", folder, "--workers", 1, "--points-per-side", 1, "--json", "-o"]
+    code, text, err = run(*words, tmp_path / "a")
+    assert code == 0, err
+    deep_note, print_note = json.loads(text)["notes"]
+    assert deep_note == {"image": "deep.png", "note": "16-bit: 300 to 4000 scaled to 0 to 255"}
+    assert print_note["image"] == "print.jpg"
+    assert "maskmill: deep.png: 16-bit: 300 to 4000" in err
+    assert "maskmill: print.jpg: CMYK" in err
+    assert "usual.png" not in err
+    monkeypatch.setattr(sys.modules["maskmill.cli.automask"], "NOTES_SHOWN", 1)
+    err = run(*words, tmp_path / "b")[2]
+    assert "print.jpg" not in err
+    assert "1 more note like these; --json lists all" in err

@@ -1,6 +1,8 @@
 """How commands end: exit codes, one line on standard error, one object on standard output."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -46,6 +48,12 @@ def test_help_and_version_are_done(run: Run) -> None:
         (["segment", "a.jpg", "-o", "out", "--bax", "1,2,3,4"], "Did you mean --box"),
         (["automask", "photos", "-o", "out", "--pionts-per-side", "3"], "--points-per-side"),
         (["automask", "photos", "-o", "out", "--points-per-side", "many"], "many"),
+        (["automask", "photos", "-o", "out", "--points-per-side", "2.5"], "not a whole number"),
+        (["automask", "photos", "-o", "out", "--points-per-side=2.0"], '"2.0" is not a whole'),
+        (["automask", "photos", "-o", "out", "--workers", "1.5"], "for --workers"),
+        (["evaluate", "photos", "--limit", "1e3"], '"1e3" is not a whole number'),
+        (["segment", "a.jpg", "-o", "out", "--threads", "nan"], '"nan" is not a whole number'),
+        (["train", "photos", "--run", "out", "--steps", "0.5"], '"0.5" is not a whole number'),
         (["segment", "a.jpg", "-o", "out", "--backend", "tpu"], "onnx"),
         (["model", "konvert"], "convert"),
     ],
@@ -62,12 +70,35 @@ def test_misuse_is_2_with_one_line_that_names_the_help(
 
 
 @pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["bogus"], "maskmill --help"),
+        (["bogus", "--help"], "maskmill --help"),
+        (["--bogus"], "maskmill --help"),
+        (["segment", "a.jpg"], "maskmill segment --help"),
+        (["model", "bogus"], "maskmill model --help"),
+        (["model", "card"], "maskmill model card --help"),
+        (["model", "export", "tiny", "--out"], "maskmill model export --help"),
+    ],
+)
+def test_the_help_that_misuse_names_exists(run: Run, words: list[str], command: str) -> None:
+    assert run(*words)[2].rstrip().endswith(f"; see `{command}`")
+    code, out, _ = run(*command.split()[1:])
+    assert code == 0
+    assert command.removesuffix(" --help") in out
+
+
+@pytest.mark.parametrize(
     ("words", "says"),
     [
         (["segment", "absent.jpg", "--point", "1,2", "-o", "out"], "absent.jpg"),
         (["segment", "absent.jpg", "-o", "out"], "--point"),
         (["segment", "absent.jpg", "--point", "1;2", "-o", "out"], "x,y"),
         (["segment", "absent.jpg", "--point", "1,2,3", "-o", "out"], "label"),
+        (["segment", "absent.jpg", "--point", "", "-o", "out"], "--point is empty: give x,y or"),
+        (["segment", "absent.jpg", "--box", "", "-o", "out"], "--box is empty: give x0,y0,x1,y1"),
+        (["segment", "a.jpg", "--box", "", "--point", "1,2", "-o", "out"], "--box is empty"),
+        (["segment", ".", "--point", "1,2", "-o", "out"], ". holds no photograph; name"),
         (["segment", "absent.jpg", "--box", "9,9,1,1", "-o", "out"], "empty"),
         (["automask", "absent", "-o", "out"], "absent"),
         (["automask", "absent", "-o", "out", "--workers", "0"], "--workers is 0"),
@@ -105,7 +136,60 @@ def test_a_folder_that_cannot_be_written_is_one_line(run: Run, tmp_path: Path) -
     code, _, err = run("segment", tmp_path / "a.png", "--point", "3,4", "-o", tmp_path / "out")
     assert code == 1
     assert err.count("\n") == 1
-    assert "out" in err
+    assert f"{tmp_path / 'out'}: File exists; a file is where a folder should be" in err
+
+
+@pytest.mark.parametrize(
+    ("number", "step"),
+    [
+        (errno.EACCES, "allow it for this user"),
+        (errno.EROFS, "can be written"),
+        (errno.ENOSPC, "free some space"),
+        (errno.EISDIR, "a folder is where a file should be"),
+        (errno.EIO, "check the path and the disk"),
+    ],
+)
+def test_what_the_system_refuses_comes_with_the_next_step(
+    run: Run, monkeypatch: pytest.MonkeyPatch, number: int, step: str
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise OSError(number, os.strerror(number), "a/file")
+
+    monkeypatch.setattr(Predictor, "load", refuse)
+    code, out, err = run("demo")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith(f"maskmill: a/file: {os.strerror(number)}; ")
+    assert step in err
+
+
+def test_what_the_system_refuses_without_a_file_is_said_as_it_is(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise OSError("encoder error -2 when writing image file")  # as Pillow does
+
+    monkeypatch.setattr(Predictor, "load", refuse)
+    assert run("demo")[2].startswith("maskmill: encoder error -2 when writing image file; check")
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code"),
+    [
+        (["segment", "absent.jpg", "--point", "1,2", "-o", "out", "--json"], 1),
+        (["evaluate", "absent", "--json"], 1),
+        (["model", "card", "absent", "--json"], 1),
+        (["segment", "a.jpg", "--json"], 2),
+        (["bogus", "--json"], 2),
+    ],
+)
+def test_with_json_a_refusal_is_one_object_too(
+    run: Run, words: list[str], exit_code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(*words)
+    assert code == exit_code
+    assert out.count("\n") == err.count("\n") == 1
+    assert json.loads(out) == {"error": err.removeprefix("maskmill: ").rstrip("\n")}
 
 
 def test_a_reader_that_leaves_early_is_no_traceback() -> None:

@@ -75,8 +75,17 @@ def test_specks_and_whole_images_are_not_trained_on(scenes: list[LabelledImage])
 
 def test_sources_are_chosen_by_name_and_none_left_is_an_error(scenes: list[LabelledImage]) -> None:
     assert len(usable_images(scenes, replace(CONFIG, sources=("odd",)))) == 2
-    with pytest.raises(DatasetError, match=r"of 5, 5 are of other sources than \['none'\]"):
+    with pytest.raises(DatasetError, match="of 5, 5 of other sources than none, 0 without a mask"):
         usable_images(scenes, replace(CONFIG, sources=("none",)))
+
+
+def test_without_a_choice_of_sources_none_is_spoken_of(scenes: list[LabelledImage]) -> None:
+    with pytest.raises(
+        DatasetError, match=r"of 5, 5 without a mask between 0\.00% and 0%"
+    ) as error:
+        usable_images(scenes, replace(CONFIG, min_mask_share=0.0, max_mask_share=1e-9))
+    assert "source" not in str(error.value)
+    assert "widen min_mask_share and max_mask_share" in str(error.value)
 
 
 @pytest.mark.parametrize(("power", "small"), [(1.0, 2 / 5), (0.0, 1 / 2)])

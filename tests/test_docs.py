@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,34 @@ def test_commands_shown_in_the_manual_are_commands(page: Path) -> None:
             options = {name for argument in arguments for name in argument.names}
             for word in re.findall(r"(?<=\s)--?[a-z][a-z0-9-]*", line):
                 assert word in options, f"{page.name} shows {word} for maskmill {name}"
+
+
+def torchrun_lines() -> list[str]:
+    texts = [page.read_text("utf-8") for page in PAGES]
+    return [line for text in texts for line in re.findall(r"torchrun (.*maskmill [^`\n]+)", text)]
+
+
+def as_torchrun_starts_it(line: str) -> list[str]:
+    """The words that each process gets after Python's own, by torchrun's own parser."""
+    run = pytest.importorskip("torch.distributed.run")
+    arguments = run.get_args_parser().parse_args(shlex.split(line))
+    _, _, words = run.config_from_args(arguments)
+    return list(words)
+
+
+@pytest.mark.parametrize("line", torchrun_lines())
+def test_torchrun_starts_the_commands_that_the_manual_shows(line: str) -> None:
+    words = line.split("maskmill ", 1)[1].split()
+    assert as_torchrun_starts_it(line)[-len(words) - 2 :] == ["-m", "maskmill", *words]
+
+
+def test_the_manual_shows_torchrun_and_a_wrong_line_would_be_noticed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert len(torchrun_lines()) >= 2
+    with pytest.raises(SystemExit):
+        as_torchrun_starts_it(torchrun_lines()[0].replace("-m -- ", "-m "))
+    assert "ambiguous option: --run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "tutorial.md"], ids=lambda p: p.name)

@@ -148,6 +148,7 @@ def test_what_cannot_be_run_is_refused(tmp_path: Path) -> None:
         run(tmp_path / "missing", tmp_path / "out")
     with pytest.raises(ConfigError, match="points_per_side is 0"):
         run(images(tmp_path / "in"), tmp_path / "out", config=AutomaskConfig(points_per_side=0))
+    assert not (tmp_path / "out").exists(), "a refused run leaves nothing behind"
     out = tmp_path / "locked"
     out.mkdir()
     with folder._locked(out), pytest.raises(ConfigError, match="another run"):

@@ -170,7 +170,7 @@ def cpu_flag(*names: str) -> bool:
 
 
 def test_nothing_sure_means_no_masks() -> None:
-    config = AutomaskConfig(points_per_side=4, pred_iou_thresh=1.5)
+    config = AutomaskConfig(points_per_side=4, pred_iou_thresh=1.0)
     assert automask(scene_predictor(SMALL), np.ones((50, 70, 3), np.uint8), config) == []
 
 
@@ -182,12 +182,7 @@ def test_the_smallest_images_are_images(shape: tuple[int, int]) -> None:
         assert mask.rle.size == shape
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("points_per_side", 0), ("points_per_batch", 0), ("crop_n_layers", -1),
-     ("crop_n_points_downscale_factor", 0), ("crop_overlap_ratio", float("nan"))],
-)  # fmt: skip
-def test_nonsense_is_refused_by_name(name: str, value: float) -> None:
-    config = replace(AutomaskConfig(), **{name: value})
-    with pytest.raises(ConfigError, match=f"{name} is {value}; it must be at least"):
+def test_nonsense_is_refused_before_any_work() -> None:
+    config = AutomaskConfig(box_nms_thresh=-0.1)
+    with pytest.raises(ConfigError, match=r"box_nms_thresh is -0\.1; it must be between 0 and 1"):
         automask(scene_predictor(SMALL), np.ones((8, 8, 3), np.uint8), config)

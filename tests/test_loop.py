@@ -15,8 +15,9 @@ from labelled_scene import SMALL, offer_small_model, write_scenes
 from maskmill.config import MODEL_CONFIGS, TrainConfig, VitConfig
 from maskmill.errors import CheckpointError, ConfigError
 from maskmill.model.checkpoint import load_model
+from maskmill.train import loop
 from maskmill.train.loop import train
-from maskmill.train.report import read_metrics
+from maskmill.train.report import Report, read_metrics
 
 offer_small_model()
 CONFIG = TrainConfig(
@@ -125,6 +126,14 @@ def test_a_damaged_checkpoint_is_refused_with_the_next_step(tmp_path: Path) -> N
         train(scenes, run, replace(CONFIG, steps=1, late_share=0.0))
 
 
+def test_a_start_that_holds_no_weights_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "sam.pth").touch()
+    scenes = write_scenes(tmp_path / "scenes", 1)
+    with pytest.raises(CheckpointError, match=r"sam\.pth is empty \(0 bytes\)"):
+        train(scenes, tmp_path / "run", replace(CONFIG, start_from=str(tmp_path / "sam.pth")))
+    assert not (tmp_path / "run").exists()
+
+
 def test_training_starts_from_a_model(unbroken: Path, tmp_path: Path) -> None:
     scenes = write_scenes(tmp_path / "scenes", 2)
     config = replace(
@@ -152,6 +161,26 @@ def test_impossible_settings_are_named(tmp_path: Path, settings: dict[str, str],
     scenes = write_scenes(tmp_path / "scenes", 1)
     with pytest.raises(ConfigError, match=said):
         train(scenes, tmp_path / "run", TrainConfig(**{**asdict(CONFIG), **settings}))
+
+
+def test_a_step_that_fails_closes_the_runs_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports: list[Report] = []
+
+    class Watched(Report):
+        def __enter__(self) -> Report:
+            reports.append(self)
+            return self
+
+    def fail(*args: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(loop, "Report", Watched)
+    monkeypatch.setattr(loop, "take_step", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        train(write_scenes(tmp_path / "scenes", 1), tmp_path / "run", CONFIG)
+    assert reports[0].file.closed
 
 
 def test_a_batch_that_processes_cannot_share_is_refused(

@@ -46,6 +46,23 @@ def test_a_published_checkpoint_becomes_a_model(
     assert run(capsys, "card", tmp_path / "model") == result["card"]
 
 
+@pytest.mark.parametrize("words", [["convert", "x.pth", "out"], ["export", "x.pth", "-o", "out"]])
+def test_a_checkpoint_that_is_none_is_told_in_words(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x.pth").touch()
+    assert main(["model", *words]) == 1
+    assert capsys.readouterr().err.startswith("maskmill: x.pth is empty (0 bytes); download")
+    Path("x.pth").write_text("<html>not found</html>")
+    assert main(["model", *words]) == 1
+    assert "x.pth is a text that begins '<html>not found</html>'" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
 @pytest.mark.parametrize("options", [[], ["--float16"]])
 def test_export_without_out_leaves_what_is_not_a_folder_of_ones_own(
     capsys: pytest.CaptureFixture[str], options: list[str], tmp_path: Path

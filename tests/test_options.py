@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maskmill.cli.options import print_result, processes, progress_bar, require
+from maskmill.cli.options import counted, print_result, processes, progress_bar, require
 from maskmill.errors import ConfigError
 
 
@@ -25,6 +25,11 @@ def test_json_is_one_object_of_json_values_only(capsys: pytest.CaptureFixture[st
 def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     print_result({"n": 1}, as_json=False, text="one mask")
     assert capsys.readouterr().out == "one mask\n"
+
+
+def test_one_is_singular() -> None:
+    said = [counted(n, "photograph") for n in (0, 1, 2)]
+    assert said == ["0 photographs", "1 photograph", "2 photographs"]
 
 
 def test_processes_default_to_the_cores_and_refuse_none() -> None:

@@ -93,6 +93,21 @@ def test_prompts_find_their_image(image: str | int | None, path: str, wanted: bo
         ([{"points": [1, 2]}], "prompt 0: points is"),
         ([{"points": [[1, 2, 2]]}], r"prompt 0: labels are \[2\]"),
         ([{"points": [[1, 2, 3, 4]]}], "prompt 0: points is"),
+        ([{"points": 0, "box": [1, 2, 3, 4]}], "prompt 0: points is 0"),
+        ([{"points": "", "box": [1, 2, 3, 4]}], "prompt 0: points is"),
+        ([{"points": False, "box": [1, 2, 3, 4]}], "prompt 0: points is False"),
+        ([{"box": [1, 2, 3, 4], "bbox": [1, 2, 3, 4]}], "prompt 0 has both box and bbox"),
+        ([{"box": [1, 2, 3, 4], "image": "a", "image_id": 1}], "has both image and image_id"),
+        ([{"box": [1, 2, 3, 4]}, {"point": [[1, 2]]}], "prompt 1 .*'point'; did you mean points"),
+        ([{"box": [1, 2, 3, 4], "imagee": "a.jpg"}], "unknown key 'imagee'; did you mean image"),
+        ([{"box": [1, 2, 3, 4], "colour": 3}], "'colour'; allowed: image, points, box"),
+        ([{"image_id": 1, "bboxx": [1, 2, 3, 4]}], "'bboxx'; did you mean bbox"),
+        ([{"bbox": [1, 2, 3, 4], "imageid": 1}], "'imageid'; did you mean image_id"),
+        (
+            {"annotations": [{"bbox": [1, 2, 3, 4], "categry_id": 1}]},
+            "'categry_id'; did you mean category_id",
+        ),
+        ({"annotations": [{"bbox": [1, 2, 3, 4]}], "categoris": []}, "did you mean categories"),
         ([{"image": [1], "box": [1, 2, 3, 4]}], "prompt 0: image is"),
         ({"images": [{"id": 1}], "annotations": [{"bbox": [1, 2, 3, 4]}]}, "every entry of images"),
         (
@@ -108,6 +123,18 @@ def test_malformed_prompts_are_refused_with_their_place(data: Any, says: str) ->
     with pytest.raises(PromptError, match=says) as error:
         parse(data)
     assert str(error.value).startswith("p.json")
+
+
+def test_what_else_a_coco_file_says_is_passed_over() -> None:
+    entry = {"id": 1, "bbox": [1, 2, 3, 4], "iscrowd": 0, "keypoints": [1, 2, 2], "track": 7}
+    assert len(parse({"info": {}, "licenses": [], "annotations": [entry]})) == 1
+    assert len(parse([entry])) == 1
+
+
+def test_no_points_may_be_written_as_null_or_as_an_empty_list() -> None:
+    for points in (None, []):
+        (one,) = parse([{"points": points, "box": [1, 2, 3, 4], "bbox": None}])
+        assert one.prompt.point_coords is None
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from PIL import Image
 
 from maskmill import rle
 from maskmill.cli import main
+from maskmill.errors import PromptError
 from maskmill.formats.prompts import NamedPrompt, parse_prompts
 from maskmill.images import read_image
 from maskmill.predict import Predictor
@@ -178,6 +179,14 @@ def test_a_photograph_comes_through_standard_input(
     assert (tmp_path / "out" / "image_mask_1.png").exists()
 
 
+def test_one_mask_of_one_photograph_is_said_in_the_singular(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
+) -> None:
+    words = ["segment", str(folder / "0012.jpg"), "--box", "5,5,60,70", "-o", str(tmp_path / "out")]
+    assert main(words) == 0
+    assert capsys.readouterr().out == f"1 mask of 1 photograph in {tmp_path / 'out'}\n"
+
+
 def test_prompts_come_through_standard_input(
     capsys: pytest.CaptureFixture[str],
     folder: Path,
@@ -212,6 +221,39 @@ def test_prompts_that_cannot_be_answered_are_refused(
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert says in err
+
+
+def test_a_prompt_outside_is_named_by_its_place_in_the_file(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
+) -> None:
+    """Points and boxes are decoded in two groups; neither's own places may reach the message."""
+    prompts = tmp_path / "prompts.json"
+    entries = [
+        {"image": "cat.png", "box": [5, 5, 60, 70]},
+        {"image": "0012", "points": [[5, 5]]},
+        {"image": "0012", "box": [5, 5, 60, 70]},
+        {"image": "0012", "points": [[9, 9]]},
+        {"image": "0012", "box": [900, 5, 960, 70]},
+    ]
+    prompts.write_text(json.dumps(entries))
+    words = ["segment", str(folder / "0012.jpg"), "--prompts", str(prompts)]
+    assert main([*words, "-o", str(tmp_path / "out")]) == 1
+    assert f"{prompts}: prompt 4: box [900" in capsys.readouterr().err
+    assert main([*words, "--point", "1,900", "-o", str(tmp_path / "out")]) == 1
+    assert "maskmill: --point: point (1, 900) lies outside" in capsys.readouterr().err
+
+    result, err = run(capsys, folder, "--prompts", prompts, "-o", tmp_path / "out")
+    assert [image["image"]["file_name"] for image in result["images"]] == ["cat.png"]
+    assert f"{folder / '0012.jpg'}: {prompts}: prompt 4: box" in err
+    assert f"{folder / '0012.jpg'}: {prompts}: prompt 4: box" in result["refused"][0]["reason"]
+
+
+def test_a_prompt_made_in_python_is_named_by_its_place(
+    predictor: Predictor, photographs: dict[str, np.ndarray]
+) -> None:
+    prompts = [point_prompt((5, 5)), box_prompt(1, 2, 90, 80), point_prompt((5, 900))]
+    with pytest.raises(PromptError, match=r"^prompt 2: point"):
+        segment(predictor, photographs["coffee"], [NamedPrompt(prompt=p) for p in prompts])
 
 
 def test_a_prompt_for_another_photograph_is_refused(

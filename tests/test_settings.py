@@ -62,6 +62,14 @@ def test_the_command_line_wins_even_with_the_default_itself(file: Path) -> None:
     assert settings == AutomaskConfig()
 
 
+def test_whole_numbers_and_fractions_are_taken_where_they_belong() -> None:
+    words = ["automask", "photos", "-o", "out", "--points-per-side", "+8", "--workers", "1"]
+    arguments = parse(*words, "--pred-iou-thresh", "0.25", "--box-nms-thresh", "1")
+    assert arguments["workers"] == 1
+    expected = AutomaskConfig(points_per_side=8, pred_iou_thresh=0.25, box_nms_thresh=1.0)
+    assert arguments["settings"] == expected
+
+
 def test_the_papers_own_spelling_is_taken() -> None:
     settings = parse("automask", "photos", "-o", "out", "--pred_iou_thresh", 0.5)["settings"]
     assert settings == AutomaskConfig(pred_iou_thresh=0.5)

@@ -128,6 +128,30 @@ def test_what_is_no_model_is_told_apart(tmp_path, make, message):
         weights.model_folder(tmp_path / "thing")
 
 
+NO_WEIGHTS = [
+    (b"", r"empty \(0 bytes\); download"),
+    (b"<!DOCTYPE html>\n<title>Not found</title>", "is a text that begins '<!DOCTYPE html>'"),
+    (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+    (b"hello", "is a text that begins 'hello', not a checkpoint"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), NO_WEIGHTS)
+def test_what_cannot_be_weights_is_said_so(tmp_path, content, message):
+    (tmp_path / "sam.pth").write_bytes(content)
+    with pytest.raises(CheckpointError, match=rf"sam\.pth .*{message}"):
+        weights.refuse_no_weights(tmp_path / "sam.pth")
+
+
+def test_what_may_be_weights_is_left_to_their_readers(tmp_path):
+    heads = {"zip": b"PK\x03\x04", "pickle": b"\x80\x02", "safetensors": b"\x40\0\0\0\0\0\0\0{}"}
+    for name, head in heads.items():
+        (tmp_path / name).write_bytes(head)
+        weights.refuse_no_weights(tmp_path / name)
+    weights.refuse_no_weights(tmp_path / "missing.pth")
+    weights.refuse_no_weights(tmp_path)
+
+
 def test_a_failed_write_leaves_the_old_file_and_no_litter(monkeypatch, tmp_path):
     path = tmp_path / "file"
     weights.write_atomically(path, b"old")

@@ -155,23 +155,23 @@ class AutomaskConfig:
     """Everything mode; the names are the reference generator's own."""
 
     points_per_side: int = 32
-    """Points along each side of the grid."""
+    """Points along each side of the grid, 1 to 1000."""
     points_per_batch: int = 32
     """Prompts decoded at once; more needs more memory and is rarely faster on a CPU."""
     pred_iou_thresh: float | None = None
-    """Masks are kept if their predicted IoU is above this, [0, 1]; by default the model's own."""
+    """Masks are kept if their predicted IoU is above this, up to 1; by default the model's own."""
     stability_score_thresh: float | None = None
     """Masks are kept if their stability score is at least this, [0, 1]; by default the model's."""
     stability_score_offset: float = 1.0
-    """Distance of the stability score's two cuts from the mask threshold, logits."""
+    """Distance of the stability score's two cuts from the mask threshold, logits; above 0."""
     box_nms_thresh: float = 0.7
-    """Of two masks of one crop whose boxes overlap more than this IoU, the better stays."""
+    """Of two masks of one crop whose boxes overlap more than this IoU, [0, 1], the better stays."""
     crop_n_layers: int = 0
-    """Extra layers of crops; layer i has 2^i crops per side."""
+    """Extra layers of crops, 0 to 8; layer i has 2^i crops per side."""
     crop_nms_thresh: float = 0.7
     """As `box_nms_thresh`, between crops; the smaller crop wins."""
     crop_overlap_ratio: float = 512 / 1500
-    """Overlap of neighbouring crops in the first layer, share of the image's shorter side."""
+    """Overlap of neighbouring crops in layer 1, share of the image's shorter side, [0, 1)."""
     crop_n_points_downscale_factor: int = 1
     """The grid of layer i has points_per_side / factor^i points per side."""
     min_mask_region_area: int = 0
@@ -309,7 +309,9 @@ def load_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise ConfigError(f"cannot read settings {path}: {error.strerror}") from error
+        raise ConfigError(
+            f"cannot read settings {path}: {error.strerror}; check the path"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}; fix that line and run again") from error
 

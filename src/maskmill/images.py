@@ -245,7 +245,7 @@ def _stream(source: Path | str | bytes, name: str, limits: ImageLimits) -> Itera
             if size > limits.max_bytes:
                 raise ImageError(
                     f"{name} holds {size:,} bytes; at most {limits.max_bytes:,} are read, "
-                    "so make it smaller or raise max_bytes"
+                    "so make it smaller (Python: pass ImageLimits)"
                 )
             yield stream
     except ImageError:
@@ -303,7 +303,7 @@ def _check_size(size: tuple[int, int], name: str, limits: ImageLimits) -> None:
     if max(size) > limits.max_side or width * height > limits.max_pixels:
         raise ImageError(
             f"{name} is {width:,} x {height:,} pixels; at most {limits.max_side:,} a side and "
-            f"{limits.max_pixels:,} in all are read, so scale it down or raise the limit"
+            f"{limits.max_pixels:,} in all are read, so scale it down (Python: pass ImageLimits)"
         )
 
 

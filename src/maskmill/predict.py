@@ -161,6 +161,7 @@ class Predictor:
         *,
         multimask_output: bool = True,
         prompts_per_batch: int = PROMPTS_PER_BATCH,
+        names: Sequence[str] = (),
     ) -> Candidates:
         """Decode prompts against one image, each for its own object.
 
@@ -174,6 +175,7 @@ class Predictor:
                 [0, W] x [0, H]; a box is clipped to it, and refused if nothing remains.
             multimask_output: Three candidates per prompt, for ambiguous prompts, instead of one.
             prompts_per_batch: Most prompts decoded at once; bounds the memory.
+            names: What errors call each prompt; by default its place in `prompts`, from 0.
 
         Returns:
             Candidates in the order of `prompts`; none if there are no prompts.
@@ -183,13 +185,13 @@ class Predictor:
             ValueError: If the embedding was made by another model.
         """
         self._refuse_foreign(embedding)
-        arranged = [self._arrange(embedding, i, prompt) for i, prompt in enumerate(prompts)]
+        names = names or [f"prompt {i}" for i in range(len(prompts))]
+        arranged = [self._arrange(embedding, *one) for one in zip(names, prompts, strict=True)]
+        lengths = [len(labels) for _, labels in arranged]
         low, k = self.config.low_res_side, self._candidates(multimask_output)
         logits = np.empty((len(prompts), k, low, low), np.float32)
         iou = np.empty((len(prompts), k), np.float32)
-        for indices in _batches(
-            prompts, [len(labels) for _, labels in arranged], prompts_per_batch
-        ):
+        for indices in _batches(prompts, lengths, prompts_per_batch):
             masks = [prompts[i].mask_input for i in indices]
             logits[indices], iou[indices] = self.decode(
                 embedding,
@@ -275,16 +277,16 @@ class Predictor:
             )
 
     def _arrange(
-        self, embedding: Embedding, index: int, prompt: Prompt
+        self, embedding: Embedding, name: str, prompt: Prompt
     ) -> tuple[Float32[np.ndarray, "p 2"], Int[np.ndarray, " p"]]:
         """Return a prompt's points, box corners and padding in the input frame."""
         low = self.config.low_res_side
         if prompt.mask_input is not None and prompt.mask_input.shape != (low, low):
             raise PromptError(
-                f"prompt {index}: mask_input is {prompt.mask_input.shape}, this model takes "
+                f"{name}: mask_input is {prompt.mask_input.shape}, this model takes "
                 f"({low}, {low}); pass low_res_mask_logits[prompt, candidate] of its Candidates"
             )
-        coords, labels = _complete(prompt, embedding.original_size, index)
+        coords, labels = _complete(prompt, embedding.original_size, name)
         scaled = to_input_frame(coords, embedding.original_size, embedding.input_size)
         return np.where(labels[:, None] == PADDING_LABEL, 0, scaled).astype(np.float32), labels
 
@@ -342,17 +344,16 @@ def _choose_backend(folder: Path, backend: Backend) -> str:
 
 
 def _complete(
-    prompt: Prompt, original_size: tuple[int, int], index: int
+    prompt: Prompt, original_size: tuple[int, int], name: str
 ) -> tuple[Float[np.ndarray, "p 2"], Int[np.ndarray, " p"]]:
     """Return points then box corners in original pixels, as the reference predictor orders them."""
-    coords = np.empty((0, 2), np.float64)
-    labels = np.empty(0, np.int64)
+    coords, labels = np.empty((0, 2), np.float64), np.empty(0, np.int64)
     if prompt.point_coords is not None and prompt.point_labels is not None:
-        _refuse_outside(prompt.point_coords, original_size, index)
+        _refuse_outside(prompt.point_coords, original_size, name)
         coords = prompt.point_coords.astype(np.float64)
         labels = prompt.point_labels.astype(np.int64)
     if prompt.box is not None:
-        corners = _clip_box(prompt.box, original_size, index)
+        corners = _clip_box(prompt.box, original_size, name)
         coords = np.concatenate([coords, corners])
         labels = np.append(labels, (BOX_TOP_LEFT, BOX_BOTTOM_RIGHT))
     elif len(coords):
@@ -363,25 +364,25 @@ def _complete(
 
 
 def _refuse_outside(
-    point_coords: Float[np.ndarray, "p 2"], original_size: tuple[int, int], index: int
+    point_coords: Float[np.ndarray, "p 2"], original_size: tuple[int, int], name: str
 ) -> None:
     height, width = original_size
     for x, y in point_coords.tolist():
         if not (0 <= x <= width and 0 <= y <= height):
             raise PromptError(
-                f"prompt {index}: point ({x:g}, {y:g}) lies outside the image, which is "
+                f"{name}: point ({x:g}, {y:g}) lies outside the image, which is "
                 f"{width} wide and {height} high; give x, y in its pixels"
             )
 
 
 def _clip_box(
-    box: Float[np.ndarray, "4"], original_size: tuple[int, int], index: int
+    box: Float[np.ndarray, "4"], original_size: tuple[int, int], name: str
 ) -> Float[np.ndarray, "2 2"]:
     height, width = original_size
     corners = clip_boxes(box.astype(np.float64)[None], original_size).reshape(2, 2)
     if not (corners[1] > corners[0]).all():
         raise PromptError(
-            f"prompt {index}: box {box.tolist()} lies outside the image, which is {width} wide "
+            f"{name}: box {box.tolist()} lies outside the image, which is {width} wide "
             f"and {height} high; give x0,y0,x1,y1 in its pixels"
         )
     return corners

@@ -62,8 +62,11 @@ def segment(
         Masks in the order of the prompts; none without prompts.
 
     Raises:
-        PromptError: If a prompt lies outside the image.
+        PromptError: If a prompt lies outside the image; the message names it by its `where`, or by
+            its place in `prompts`, from 0.
     """
+    # The two groups below have places of their own, which nobody but this function knows.
+    names = [p.where or f"prompt {i}" for i, p in enumerate(prompts)]
     embedding = predictor.embed(image)
     found: dict[int, list[PromptedMask]] = {}
     for multimask in (True, False):
@@ -73,7 +76,10 @@ def segment(
             if (all_candidates or _ambiguous(p.prompt)) == multimask
         ]
         candidates = predictor.predict(
-            embedding, [prompts[i].prompt for i in chosen], multimask_output=multimask
+            embedding,
+            [prompts[i].prompt for i in chosen],
+            multimask_output=multimask,
+            names=[names[i] for i in chosen],
         )
         for row, i in enumerate(chosen):
             found[i] = _masks(candidates, row, prompts[i], 3 if all_candidates else 1)

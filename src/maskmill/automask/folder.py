@@ -15,12 +15,14 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from maskmill.automask.generate import automask, refuse_nonsense
+from maskmill.automask.generate import automask
+from maskmill.automask.limits import refuse_nonsense
+from maskmill.automask.overlays import photographs
 from maskmill.config import AutomaskConfig
 from maskmill.errors import ConfigError, NotFound
 from maskmill.executor import run
 from maskmill.formats.sa1b import write_sa1b
-from maskmill.images import list_images, read_image
+from maskmill.images import open_image
 from maskmill.predict import Predictor
 
 PLAN, ERRORS, LOCK = "automask.plan", "errors.jsonl", "automask.lock"
@@ -32,16 +34,18 @@ class FolderReport:
     """What a run over a folder did.
 
     Attributes:
-        images: Image files in the folder.
+        images: Photographs in the folder.
         already_done: Of these, done by an earlier run.
         masks: Masks found by this run.
         failed: Path below the folder and reason of each image that could not be used.
+        notes: Path below the folder and what this run had to do to read it, for each unusual image.
     """
 
     images: int
     already_done: int
     masks: int
     failed: tuple[tuple[str, str], ...]
+    notes: tuple[tuple[str, str], ...] = ()
 
     @property
     def done(self) -> int:
@@ -91,7 +95,7 @@ def automask_folder(
     if not source.is_dir():
         raise NotFound(f"{source} is not a folder; give the folder that holds the images")
     out.mkdir(parents=True, exist_ok=True)
-    names = [path.relative_to(source).as_posix() for path in list_images(source)]
+    names = photographs(source)
     with _locked(out):
         # Loaded here once so that a missing model is one error and not one per worker.
         predictor = load()
@@ -102,19 +106,23 @@ def automask_folder(
         workers = _cores() if workers is None else workers
         start = partial(_start, source, out, config, load)
         failed: list[tuple[str, str]] = []
+        notes: list[tuple[str, str]] = []
         masks = 0
         with (out / ERRORS).open("w", encoding="utf-8") as errors, _bar(progress, left) as show:
             for outcome in run(start, left, workers=min(workers, len(left))) if left else ():
                 if outcome.error is not None:
                     failed.append((outcome.item, outcome.error))
                     _record(errors, outcome.item, outcome.error)
-                masks += outcome.result or 0
+                if outcome.result is not None:
+                    masks += outcome.result[0]
+                    notes += [(outcome.item, note) for note in outcome.result[1]]
                 show(outcome.error is None)
     return FolderReport(
         images=len(names),
         already_done=len(names) - len(left),
         masks=masks,
         failed=tuple(sorted(failed)),
+        notes=tuple(sorted(notes)),
     )
 
 
@@ -127,27 +135,27 @@ def _cores() -> int:
 
 def _start(
     source: Path, out: Path, config: AutomaskConfig, load: Callable[[], Predictor]
-) -> Callable[[str], int]:
+) -> Callable[[str], tuple[int, tuple[str, ...]]]:
     """Load a worker's model and return its work; see `maskmill.executor.run`."""
     return partial(_do_image, load(), source, out, config)
 
 
 def _do_image(
     predictor: Predictor, source: Path, out: Path, config: AutomaskConfig, name: str
-) -> int:
-    """Write one image's masks and return how many there are."""
-    image = read_image(source / name)
-    masks = automask(predictor, image, config)
+) -> tuple[int, tuple[str, ...]]:
+    """Write one image's masks; return how many there are, and what was done to read the image."""
+    opened = open_image(source / name)
+    masks = automask(predictor, opened.array, config)
     target = _target(out, name)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_sa1b(
         target,
         image_id=name,
         file_name=Path(name).name,
-        size=(image.shape[0], image.shape[1]),
+        size=(opened.array.shape[0], opened.array.shape[1]),
         masks=masks,
     )
-    return len(masks)
+    return len(masks), opened.notes
 
 
 def _target(out: Path, name: str) -> Path:

@@ -5,19 +5,18 @@ the survivors of each; remove duplicates between crops; remove small regions. Th
 reference generator's names and meaning, and on the same weights the answer is the reference's.
 """
 
-import math
 from contextlib import nullcontext
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from maskmill import rle
 from maskmill.automask.candidates import find_candidates
+from maskmill.automask.limits import refuse_nonsense
 from maskmill.automask.survivors import LAST_INSIDE, survivors
 from maskmill.automask.upsampling import Upsampling
 from maskmill.config import AutomaskConfig, SettledAutomaskConfig
-from maskmill.errors import ConfigError
 from maskmill.geometry import CropBox, crop_boxes, point_grids, points_from_crop
 from maskmill.masks import mask_to_box, nms, remove_small_regions
 from maskmill.predict import Predictor
@@ -64,13 +63,13 @@ def automask(
         returns one where both its thresholds are off.
 
     Raises:
-        ConfigError: If a setting makes no sense.
+        ConfigError: If a setting is out of its range; the message names both.
 
     Example:
         >>> import numpy as np
         >>> predictor = Predictor.load("tiny")
         >>> image = np.zeros((48, 64, 3), np.uint8)
-        >>> automask(predictor, image, AutomaskConfig(points_per_side=2, pred_iou_thresh=1.5))
+        >>> automask(predictor, image, AutomaskConfig(points_per_side=2, pred_iou_thresh=1.0))
         []
 
     Source:
@@ -94,28 +93,6 @@ def automask(
     if config.min_mask_region_area > 0:
         masks = _without_small_regions(masks, config)
     return masks
-
-
-def refuse_nonsense(config: AutomaskConfig) -> None:
-    """Refuse settings under which everything mode could not run.
-
-    Raises:
-        ConfigError: Names the setting, its value and what is allowed.
-    """
-    for name, least in (
-        ("points_per_side", 1),
-        ("points_per_batch", 1),
-        ("crop_n_layers", 0),
-        ("crop_n_points_downscale_factor", 1),
-        ("min_mask_region_area", 0),
-        ("crop_overlap_ratio", 0.0),
-    ):
-        if not getattr(config, name) >= least:
-            raise ConfigError(f"{name} is {getattr(config, name)}; it must be at least {least}")
-    for field in fields(config):
-        value = getattr(config, field.name)
-        if isinstance(value, float) and math.isnan(value):
-            raise ConfigError(f"{field.name} is nan; it must be a number")
 
 
 def _of_crop(

@@ -1,6 +1,5 @@
 """`maskmill automask`: everything mode over a folder."""
 
-import json
 import sys
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from maskmill.cli.options import (
     ModelName,
     OutFolder,
     Workers,
+    counted,
     print_result,
     processes,
     progress_bar,
@@ -22,6 +22,9 @@ from maskmill.cli.options import (
 )
 from maskmill.config import AutomaskConfig
 from maskmill.errors import ImageError, NotFound
+
+NOTES_SHOWN = 20
+"""Notes on standard error; a folder of 16-bit images has one for each of thousands."""
 
 
 def automask(
@@ -62,11 +65,16 @@ def automask(
     )
     for name, reason in report.failed:
         warn(f"left out: {name}: {reason}")
+    for name, note in report.notes[:NOTES_SHOWN]:
+        warn(f"{name}: {note}")
+    if len(report.notes) > NOTES_SHOWN:
+        more = counted(len(report.notes) - NOTES_SHOWN, "more note")
+        warn(f"{more} like these; --json lists all")
     if not report.images:
         raise NotFound(f"{folder} holds no photograph; name a folder of image files")
     if len(report.failed) == report.images:
         raise ImageError(
-            f"none of {report.images} photographs could be used; see {out}/errors.jsonl"
+            f"none of {counted(report.images, 'photograph')} could be used; see {out}/errors.jsonl"
         )
     if report.done and not report.masks:
         warn("no mask passed; lower --pred-iou-thresh and --stability-score-thresh")
@@ -79,26 +87,18 @@ def automask(
         "already_done": report.already_done,
         "masks": report.masks,
         "failed": [{"image": name, "reason": reason} for name, reason in report.failed],
+        "notes": [{"image": name, "note": note} for name, note in report.notes],
     }
-    text = f"{report.masks} masks of {report.done} photographs in {out}"
+    text = f"{counted(report.masks, 'mask')} of {counted(report.done, 'photograph')} in {out}"
     if report.already_done:
-        text += f"; {report.already_done} were done before"
+        text += f"; {report.already_done} done before"
     print_result(result, as_json=as_json, text=text)
 
 
 def _draw_overlays(folder: Path, out: Path) -> None:
     """Draw the masks of every photograph that has some and no picture of them yet."""
-    from PIL import Image
+    from maskmill.automask.overlays import draw_overlays, photographs, without_overlay
 
-    from maskmill.images import list_images, read_image
-    from maskmill.overlay import draw_masks
-    from maskmill.rle import Rle
-
-    names = [path.relative_to(folder).as_posix() for path in list_images(folder)]
-    left = [n for n in names if (out / f"{n}.json").exists() and not (out / f"{n}.png").exists()]
+    left = without_overlay(out, photographs(folder))
     with progress_bar("overlays", len(left)) as advance:
-        for name in left:
-            annotations = json.loads((out / f"{name}.json").read_bytes())["annotations"]
-            masks = [Rle.from_json(annotation["segmentation"]) for annotation in annotations]
-            Image.fromarray(draw_masks(read_image(folder / name), masks)).save(out / f"{name}.png")
-            advance()
+        draw_overlays(out, folder, left, on_image=advance)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from cyclopts import Parameter
+from cyclopts import App, ArgumentCollection, CoercionError, Parameter
 
 from maskmill.config import Backend
 from maskmill.errors import ConfigError
@@ -68,6 +68,29 @@ Workers = Annotated[
 """`--workers`, where a verb works on many photographs."""
 
 
+def refuse_fractions(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Refuse a number with a fraction where a whole one is asked for; cyclopts would round it.
+
+    cyclopts calls this for every verb, after it has split the command line and before it converts
+    values.
+
+    Args:
+        app: The application.
+        commands: The verb.
+        arguments: All options of the verb; those that the command line gave carry tokens.
+
+    Raises:
+        CoercionError: If a whole number is given as 2.5, as 2.0 or as 1e3.
+    """
+    for argument in arguments:
+        if int in (argument.hint, *get_args(argument.hint)):
+            for token in argument.tokens:
+                if _is_fraction(token.value):
+                    raise CoercionError(
+                        msg=f'"{token.value}" is not a whole number', token=token, argument=argument
+                    )
+
+
 def processes(workers: int | None) -> int:
     """Return how many processes to run.
 
@@ -109,6 +132,16 @@ def progress_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
         yield lambda: progress.advance(task)
 
 
+def counted(number: int, what: str) -> str:
+    """Say how many there are of something.
+
+    Example:
+        >>> counted(1, "mask"), counted(0, "mask")
+        ('1 mask', '0 masks')
+    """
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def print_result(result: dict[str, Any], *, as_json: bool, text: str) -> None:
     """Print what a verb has to say, once.
 
@@ -140,6 +173,17 @@ def require(extra: str, *modules: str) -> None:
 def warn(line: str) -> None:
     """Print one line on standard error, for what does not stop the command."""
     print(f"maskmill: {line}", file=sys.stderr)
+
+
+def _is_fraction(text: str) -> bool:
+    """Tell whether Python reads a number in the text, but no whole one."""
+    for kind in (int, float):
+        try:
+            kind(text)
+        except ValueError:
+            continue
+        return kind is float
+    return False
 
 
 def _plain(value: Any) -> Any:

@@ -13,6 +13,7 @@ from maskmill.cli.options import (
     ModelName,
     OutFolder,
     Threads,
+    counted,
     print_result,
     warn,
 )
@@ -61,9 +62,10 @@ def segment(
     done, refused = _segment_all(predictor, photographs, asked, out, all_candidates)
     result = {"images": done, "refused": refused}
     masks = sum(len(record["annotations"]) for record in done)
-    text = f"{masks} masks of {len(done)} photographs in {out}"
+    text = f"{counted(masks, 'mask')} of {counted(len(done), 'photograph')} in {out}"
     if not done:
-        raise ImageError(f"none of {len(refused)} photographs could be used; the reasons are above")
+        tried = counted(len(refused), "photograph")
+        raise ImageError(f"none of {tried} could be used; the reasons are above")
     print_result(result, as_json=as_json, text=text)
 
 
@@ -71,22 +73,9 @@ def _asked(
     points: Sequence[str], box: str | None, prompts: Path | None, image: Path
 ) -> "list[NamedPrompt]":
     """Return every prompt of the command line."""
-    from maskmill.formats.prompts import NamedPrompt, parse_prompts
-    from maskmill.values import Prompt, box_prompt, point_prompt
+    from maskmill.formats.prompts import parse_prompts
 
-    asked: list[NamedPrompt] = []
-    if points or box:
-        coords = point_prompt(*(_point(text) for text in points)) if points else None
-        frame = box_prompt(*_numbers(box, "--box", "x0,y0,x1,y1", (4,))) if box else None
-        asked.append(
-            NamedPrompt(
-                prompt=Prompt(
-                    point_coords=coords.point_coords if coords else None,
-                    point_labels=coords.point_labels if coords else None,
-                    box=frame.box if frame else None,
-                )
-            )
-        )
+    asked = [_of_options(points, box)] if points or box is not None else []
     if prompts == STANDARD_INPUT and image == STANDARD_INPUT:
         raise PromptError("the photograph and the prompts cannot both be standard input")
     if prompts is not None:
@@ -96,6 +85,22 @@ def _asked(
             "nothing is asked for; give --point x,y or --box x0,y0,x1,y1 or --prompts"
         )
     return asked
+
+
+def _of_options(points: Sequence[str], box: str | None) -> "NamedPrompt":
+    """Return the one prompt that all points and the box ask for together."""
+    from maskmill.formats.prompts import NamedPrompt
+    from maskmill.values import Prompt, box_prompt, point_prompt
+
+    coords = point_prompt(*map(_point, points)) if points else None
+    frame = None if box is None else box_prompt(*_numbers(box, "--box", "x0,y0,x1,y1", (4,)))
+    prompt = Prompt(
+        point_coords=coords.point_coords if coords else None,
+        point_labels=coords.point_labels if coords else None,
+        box=frame.box if frame else None,
+    )
+    where = " and ".join(["--point"] * bool(points) + ["--box"] * (box is not None))
+    return NamedPrompt(prompt=prompt, where=where)
 
 
 def _point(text: str) -> tuple[float, float] | tuple[float, float, int]:
@@ -113,7 +118,8 @@ def _numbers(text: str, option: str, form: str, counts: tuple[int, ...]) -> list
     except ValueError:
         numbers = []
     if len(numbers) not in counts:
-        raise PromptError(f"{option} {text}: give {form}, numbers without spaces")
+        given = f"{option} {text}" if text.strip() else f"{option} is empty"
+        raise PromptError(f"{given}: give {form}, numbers without spaces")
     return numbers
 
 
@@ -135,6 +141,8 @@ def _photographs(image: Path, asked: "list[NamedPrompt]") -> dict[Path, str]:
     if not image.exists():
         raise NotFound(f"{image} does not exist; give a photograph or a folder of photographs")
     everything = list_images(image) if image.is_dir() else [image]
+    if not everything:
+        raise NotFound(f"{image} holds no photograph; name a photograph or a folder of them")
     wanted = [path for path in everything if any(a.is_for(path) for a in asked)]
     if not wanted:
         raise NotFound(f"no prompt is for a photograph of {image}; prompts name it under `image`")
@@ -169,8 +177,10 @@ def _segment_all(
         except MaskmillError as error:
             if len(photographs) == 1:
                 raise
-            refused.append({"image": str(path), "reason": str(error)})
-            warn(str(error))
+            # What is wrong with a photograph names it; what is wrong with a prompt does not.
+            reason = str(error) if str(path) in str(error) else f"{path}: {error}"
+            refused.append({"image": str(path), "reason": reason})
+            warn(reason)
             continue
         for note in opened.notes:
             warn(f"{path}: {note}")

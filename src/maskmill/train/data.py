@@ -49,10 +49,12 @@ def usable_images(images: Sequence[LabelledImage], config: TrainConfig) -> list[
     allowed = [i for i in images if not config.sources or i.source in config.sources]
     kept = [i for i in allowed if usable_masks(i, config)]
     if not kept:
+        others = len(images) - len(allowed)
+        elsewhere = f"{others} of other sources than {', '.join(config.sources)}, "
         raise DatasetError(
-            f"no image to train on: of {len(images)}, {len(images) - len(allowed)} are of other "
-            f"sources than {list(config.sources)}, {len(allowed)} hold no mask between "
-            f"{config.min_mask_share:.2%} and {config.max_mask_share:.0%} of the image"
+            f"no image to train on: of {len(images)}, {elsewhere if others else ''}{len(allowed)} "
+            f"without a mask between {config.min_mask_share:.2%} and {config.max_mask_share:.0%} "
+            "of the image; check the labels, or widen min_mask_share and max_mask_share"
         )
     return kept
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from maskmill import rle
 from maskmill.config import AutomaskConfig, Backend, EvaluateConfig
-from maskmill.errors import ConfigError, DatasetError, ImageError
+from maskmill.errors import DatasetError, ImageError
 from maskmill.formats import LabelledImage, Refused, even_sample, read_dataset, read_pixels
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
+from maskmill.train.limits import refuse_nonsense_to_measure
 from maskmill.train.recall import average_recall, loosened
 from maskmill.train.scores import Evaluation, ImageResult, score_all
 from maskmill.train.sessions import run_sessions
@@ -28,10 +29,7 @@ def evaluation_images(path: Path, config: EvaluateConfig) -> list[LabelledImage]
         DatasetError: If the path holds no labelled image that fits.
         ConfigError: If a setting makes no sense.
     """
-    for name, least in (("limit", 1), ("everything_images", 0), ("points_per_side", 1)):
-        value = getattr(config, name)
-        if value is not None and value < least:
-            raise ConfigError(f"{name} is {value}; it must be at least {least}")
+    refuse_nonsense_to_measure(config)
     dataset = read_dataset(path, split=config.split, sources=config.sources or None)
     usable = [image for image in dataset if counted_masks(image, config)]
     if not usable:

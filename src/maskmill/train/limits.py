@@ -1,9 +1,10 @@
-"""The limits of a run's settings, checked before anything is read or written."""
+"""The limits of training's and measuring's settings, checked before anything is read or written."""
 
 import math
 from dataclasses import fields
 
-from maskmill.config import TrainConfig
+from maskmill.automask.limits import refuse_nonsense as refuse_nonsense_of_automask
+from maskmill.config import AutomaskConfig, EvaluateConfig, TrainConfig
 from maskmill.errors import ConfigError
 
 AT_LEAST = {
@@ -54,6 +55,27 @@ def refuse_nonsense(config: TrainConfig) -> None:
     low, high = config.scale_jitter
     if not 0 < low <= high < math.inf:
         raise ConfigError(f"scale_jitter is {low:g} to {high:g}; give two numbers above 0, rising")
+    _refuse_crossed_shares(config)
+
+
+def refuse_nonsense_to_measure(config: EvaluateConfig) -> None:
+    """Refuse settings under which nothing could be measured, by name.
+
+    Raises:
+        ConfigError: Names the setting, its value and what is allowed.
+    """
+    for name, least in (("limit", 1), ("everything_images", 0)):
+        value = getattr(config, name)
+        if value is not None and value < least:
+            raise ConfigError(f"{name} is {value}; it must be at least {least}")
+    for name in ("min_mask_share", "max_mask_share"):
+        if not 0 <= getattr(config, name) <= 1:
+            raise ConfigError(f"{name} is {getattr(config, name)}; it must lie between 0 and 1")
+    _refuse_crossed_shares(config)
+    refuse_nonsense_of_automask(AutomaskConfig(points_per_side=config.points_per_side))
+
+
+def _refuse_crossed_shares(config: TrainConfig | EvaluateConfig) -> None:
     if config.min_mask_share >= config.max_mask_share:
         raise ConfigError(
             f"min_mask_share {config.min_mask_share} is not below max_mask_share "

@@ -10,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from maskmill.train.interactive import InteractiveLoss
 from maskmill.train.limits import refuse_nonsense
 from maskmill.train.optim import WeightAverage, learning_rate, parameter_groups
 from maskmill.train.report import Report
-from maskmill.weights import write_atomically
+from maskmill.weights import refuse_no_weights, write_atomically
 
 
 @dataclass(frozen=True)
@@ -89,23 +90,22 @@ def train(images: Sequence[LabelledImage], run: Path, config: TrainConfig) -> Pa
         prefetch_factor=4 if config.data_workers else None,
     )
     wrapped = distribute(session, place)
-    report = Report(run, config.steps, start=start) if place.leads else None
     ended = time.monotonic()
-    for step, batch in enumerate(batches, start):
-        side = dataset.input_side(step)
-        sam.resize_input(side)
-        rate = set_rate(optimizer, learning_rate(step, config))
-        metrics = take_step(wrapped, optimizer, batch, step, config, place)
-        average.update(sam, step)
-        if report is None:
-            continue
-        began, ended = ended, time.monotonic()
-        report.step(step, {"rate": rate, "side": side, "seconds": ended - began, **metrics})
-        if (step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps:
-            report.flush()
-            save_checkpoint(run, sam, average, optimizer, step + 1)
+    with Report(run, config.steps, start=start) if place.leads else nullcontext() as report:
+        for step, batch in enumerate(batches, start):
+            side = dataset.input_side(step)
+            sam.resize_input(side)
+            rate = set_rate(optimizer, learning_rate(step, config))
+            metrics = take_step(wrapped, optimizer, batch, step, config, place)
+            average.update(sam, step)
+            if report is None:
+                continue
+            began, ended = ended, time.monotonic()
+            report.step(step, {"rate": rate, "side": side, "seconds": ended - began, **metrics})
+            if (step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps:
+                report.flush()
+                save_checkpoint(run, sam, average, optimizer, step + 1)
     if report is not None:
-        report.close()
         write_model(run, sam, average, settings, report.lines)
     if dist.is_initialized():
         dist.barrier()
@@ -187,6 +187,7 @@ def distribute(session: InteractiveLoss, place: Place) -> nn.Module:
 def first_weights(config: TrainConfig) -> Sam:
     """Build the model with random weights, or with those it is to start from."""
     if config.start_from:
+        refuse_no_weights(Path(config.start_from))
         return load_model(config.start_from)[0].train()
     if config.model not in MODEL_CONFIGS:
         raise ConfigError(

@@ -1,8 +1,13 @@
-"""What a run says of itself while it goes: a progress bar, JSON lines and a picture of the loss."""
+"""What a run says of itself while it goes: a progress bar, JSON lines and a picture of the loss.
+
+Where nobody watches, in a log or a pipe, plain lines now and then take the bar's place.
+"""
 
 import json
+import sys
 import time
 from pathlib import Path
+from types import TracebackType
 from typing import IO
 
 import numpy as np
@@ -18,10 +23,11 @@ from rich.progress import (
 
 AVERAGED_STEPS = 50
 SECONDS_BETWEEN_PICTURES = 60
+SECONDS_BETWEEN_LINES = 60
 
 
 class Report:
-    """Write a run's metrics as they come.
+    """Write a run's metrics as they come; use it in a `with`, which closes the file at any end.
 
     `metrics.jsonl` holds one object a step. On resuming, lines of steps that will be run again are
     dropped, so that each step stands there once.
@@ -33,11 +39,13 @@ class Report:
     """
 
     def __init__(self, run: Path, steps: int, *, start: int = 0) -> None:
-        self.run = run
+        self.run, self.steps, self.start = run, steps, start
         self.path = run / "metrics.jsonl"
         self.lines = [line for line in read_metrics(self.path) if line["step"] < start]
         self.path.write_text("".join(json.dumps(line) + "\n" for line in self.lines), "utf-8")
         self.file: IO[str] = self.path.open("a", encoding="utf-8")
+        console = Console(stderr=True)
+        self.watched = console.is_terminal
         self.progress = Progress(
             TextColumn("training"),
             BarColumn(),
@@ -46,11 +54,27 @@ class Report:
             TextColumn("left"),
             TimeRemainingColumn(),
             TextColumn("{task.fields[said]}"),
-            console=Console(stderr=True),
+            console=console,
+            disable=not self.watched,
         )
-        self.drawn = time.monotonic()
+        self.began = self.drawn = self.told = time.monotonic()
         self.task = self.progress.add_task("training", total=steps, completed=start, said="")
         self.progress.start()
+
+    def __enter__(self) -> "Report":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.progress.stop()
+        self.file.close()
+        # A run that failed must not wait for a picture, or fail a second time over it.
+        if kind is None:
+            self._draw()
 
     def step(self, step: int, metrics: dict[str, float]) -> None:
         """Record one step."""
@@ -68,6 +92,19 @@ class Report:
             )
         )
         self.progress.update(self.task, completed=step + 1, said=said)
+        if not self.watched:
+            self._tell(step + 1, said)
+
+    def _tell(self, done: int, said: str) -> None:
+        """Print a line after the first step, then once a minute, and after the last."""
+        now = time.monotonic()
+        ends = done in (self.start + 1, self.steps)
+        if not ends and now - self.told < SECONDS_BETWEEN_LINES:
+            return
+        self.told = now
+        left = (now - self.began) / (done - self.start) * (self.steps - done)
+        line = f"step {done} of {self.steps}  {said}  {_duration(left)} left"
+        print(f"maskmill: {line}", file=sys.stderr, flush=True)
 
     def flush(self) -> None:
         """Bring the lines up to date on disk, and the picture once a minute: it takes a second."""
@@ -79,11 +116,11 @@ class Report:
         draw_curves(self.lines, self.run / "loss.png")
         self.drawn = time.monotonic()
 
-    def close(self) -> None:
-        """Stop the progress bar and close the file."""
-        self.progress.stop()
-        self.file.close()
-        self._draw()
+
+def _duration(seconds: float) -> str:
+    """Write a time as hours, minutes and seconds: 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:

@@ -144,6 +144,31 @@ def write_card(folder: Path, card: Card) -> Card:
     return written
 
 
+def refuse_no_weights(path: Path) -> None:
+    """Refuse a file that cannot be a checkpoint, by its size and first bytes.
+
+    The readers of weights say of such files only what byte they stumbled over. A file that is not
+    there is left to them.
+
+    Raises:
+        CheckpointError: If the file is empty or a text; the message says what it seems to be.
+    """
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        head = file.read(256)
+    if not head:
+        raise CheckpointError(f"{path} is empty (0 bytes); download or copy it again")
+    if head.startswith(b"version https://git-lfs"):
+        raise CheckpointError(f"{path} is a pointer of Git LFS, no weights; run `git lfs pull`")
+    # Weights begin with a length, a zip archive's mark or a pickle's: none of them is a text.
+    if all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head):
+        start = head[:40].decode("ascii").split("\n")[0].strip()
+        raise CheckpointError(
+            f"{path} is a text that begins {start!r}, not a checkpoint; download the weights"
+        )
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that whoever opens it, even after a crash, sees the old bytes or the new."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
