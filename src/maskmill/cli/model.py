@@ -67,9 +67,7 @@ def convert(checkpoint: Path, out: Path, /, *, as_json: JsonFlag = False) -> Non
     """
     require("train", "torch", "safetensors")
     from maskmill.model.checkpoint import convert_published
-    from maskmill.weights import refuse_no_weights
 
-    refuse_no_weights(checkpoint)
     written = convert_published(checkpoint, out)
     text = f"Model in {out}; use it with --model {out}"
     print_result({"model": out, "card": written}, as_json=as_json, text=text)
@@ -96,9 +94,8 @@ def export(
     from maskmill.model.checkpoint import load_model, save_model
     from maskmill.onnx_export import export as write_onnx
     from maskmill.onnx_export import round_to_float16
-    from maskmill.weights import refuse_no_weights, write_card
+    from maskmill.weights import write_card
 
-    refuse_no_weights(Path(model))
     if out is None and (float16 or not Path(model).is_dir()):
         raise ConfigError(f"{model} stays as it is; name a folder for the export with --out")
     sam, card = load_model(model)

@@ -23,6 +23,7 @@ from maskmill.weights import (
     config_of,
     config_to_json,
     model_folder,
+    refuse_no_weights,
     verify,
     write_atomically,
     write_card,
@@ -120,6 +121,7 @@ def load_published(path: Path) -> Sam:
     """
     if not path.is_file():
         raise NotFound(f"no file {path}; name a published checkpoint such as sam_vit_b_01ec64.pth")
+    refuse_no_weights(path)
     state = _read_safetensors(path) if path.suffix == ".safetensors" else read_pickle(path)
     return _assemble(recognise(state, path), state, path)
 

@@ -30,7 +30,7 @@ from maskmill.train.interactive import InteractiveLoss
 from maskmill.train.limits import refuse_nonsense
 from maskmill.train.optim import WeightAverage, learning_rate, parameter_groups
 from maskmill.train.report import Report
-from maskmill.weights import refuse_no_weights, write_atomically
+from maskmill.weights import write_atomically
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,6 @@ def distribute(session: InteractiveLoss, place: Place) -> nn.Module:
 def first_weights(config: TrainConfig) -> Sam:
     """Build the model with random weights, or with those it is to start from."""
     if config.start_from:
-        refuse_no_weights(Path(config.start_from))
         return load_model(config.start_from)[0].train()
     if config.model not in MODEL_CONFIGS:
         raise ConfigError(
