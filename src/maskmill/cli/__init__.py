@@ -21,6 +21,7 @@ from maskmill.cli.demo import demo
 from maskmill.cli.evaluate import evaluate
 from maskmill.cli.model import model_app
 from maskmill.cli.options import refuse_fractions
+from maskmill.cli.project import init, snapshot, status, verify
 from maskmill.cli.segment import segment
 from maskmill.cli.settings import merge_settings
 from maskmill.cli.train import train
@@ -59,7 +60,7 @@ def build_app() -> App:
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
-    for verb in (segment, automask, train, evaluate):
+    for verb in (segment, automask, init, status, verify, snapshot, train, evaluate):
         app.command(verb)
     app.command(model_app())
     app.command(demo)
