@@ -23,9 +23,9 @@ MAX_RUNS = 2**25
 
 # Seven groups of five bits hold every difference of two runs up to MAX_AREA, and the sum of as many
 # of them as a mask can have runs stays within int64.
-_MAX_GROUPS = 7
-_FIRST_CHAR, _LAST_CHAR = ord("0"), ord("o")
-_LOW_BITS, _SIGN_BIT, _MORE_BIT = 31, 16, 32
+MAX_GROUPS = 7
+FIRST_CHAR, LAST_CHAR = ord("0"), ord("o")
+LOW_BITS, SIGN_BIT, MORE_BIT = 31, 16, 32
 _NEXT_STEP = "fix or leave out this mask"
 
 
@@ -67,7 +67,7 @@ class Rle:
         """
         if not isinstance(obj, Mapping) or "size" not in obj or "counts" not in obj:
             raise MaskError(f"a mask is {_show(obj)}; give an object with size [H, W] and counts")
-        size, counts = _checked_size(obj["size"]), obj["counts"]
+        size, counts = checked_size(obj["size"]), obj["counts"]
         if isinstance(counts, str):
             # Bytes of what is not ASCII lie above "o" and are refused below.
             counts = counts.encode("utf-8", "surrogatepass")
@@ -104,7 +104,7 @@ def encode(mask: Bool[np.ndarray, "h w"]) -> Rle:
     """
     if mask.dtype != np.bool_ or mask.ndim != 2:
         raise TypeError(f"a mask is {mask.dtype} {mask.shape}; give booleans (H, W), mask > 0 say")
-    size = _checked_size(mask.shape)
+    size = checked_size(mask.shape)
     return _from_changes(size, _changes(np.ascontiguousarray(mask)))
 
 
@@ -145,7 +145,7 @@ def run_lengths(rle: Rle) -> Int[np.ndarray, " n"]:
     Raises:
         MaskError: If the size or the run lengths are malformed.
     """
-    size = _checked_size(rle.size)
+    size = checked_size(rle.size)
     if not isinstance(rle.counts, bytes):
         raise MaskError(f"counts is {_show(rle.counts)}; give bytes, or use Rle.from_json")
     return _checked_runs(_unpack(rle.counts, size), size)
@@ -253,8 +253,8 @@ def _show(value: object) -> str:
     return f"of type {type(value).__name__}, too long or nested"
 
 
-def _checked_size(size: object) -> tuple[int, int]:
-    """Return (H, W) if it can be a mask's size."""
+def checked_size(size: object) -> tuple[int, int]:
+    """Return (H, W) if it can be a mask's size, or raise MaskError."""
     if not isinstance(size, list | tuple) or [type(side) for side in size] != [int, int]:
         raise MaskError(f"a mask's size is {_show(size)}; give [H, W], two integers")
     h, w = size
@@ -267,7 +267,7 @@ def _checked_size(size: object) -> tuple[int, int]:
 
 def _common_size(masks: Sequence[Rle]) -> tuple[int, int]:
     """Return the one (H, W) of all masks; (1, 1) stands in where there are none."""
-    sizes = {_checked_size(rle.size) for rle in masks} or {(1, 1)}
+    sizes = {checked_size(rle.size) for rle in masks} or {(1, 1)}
     if len(sizes) > 1:
         raise MaskError(f"masks have sizes {sorted(sizes)[:4]}; give masks of one image")
     return sizes.pop()
@@ -298,23 +298,23 @@ def _checked_runs(runs: Int[np.ndarray, " n"], size: tuple[int, int]) -> Int[np.
 
 def _unpack(counts: bytes, size: tuple[int, int]) -> Int[np.ndarray, " n"]:
     """Turn characters into numbers, which need not be a mask's run lengths."""
-    longest = _MAX_GROUPS * min(size[0] * size[1] + 1, MAX_RUNS)
+    longest = MAX_GROUPS * min(size[0] * size[1] + 1, MAX_RUNS)
     if not 1 <= len(counts) <= longest:
         raise MaskError(f"counts has {len(counts)} characters, not 1 to {longest}; {_NEXT_STEP}")
     codes = np.frombuffer(counts, np.uint8)
-    if codes.min() < _FIRST_CHAR or codes.max() > _LAST_CHAR:
-        i = int(np.flatnonzero((codes < _FIRST_CHAR) | (codes > _LAST_CHAR))[0])
+    if codes.min() < FIRST_CHAR or codes.max() > LAST_CHAR:
+        i = int(np.flatnonzero((codes < FIRST_CHAR) | (codes > LAST_CHAR))[0])
         raise MaskError(f"character {i} is {counts[i : i + 1]!r}, not '0' to 'o'; {_NEXT_STEP}")
-    groups = codes - _FIRST_CHAR
-    ends = np.flatnonzero(groups < _MORE_BIT)
+    groups = codes - FIRST_CHAR
+    ends = np.flatnonzero(groups < MORE_BIT)
     lengths = np.diff(ends, prepend=-1)
-    if groups[-1] >= _MORE_BIT or lengths.max() > _MAX_GROUPS:
+    if groups[-1] >= MORE_BIT or lengths.max() > MAX_GROUPS:
         raise MaskError(f"counts {_show(counts)} has a number over 7 characters; {_NEXT_STEP}")
     # The last group holds the sign and the highest bits; earlier ones are pushed in below it.
-    values = (groups[ends].astype(np.int64) ^ _SIGN_BIT) - _SIGN_BIT
+    values = (groups[ends].astype(np.int64) ^ SIGN_BIT) - SIGN_BIT
     for k in range(1, int(lengths.max())):
         longer = np.flatnonzero(lengths > k)
-        values[longer] = values[longer] << 5 | groups[ends[longer] - k] & _LOW_BITS
+        values[longer] = values[longer] << 5 | groups[ends[longer] - k] & LOW_BITS
     # From the fourth number on, each is the difference to the run two before it.
     values[1::2] = np.cumsum(values[1::2])
     values[2::2] = np.cumsum(values[2::2])
@@ -329,11 +329,11 @@ def _pack(runs: Int[np.ndarray, " n"]) -> bytes:
     unfinished = np.ones(len(values), bool)
     while unfinished.any():
         written.append(unfinished)
-        groups = values & _LOW_BITS
+        groups = values & LOW_BITS
         values >>= 5
         # A number ends where only copies of the sign that its last group shows would follow.
         unfinished = unfinished & (values != -(groups >> 4))
-        chars.append((groups + _FIRST_CHAR + _MORE_BIT * unfinished).astype(np.uint8))
+        chars.append((groups + FIRST_CHAR + MORE_BIT * unfinished).astype(np.uint8))
     return bytes(np.stack(chars, axis=1)[np.stack(written, axis=1)])
 
 

@@ -1,0 +1,119 @@
+"""Many masks at once: a file of two million is checked in a minute, not in an hour.
+
+`rle.area` spends its 0.1 ms on calling NumPy, hardly any on the numbers. Here the run lengths of
+many masks are read as one long text. It is a second reader, so the tests hold it to the first one,
+and whatever looks wrong to it is left to the first one to explain.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Int, UInt8
+
+from maskmill.rle import (
+    FIRST_CHAR,
+    LAST_CHAR,
+    LOW_BITS,
+    MAX_AREA,
+    MAX_GROUPS,
+    MAX_RUNS,
+    MORE_BIT,
+    SIGN_BIT,
+    Rle,
+    area,
+    checked_size,
+)
+
+BATCH_CHARS = 1 << 16
+"""Characters that are read at once; working on them takes some megabytes."""
+
+
+def areas(masks: Sequence[Rle]) -> Int[np.ndarray, " n"]:
+    """Count the pixels of many masks: `area` of each, and many times as fast for small ones.
+
+    Args:
+        masks: Masks, of any sizes.
+
+    Returns:
+        Areas in pixels; 0 for an empty mask.
+
+    Raises:
+        MaskError: If the run lengths of any are malformed.
+
+    Example:
+        >>> areas([Rle((2, 3), b"231"), Rle((1, 4), b"4")]).tolist()
+        [3, 0]
+    """
+    out, start, waiting = np.zeros(len(masks), np.int64), 0, 0
+    for stop, mask in enumerate(masks, 1):
+        waiting += len(mask.counts)
+        if waiting >= BATCH_CHARS or stop == len(masks):
+            batch = masks[start:stop]
+            quick = _areas_of_sound(batch)
+            # Only a batch with damage in it is read mask by mask, to say which one and why.
+            out[start:stop] = [area(one) for one in batch] if quick is None else quick
+            start, waiting = stop, 0
+    return out
+
+
+def _areas_of_sound(masks: Sequence[Rle]) -> Int[np.ndarray, " n"] | None:
+    """Count the pixels of masks that together are one long text; None if any is malformed."""
+    counts = [mask.counts for mask in masks]
+    if not all(type(one) is bytes and one for one in counts):
+        return None
+    pixels_of = {size: math.prod(checked_size(size)) for size in {mask.size for mask in masks}}
+    pixels = np.array([pixels_of[mask.size] for mask in masks])
+    last = np.cumsum([len(one) for one in counts]) - 1  # each mask's last character
+    # Characters below "0" wrap around to the largest values of a byte.
+    groups = np.frombuffer(b"".join(counts), np.uint8) - np.uint8(FIRST_CHAR)
+    ends = np.flatnonzero(groups < MORE_BIT)
+    # A mask whose last number is cut short would read on in the next one.
+    if groups.max() > LAST_CHAR - FIRST_CHAR or (groups[last] >= MORE_BIT).any():
+        return None
+    if np.diff(ends, prepend=-1).max() > MAX_GROUPS:
+        return None
+    bounds = np.append(0, np.searchsorted(ends, last) + 1)  # each mask's first number, and the end
+    amounts = np.diff(bounds)
+    if (amounts > np.minimum(pixels + 1, MAX_RUNS)).any():
+        return None
+    runs, foreground = _runs_of_many(_numbers(groups, ends), bounds[:-1], amounts)
+    # The runs are bounded before they are added up, so that no sum leaves int64.
+    if runs.min() < 0 or runs.max() > MAX_AREA:
+        return None
+    if (np.add.reduceat(runs, bounds[:-1]) != pixels).any():
+        return None
+    covered = np.append(0, np.cumsum(np.where(foreground, runs, 0)))
+    return np.diff(covered[bounds])
+
+
+def _numbers(groups: UInt8[np.ndarray, " c"], ends: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    """Join groups of five bits; `ends` says where the last group of each number is."""
+    lengths = np.diff(ends, prepend=-1)
+    # The last group holds the sign and the highest bits; earlier ones are pushed in below it.
+    values = (groups[ends].astype(np.int64) ^ SIGN_BIT) - SIGN_BIT
+    for k in range(1, int(lengths.max())):
+        longer = np.flatnonzero(lengths > k)
+        values[longer] = values[longer] << 5 | groups[ends[longer] - k] & LOW_BITS
+    return values
+
+
+def _runs_of_many(
+    values: Int[np.ndarray, " n"], first: Int[np.ndarray, " m"], amounts: Int[np.ndarray, " m"]
+) -> tuple[Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
+    """Add up differences within each mask; `first` is where its numbers begin.
+
+    Returns:
+        The run lengths, and which of them are foreground.
+    """
+    # Sums over every second number run on through all masks (the two in front stand for nothing);
+    # what had been reached when a mask began is then taken off.
+    sums = np.concatenate([[0, 0], values])
+    sums[0::2], sums[1::2] = np.cumsum(sums[0::2]), np.cumsum(sums[1::2])
+    foreground = ((np.arange(len(values)) - np.repeat(first, amounts)) & 1).astype(bool)
+    # A mask's third number is no difference to its first, so the even sums begin after that one.
+    before = np.where(
+        foreground, np.repeat(sums[first + 1], amounts), np.repeat(sums[first + 2], amounts)
+    )
+    before[first] = sums[first]
+    return sums[2:] - before, foreground
