@@ -84,7 +84,7 @@ def _areas_of_sound(masks: Sequence[Rle]) -> Int[np.ndarray, " n"] | None:
     if (np.add.reduceat(runs, bounds[:-1]) != pixels).any():
         return None
     covered = np.append(0, np.cumsum(np.where(foreground, runs, 0)))
-    return np.diff(covered[bounds])
+    return np.asarray(np.diff(covered[bounds]))
 
 
 def _numbers(groups: UInt8[np.ndarray, " c"], ends: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
@@ -95,7 +95,7 @@ def _numbers(groups: UInt8[np.ndarray, " c"], ends: Int[np.ndarray, " n"]) -> In
     for k in range(1, int(lengths.max())):
         longer = np.flatnonzero(lengths > k)
         values[longer] = values[longer] << 5 | groups[ends[longer] - k] & LOW_BITS
-    return values
+    return np.asarray(values)
 
 
 def _runs_of_many(
