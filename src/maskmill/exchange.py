@@ -168,9 +168,7 @@ def _new_mask(mask: LabelledMask, by: str) -> NewMask:
     points = [{"points": [list(p) for p in mask.point_coords], "labels": [1]}]
     seconds, clicks = told.get("seconds"), told.get("clicks")
     made = Made(
-        made_by="model"
-        if told.get("made_by", "model" if automatic else "") == "model"
-        else "person",
+        made_by=_one_of(told.get("made_by"), ("person", "model"), maker),
         author=str(told.get("author") or by),
         stage=_one_of(told.get("stage"), ("assisted", "semi", "automatic"), "imported"),
         seconds=float(seconds) if isinstance(seconds, int | float) else None,

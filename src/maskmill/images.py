@@ -45,7 +45,7 @@ _BAND_PIXELS = 1 << 20
 _WHITE_IS_ZERO = 0  # the value of TIFF's tag 262, PhotometricInterpretation
 
 # warnings.catch_warnings changes the filters of the whole process, so one thread at a time.
-_WARNINGS_LOCK = threading.Lock()
+WARNINGS_LOCK = threading.Lock()
 
 # What a file that Pillow does not know says of itself within its first bytes.
 _STRANGERS = (
@@ -285,7 +285,7 @@ def _decoded(
 
 @contextmanager
 def _warnings_as_notes(notes: list[str]) -> Iterator[None]:
-    with _WARNINGS_LOCK, warnings.catch_warnings(record=True) as caught:
+    with WARNINGS_LOCK, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
     texts = {

@@ -44,9 +44,7 @@ def status_text(name: str, found: Statistics) -> str:
             if len(counts) > 8:
                 lines[-1] += f" and {len(counts) - 8} more"
     if found.masks:
-        lines.append(
-            f"  size       half of the masks are below {_median_size(found):.0%} a side"
-        )
+        lines.append(f"  size       half of the masks are below {_median_size(found):.0%} a side")
     if found.concavity:
         middle = found.concavity[len(found.concavity) // 2]
         lines.append(f"  concavity  {middle:.2f} in the median of {len(found.concavity):,} masks")

@@ -3,7 +3,7 @@
 `read_dataset` recognises the form; `labelled` holds the records that every form is read into.
 """
 
-from maskmill.formats.coco import read_coco
+from maskmill.formats.coco import read_coco, stream_coco
 from maskmill.formats.labelled import (
     Dataset,
     LabelledImage,
@@ -13,7 +13,7 @@ from maskmill.formats.labelled import (
     read_pixels,
 )
 from maskmill.formats.recognise import read_dataset
-from maskmill.formats.sa1b import read_sa1b, write_sa1b
+from maskmill.formats.sa1b import read_sa1b, stream_sa1b, write_sa1b
 
 __all__ = [
     "Dataset",
@@ -25,5 +25,7 @@ __all__ = [
     "read_dataset",
     "read_pixels",
     "read_sa1b",
+    "stream_coco",
+    "stream_sa1b",
     "write_sa1b",
 ]

@@ -5,14 +5,8 @@ from pathlib import Path
 
 from maskmill.errors import DatasetError, NotFound
 from maskmill.formats.coco import is_coco, read_coco
-from maskmill.formats.labelled import (
-    Dataset,
-    LabelledImage,
-    Refused,
-    find_json,
-    keep_source,
-    load_json,
-)
+from maskmill.formats.files import find_json, keep_source, load_json
+from maskmill.formats.labelled import Dataset, LabelledImage, Refused
 from maskmill.formats.sa1b import read_sa1b
 
 LOOKS = 20

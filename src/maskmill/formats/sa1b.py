@@ -10,24 +10,23 @@ Source: the README of github.com/facebookresearch/segment-anything, section "Dat
 
 import json
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from maskmill import rle
 from maskmill.errors import DatasetError
-from maskmill.formats.labelled import (
-    Dataset,
-    LabelledImage,
-    LabelledMask,
-    Refused,
-    checked_mask,
+from maskmill.formats.checks import (
+    checked_masks,
     checked_size,
-    find_json,
-    keep_source,
-    load_json,
-    photograph_in,
+    rest_of,
+    scores,
+    short,
+    text_or_none,
 )
+from maskmill.formats.files import find_json, keep_source, load_json, photograph_in
+from maskmill.formats.labelled import Dataset, LabelledImage, LabelledMask, Refused, collected
+from maskmill.formats.photograph import upright
 from maskmill.rle import Rle
 
 MAX_JSON_BYTES = 1 << 28
@@ -36,44 +35,80 @@ PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 """Where a file does not name its photograph, the one with its stem and one of these is taken."""
 
 
+_IMAGE_KEYS = frozenset(
+    ["image_id", "file_name", "width", "height", "licence", "split", "source", "group"]
+)
+_ANNOTATION_KEYS = frozenset(
+    [
+        "id",
+        "segmentation",
+        "area",
+        "bbox",
+        "category_name",
+        "iscrowd",
+        "predicted_iou",
+        "stability_score",
+        "point_coords",
+        "crop_box",
+    ]
+)
+
+
 def read_sa1b(
     folder: Path, *, split: str | None = None, sources: Collection[str] | None = None
 ) -> Dataset:
-    """Read every image of a folder in SA-1B form, subfolders included.
+    """Read every image of a folder in SA-1B form; `stream_sa1b` as a whole."""
+    return collected(stream_sa1b(folder, split=split, sources=sources))
+
+
+def stream_sa1b(
+    folder: Path,
+    images: Path | None = None,
+    *,
+    split: str | None = None,
+    sources: Collection[str] | None = None,
+) -> Iterator[LabelledImage | Refused]:
+    """Read a folder in SA-1B form image by image, subfolders included.
 
     Args:
         folder: The folder; the name of the folder that holds a JSON is that image's source.
+        images: The folder that holds the photographs; None looks beside each JSON.
         split: Keep only images whose file says so; None keeps all.
         sources: Keep only these sources; None keeps all.
 
-    Returns:
-        The images with at least a readable file, sorted by path, and what was refused: whole files
-        (not JSON, no photograph) and single annotations (damaged or empty masks).
+    Yields:
+        The images with at least a readable file, sorted by the path of the JSON, and what was
+        refused: whole files (not JSON, no photograph) and annotations (damaged or empty masks).
 
     Raises:
         DatasetError: If the folder does not exist.
     """
-    images: list[LabelledImage] = []
-    refused: list[Refused] = []
     for path in find_json(folder):
         if not keep_source(path.absolute().parent.name, sources):
             continue
+        refused: list[Refused] = []
         try:
-            image = read_sa1b_file(path, split=split, refused=refused)
+            image = read_sa1b_file(path, images, split=split, refused=refused)
         except DatasetError as error:
-            refused.append(Refused(path, str(error)))
+            yield Refused(path, str(error))
         else:
-            images += [image] if image else []
-    return Dataset(tuple(images), tuple(refused))
+            yield from refused
+            if image:
+                yield image
 
 
 def read_sa1b_file(
-    path: Path, *, split: str | None = None, refused: list[Refused] | None = None
+    path: Path,
+    images: Path | None = None,
+    *,
+    split: str | None = None,
+    refused: list[Refused] | None = None,
 ) -> LabelledImage | None:
     """Read the JSON of one image.
 
     Args:
-        path: The JSON; its photograph lies in the same folder.
+        path: The JSON.
+        images: The folder of its photograph; None is the JSON's own.
         split: Where the file names another split, nothing is read.
         refused: Damaged annotations are added to this list, if it is given.
 
@@ -92,52 +127,67 @@ def read_sa1b_file(
         return None
     size = checked_size(info.get("height"), info.get("width"))
     identity = info.get("image_id")
-    annotations = []
-    for entry in entries:
-        try:
-            annotations.append(_mask(entry, size))
-        except DatasetError as error:
-            if refused is not None:
-                refused.append(Refused(path, str(error)))
-    return LabelledImage(
-        image_id=path.stem if identity is None else str(identity),
-        path=_photograph(path, info),
+    masks, wrong = _masks(entries, size)
+    if refused is not None:
+        refused += [Refused(path, reason) for reason in wrong]
+    image = LabelledImage(
+        image_id=path.stem if identity is None else text_or_none(str(identity), "image_id") or "",
+        path=_photograph(path, info, images or path.parent),
         size=size,
-        source=path.absolute().parent.name,
-        split=_text(info.get("split")),
-        group=_text(info.get("group")),
-        annotations=tuple(annotations),
+        source=text_or_none(info.get("source"), "source") or path.absolute().parent.name,
+        split=text_or_none(info.get("split"), "split"),
+        group=text_or_none(info.get("group"), "group"),
+        annotations=masks,
+        licence=text_or_none(info.get("licence"), "licence"),
+        metadata=rest_of(info, _IMAGE_KEYS, "metadata"),
     )
+    return upright(image)
 
 
-def _mask(entry: Any, size: tuple[int, int]) -> LabelledMask:
-    if not isinstance(entry, dict):
-        raise DatasetError("an annotation is not an object")
+def _masks(entries: list[Any], size: tuple[int, int]) -> tuple[tuple[LabelledMask, ...], list[str]]:
+    """Return the masks that are sound, and what is wrong with the others."""
+    objects = [entry for entry in entries if isinstance(entry, dict)]
+    wrong = ["an annotation is not an object"] * (len(entries) - len(objects))
+    claimed = checked_masks([o.get("segmentation") for o in objects], [size] * len(objects))
+    masks = []
+    seen: set[int | str] = set()
+    for entry, run in zip(objects, claimed, strict=True):
+        identity = entry.get("id")
+        try:
+            if isinstance(run, DatasetError):
+                raise run
+            masks.append(_mask(entry, run))
+            if isinstance(identity, int | str):
+                if identity in seen:
+                    masks.pop()
+                    raise DatasetError("its id is taken by an earlier annotation")
+                seen.add(identity)
+        except DatasetError as error:
+            wrong.append(f"annotation {short(identity)}: {error}")
+    return tuple(masks), wrong
+
+
+def _mask(entry: dict[str, Any], run: Rle) -> LabelledMask:
     identity = entry.get("id")
-    try:
-        mask = checked_mask(entry.get("segmentation"), size)
-    except DatasetError as error:
-        raise DatasetError(f"annotation {str(identity)[:40]}: {error}") from error
     return LabelledMask(
-        rle=mask,
-        category=_text(entry.get("category_name")),
+        rle=run,
+        category=text_or_none(entry.get("category_name"), "category_name"),
         is_crowd=entry.get("iscrowd") in (1, True),
         annotation_id=identity if isinstance(identity, int | str) else None,
+        attributes=rest_of(entry, _ANNOTATION_KEYS, "attributes"),
+        **scores(entry),
     )
 
 
-def _photograph(path: Path, info: dict[str, Any]) -> Path:
+def _photograph(path: Path, info: dict[str, Any], folder: Path) -> Path:
     named = info.get("file_name")
     if named is not None:
-        return photograph_in(path.parent, named)
+        return photograph_in(folder, named)
     for suffix in PHOTO_SUFFIXES:
-        if path.with_suffix(suffix).is_file():
-            return path.with_suffix(suffix)
+        found = (folder / path.name).with_suffix(suffix)
+        if found.is_file():
+            return found
     raise DatasetError("names no photograph, and none has its stem")
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 @runtime_checkable
