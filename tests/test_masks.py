@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from maskmill.geometry import box_iou
 from maskmill.masks import (
+    boundary_iou,
     mask_to_box,
     masks_to_boxes,
     nms,
@@ -140,3 +141,30 @@ def test_stability_counts_strictly_above_the_cuts_and_has_no_nan():
 def test_stability_needs_a_distance_between_its_cuts():
     with pytest.raises(ValueError, match="above zero"):
         stability_score(np.zeros((1, 2, 3), np.float32), offset=0.0)
+
+
+def test_boundary_iou_looks_at_rims_only() -> None:
+    size = (100, 200)  # rims of round(0.02 * 223.6) = 4 pixels
+    a, b = np.zeros(size, bool), np.zeros(size, bool)
+    a[20:60, 30:90] = True
+    b[20:60, 32:92] = True
+    rim = 40 * 60 - 32 * 52
+    rims = [np.zeros(size, bool) for _ in range(2)]
+    for mask, out, x in ((a, rims[0], 30), (b, rims[1], 32)):
+        out[mask] = True
+        out[24:56, x + 4 : x + 56] = False
+        assert out.sum() == rim
+    expected = (rims[0] & rims[1]).sum() / (rims[0] | rims[1]).sum()
+    assert boundary_iou(a, b) == pytest.approx(expected)
+    assert boundary_iou(a, b) < (a & b).sum() / (a | b).sum()
+    assert boundary_iou(a, a) == 1
+    assert boundary_iou(a, np.zeros(size, bool)) == 0
+    assert boundary_iou(np.zeros(size, bool), np.zeros(size, bool)) == 0
+
+
+def test_the_edge_of_the_image_is_an_outline_too() -> None:
+    full, hole = np.ones((50, 50), bool), np.ones((50, 50), bool)
+    hole[10:40, 10:40] = False
+    # The rim is one pixel thick: all round the image in one, round the hole as well in the other.
+    outer, inner = 4 * 49, 32 * 32 - 30 * 30
+    assert boundary_iou(full, hole) == pytest.approx(outer / (outer + inner))

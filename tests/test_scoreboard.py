@@ -25,6 +25,7 @@ def evaluation() -> Evaluation:
                 predicted_iou=rng.random((4, 3)),
                 true_iou=rng.random((4, 3)),
                 iou_from_box=rng.random(4),
+                boundary_iou_from_box=rng.random(4),
             ),
             average_recall={100: 0.125, 1000: 0.625} if source == "cats" else None,
         )

@@ -23,6 +23,7 @@ def result(source: str, *ious: float, recall: float | None = None, seed: int = 0
         predicted_iou=rng.random((n, 3)),
         true_iou=np.array(ious)[:, None] * [0.5, 1.0, 0.25],
         iou_from_box=np.array(ious) / 2,
+        boundary_iou_from_box=np.array(ious) / 4,
     )
     recalls = None if recall is None else {100: recall / 2, 1000: recall}
     return ImageResult(source=source, sessions=sessions, average_recall=recalls)
@@ -39,6 +40,7 @@ def test_masks_are_averaged_before_images_and_images_before_sources() -> None:
     assert evaluation.over_sources.iou_at_click["1"] == pytest.approx((0.508 + 0.84375) / 2)
     assert evaluation.overall.best_of_three == pytest.approx(np.mean(image_means))
     assert evaluation.overall.iou_from_box == pytest.approx(np.mean(image_means) / 2)
+    assert evaluation.overall.boundary_iou_from_box == pytest.approx(np.mean(image_means) / 4)
     # To 0.85: 98 masks at 20 clicks and 2 at 1; then 1; then 20 and 1.
     assert evaluation.overall.clicks_to["0.85"] == pytest.approx((19.62 + 1 + 10.5) / 3)
     assert (evaluation.overall.images, evaluation.overall.masks) == (3, 103)

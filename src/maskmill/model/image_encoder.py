@@ -15,8 +15,8 @@ from maskmill.config import VitConfig
 from maskmill.model.layers import LayerNorm2d
 
 LAYER_NORM_EPS = 1e-6  # of the published checkpoints; PyTorch's default is 1e-5
-SCORES_AT_ONCE = 4 * 1024 * 1024  # attention scores held at a time: 16 MiB of float32
-TOKENS_AT_ONCE = 1024  # tokens inside the MLP at a time: 12 MiB of float32 in vit_b
+SCORES_AT_ONCE = 1024 * 1024  # attention scores held at a time: 4 MiB of float32, a core's cache
+TOKENS_AT_ONCE = 512  # tokens inside the MLP at a time: 6 MiB of float32 in vit_b
 
 
 class PatchEmbed(nn.Module):

@@ -41,6 +41,8 @@ class Scores:
     """Mean IoU of the best of the three candidates of the first click."""
     iou_from_box: float
     """Mean IoU of the one mask for the object's box."""
+    boundary_iou_from_box: float
+    """Mean boundary IoU of that mask: how well its outline is met."""
     clicks_to: dict[str, float]
     """Mean number of clicks to that IoU; 20 where it was never reached."""
     iou_rank_correlation: float | None
@@ -107,6 +109,7 @@ def score(results: Sequence[ImageResult]) -> Scores:
         iou_at_click={str(k): _mean([s.iou[:, k - 1].mean() for s in sessions]) for k in CLICKS},
         best_of_three=_mean([s.true_iou.max(axis=1).mean() for s in sessions]),
         iou_from_box=_mean([s.iou_from_box.mean() for s in sessions]),
+        boundary_iou_from_box=_mean([s.boundary_iou_from_box.mean() for s in sessions]),
         clicks_to={f"{g:.2f}": _mean([s.clicks_to(g).mean() for s in sessions]) for g in GOALS},
         iou_rank_correlation=rank_correlation(
             np.concatenate([s.predicted_iou.ravel() for s in sessions]),
@@ -165,6 +168,7 @@ def _over_sources(scores: Sequence[Scores]) -> Scores:
         iou_at_click=table("iou_at_click"),
         best_of_three=_mean([s.best_of_three for s in scores]),
         iou_from_box=_mean([s.iou_from_box for s in scores]),
+        boundary_iou_from_box=_mean([s.boundary_iou_from_box for s in scores]),
         clicks_to=table("clicks_to"),
         iou_rank_correlation=_mean_known([s.iou_rank_correlation for s in scores]),
         average_recall=table("average_recall"),

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from maskmill import rle
+from maskmill.masks import boundary_iou
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
 from maskmill.train.clicks import Click, first_click, next_click
@@ -36,12 +37,14 @@ class Sessions:
         predicted_iou: The model's estimate for the three candidates of the first click.
         true_iou: The IoU that those candidates have.
         iou_from_box: IoU of the one mask for the object's box.
+        boundary_iou_from_box: Boundary IoU of that mask; see `maskmill.masks.boundary_iou`.
     """
 
     iou: Float[np.ndarray, "n clicks"]
     predicted_iou: Float[np.ndarray, "n k"]
     true_iou: Float[np.ndarray, "n k"]
     iou_from_box: Float[np.ndarray, " n"]
+    boundary_iou_from_box: Float[np.ndarray, " n"]
 
     def clicks_to(self, goal: float) -> Float[np.ndarray, " n"]:
         """Count the clicks until an IoU is first reached, `MAX_CLICKS` where it never is."""
@@ -117,6 +120,7 @@ def run_sessions(predictor: Predictor, embedding: Embedding, masks: Sequence[Rle
         predicted_iou=np.concatenate([part.predicted_iou for part in parts]),
         true_iou=np.concatenate([part.true_iou for part in parts]),
         iou_from_box=np.concatenate([part.iou_from_box for part in parts]),
+        boundary_iou_from_box=np.concatenate([part.boundary_iou_from_box for part in parts]),
     )
 
 
@@ -136,13 +140,14 @@ def _run_some(predictor: Predictor, embedding: Embedding, masks: Sequence[Rle]) 
             session.answer(candidates, i, 0)
     boxes = [box_prompt(*rle.box(mask)) for mask in masks]
     from_box = predictor.predict(embedding, boxes, multimask_output=False)
+    drawn = [from_box.mask_logits(i, 0) > from_box.mask_threshold for i in range(len(masks))]
+    pairs = list(zip(drawn, (session.target for session in sessions), strict=True))
     return Sessions(
         iou=np.array([_filled_up(session.iou) for session in sessions]),
         predicted_iou=predicted_iou,
         true_iou=true_iou,
-        iou_from_box=np.array(
-            [_iou_of(from_box, i, 0, session.target) for i, session in enumerate(sessions)]
-        ),
+        iou_from_box=np.array([mask_iou(mask, target) for mask, target in pairs]),
+        boundary_iou_from_box=np.array([boundary_iou(mask, target) for mask, target in pairs]),
     )
 
 
