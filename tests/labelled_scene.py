@@ -16,7 +16,13 @@ SMALL = replace(
         widths=(8, 8, 16, 16), depths=(1, 1, 1, 1), num_heads=2, high_res_dims=(8, 4)
     ),
     decoder=DecoderConfig(
-        transformer_dim=32, num_heads=2, mlp_dim=32, iou_head_hidden_dim=16, high_res=True
+        transformer_dim=32,
+        num_heads=2,
+        mlp_dim=32,
+        iou_head_hidden_dim=16,
+        high_res=True,
+        look_at_points=True,
+        prompt_maps=True,
     ),
     name="small",
     input_side=64,
