@@ -6,6 +6,7 @@ silence.
 """
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import islice
@@ -54,6 +55,82 @@ class Chosen:
     source: str | None = None
     review: str | None = None
     category: str | None = None
+
+
+def import_dataset(
+    project: Project,
+    source: Path,
+    *,
+    form: str | None = None,
+    images: Path | None = None,
+    by: str,
+    progress: Callable[[int], None] | None = None,
+) -> Imported:
+    """Read a dataset, whatever its form, and add it to a project.
+
+    Args:
+        project: Open for writing.
+        source: A folder, a dataset's file, or a zip or tar of either, which is unpacked inside the
+            project.
+        form: The form's name; None finds out.
+        images: Where the images lie, if not beside their labels.
+        by: As in `import_labelled`.
+        progress: As in `import_labelled`.
+
+    Raises:
+        NotFound: If there is no such source.
+        DatasetError: If its form is unknown, or it is damaged as a whole.
+    """
+    folder, refused = _unpacked(project, source)
+    items = stream_dataset(folder, form=form, images=images)
+    report = import_labelled(
+        project, items, name=str(folder.absolute()), by=by, progress=progress
+    )
+    report.refused[:0] = refused
+    return report
+
+
+def _unpacked(project: Project, source: Path) -> tuple[Path, list[Refused]]:
+    """Unpack an archive inside the project, once; anything else is left where it is."""
+    if not source.is_file() or not is_archive(source):
+        return source, []
+    folder = project.folder / "imports" / content_hash(source)[:16]
+    if folder.exists():
+        return folder, []  # renamed only when it was whole
+    part = folder.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.parent.mkdir(parents=True, exist_ok=True)
+    unpacked = unpack(source, part)
+    part.rename(folder)
+    return folder, list(unpacked.refused)
+
+
+def export_dataset(
+    project: Project,
+    out: Path,
+    form: str,
+    *,
+    chosen: Chosen | None = None,
+    copy_images: bool = True,
+) -> Written:
+    """Write a project in one of the forms of `formats`.
+
+    Args:
+        project: Open for reading or writing.
+        out: Where to write.
+        form: The form's name.
+        chosen: Which masks; images of which none is chosen go along unless something is chosen.
+        copy_images: Whether the images are copied beside the labels.
+
+    Returns:
+        Counts, and what the form could not hold.
+
+    Raises:
+        ConfigError: If the form, a source or a category is unknown.
+    """
+    every_image = chosen is None or chosen == Chosen(source=chosen.source)
+    images = labelled_images(project, chosen, every_image=every_image)
+    return write_dataset(out, images, form=form, copy_images=copy_images)
 
 
 def import_labelled(

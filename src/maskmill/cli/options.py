@@ -106,15 +106,15 @@ def processes(workers: int | None) -> int:
 
 
 @contextmanager
-def progress_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
+def progress_bar(what: str, total: int | None) -> Iterator[Callable[..., None]]:
     """Show a bar with rate and time left on standard error, where that is a terminal.
 
     Args:
         what: What is counted.
-        total: How many there are.
+        total: How many there are; None if nobody knows.
 
     Yields:
-        A function to call after each.
+        A function to call after each, or with the number of them after some.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -129,7 +129,7 @@ def progress_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=total)
-        yield lambda: progress.advance(task)
+        yield lambda done=1: progress.advance(task, done)
 
 
 def counted(number: int, what: str) -> str:
