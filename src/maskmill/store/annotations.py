@@ -9,7 +9,7 @@ both. Boxes are half-open XYXY, pixels of the upright image.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, Select, insert, select, update
 
 from maskmill.errors import Conflict, NotFound, StoreError
 from maskmill.store.changes import (
@@ -24,12 +24,16 @@ from maskmill.store.changes import (
     following_version,
 )
 from maskmill.store.database import Database, next_sequence, now
+from maskmill.store.rows import checked_text, chunks, is_key, require
 from maskmill.store.schema import (
     VERSION_COLUMNS,
     annotation_versions,
     annotations,
+    categories,
     images,
+    models,
     operations,
+    rounds,
 )
 
 
@@ -48,6 +52,9 @@ class Annotations:
     def apply(self, operation_id: str, changes: Sequence[Change], *, by: str) -> list[Annotation]:
         """Make some changes as one operation, durably.
 
+        What arrives late is kept: a mask may be put on an image that was deleted meanwhile, and a
+        category that was put away comes back with a mask of it.
+
         Args:
             operation_id: Chosen by the caller, anew for each operation; a UUID, say.
             changes: At least one; none may touch an annotation that another of them touches.
@@ -58,12 +65,15 @@ class Annotations:
 
         Raises:
             Conflict: If a change is based on a version that is not the latest.
-            NotFound: If an annotation or image does not exist.
+            NotFound: If an annotation, image, category, model or round does not exist here.
             MaskError: If a mask is empty, malformed or of another size than its image.
-            StoreError: If the operation's id was used for other changes, or writing failed.
+            StoreError: If the operation's id was used for other changes, a value is not allowed,
+                or writing failed.
         """
-        if not operation_id or not changes:
-            raise StoreError("an operation needs an id and at least one change; give both")
+        checked_text("operation_id", operation_id)
+        checked_text("the name of who makes the change", by)
+        if not changes:
+            raise StoreError("an operation needs at least one change; give one")
         touched = [c.annotation_id for c in changes if not isinstance(c, Create)]
         if len(set(touched)) < len(touched):
             raise StoreError("an operation changes one annotation twice; make it two operations")
@@ -107,16 +117,14 @@ class Annotations:
         self, image_ids: Sequence[int], *, deleted: bool = False
     ) -> dict[int, list[Annotation]]:
         """Return the latest versions of the masks of some images, by image, oldest first."""
-        statement = select(annotations, *_image_size()).where(
-            annotations.c.project_id == self._project,
-            annotations.c.image_id.in_(image_ids),
-            annotations.c.deleted == deleted,
-            annotations.c.image_id == images.c.id,
-        )
         found: dict[int, list[Annotation]] = {}
         with self._database.read() as connection:
-            for row in connection.execute(statement.order_by(annotations.c.id)):
-                found.setdefault(row.image_id, []).append(_annotation(row))
+            for ids in chunks([each for each in image_ids if is_key(each)]):
+                statement = self._latest().where(
+                    annotations.c.image_id.in_(ids), annotations.c.deleted == deleted
+                )
+                for row in connection.execute(statement.order_by(annotations.c.id)):
+                    found.setdefault(row.image_id, []).append(_annotation(row))
         return found
 
     def history(self, annotation_id: int) -> list[Annotation]:
@@ -136,16 +144,8 @@ class Annotations:
 
     def since(self, sequence: int, *, limit: int = 1000) -> list[Annotation]:
         """Return annotations whose latest version is newer than a number, in order of change."""
-        statement = (
-            select(annotations, *_image_size())
-            .where(
-                annotations.c.project_id == self._project,
-                annotations.c.sequence > sequence,
-                annotations.c.image_id == images.c.id,
-            )
-            .order_by(annotations.c.sequence)
-            .limit(limit)
-        )
+        statement = self._latest().where(annotations.c.sequence > sequence)
+        statement = statement.order_by(annotations.c.sequence).limit(limit)
         with self._database.read() as connection:
             return [_annotation(row) for row in connection.execute(statement)]
 
@@ -182,16 +182,19 @@ class Annotations:
     def _current(
         self, connection: Connection, annotation_ids: Sequence[int]
     ) -> dict[int, Annotation]:
-        statement = select(annotations, *_image_size()).where(
-            annotations.c.project_id == self._project,
-            annotations.c.id.in_(annotation_ids),
-            annotations.c.image_id == images.c.id,
-        )
-        found = {row.id: _annotation(row) for row in connection.execute(statement)}
+        found: dict[int, Annotation] = {}
+        for ids in chunks([each for each in annotation_ids if is_key(each)]):
+            statement = self._latest().where(annotations.c.id.in_(ids))
+            found |= {row.id: _annotation(row) for row in connection.execute(statement)}
         for each in annotation_ids:
             if each not in found:
                 raise NotFound(f"annotation {each} does not exist; list those of its image")
         return found
+
+    def _latest(self) -> Select[Any]:
+        return select(annotations, *_image_size()).where(
+            annotations.c.project_id == self._project, annotations.c.image_id == images.c.id
+        )
 
     def _apply(
         self,
@@ -204,6 +207,7 @@ class Annotations:
         ids = [c.annotation_id for c in changes if not isinstance(c, Create)]
         current = self._current(connection, ids)
         sizes = self._sizes(connection, [c.image_id for c in changes if isinstance(c, Create)])
+        self._require_named(connection, changes)
         made: list[Annotation] = []
         for place, change in enumerate(changes):
             stamp = {
@@ -217,19 +221,41 @@ class Annotations:
             else:
                 made.append(self._replace(connection, current[change.annotation_id], change, stamp))
         self._count(connection, changes, current, made)
+        self._bring_back_categories(connection, made)
         return made
 
     def _sizes(
         self, connection: Connection, image_ids: Sequence[int]
     ) -> dict[int, tuple[int, int]]:
-        statement = select(images.c.id, images.c.height, images.c.width).where(
-            images.c.project_id == self._project, images.c.id.in_(image_ids)
-        )
-        sizes = {row.id: (row.height, row.width) for row in connection.execute(statement)}
+        sizes: dict[int, tuple[int, int]] = {}
+        for ids in chunks([each for each in image_ids if is_key(each)]):
+            statement = select(images.c.id, images.c.height, images.c.width).where(
+                images.c.project_id == self._project, images.c.id.in_(ids)
+            )
+            sizes |= {row.id: (row.height, row.width) for row in connection.execute(statement)}
         for each in image_ids:
             if each not in sizes:
                 raise NotFound(f"image {each} does not exist; add it before its masks")
         return sizes
+
+    def _require_named(self, connection: Connection, changes: Sequence[Change]) -> None:
+        """Refuse what a database would call a violated foreign key, or take from a neighbour."""
+        written = [change for change in changes if isinstance(change, Create | Edit)]
+        made = [change.made for change in written if change.made is not None]
+        named = (
+            (categories, "category", [change.category_id for change in written]),
+            (models, "model", [each.model_id for each in made]),
+            (rounds, "round", [each.round_id for each in made]),
+        )
+        for table, what, ids in named:
+            require(connection, table, self._project, [i for i in ids if isinstance(i, int)], what)
+
+    def _bring_back_categories(self, connection: Connection, made: Sequence[Annotation]) -> None:
+        """A living mask's category lives; restoring a mask may bring its category back."""
+        of_living = {a.category_id for a in made if a.category_id is not None and not a.deleted}
+        for ids in chunks(of_living):
+            put_away = (categories.c.id.in_(ids), categories.c.deleted)
+            connection.execute(update(categories).where(*put_away).values(deleted=False))
 
     def _create(
         self,
