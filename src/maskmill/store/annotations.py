@@ -208,7 +208,8 @@ class Annotations:
         current = self._current(connection, ids)
         sizes = self._sizes(connection, [c.image_id for c in changes if isinstance(c, Create)])
         self._require_named(connection, changes)
-        made: list[Annotation] = []
+        new: list[dict[str, Any]] = []
+        replaced: dict[int, dict[str, Any]] = {}
         for place, change in enumerate(changes):
             stamp = {
                 "operation_id": operation_id,
@@ -217,12 +218,35 @@ class Annotations:
                 "changed_by": by,
             }
             if isinstance(change, Create):
-                made.append(self._create(connection, change, sizes, stamp))
+                columns = first_version(change, sizes[change.image_id])
+                new.append({"project_id": self._project, **columns, **stamp})
             else:
-                made.append(self._replace(connection, current[change.annotation_id], change, stamp))
+                _refuse_stale(current[change.annotation_id], change)
+                columns = following_version(current[change.annotation_id], change)
+                replaced[change.annotation_id] = {**columns, **stamp}
+        keys = iter(self._insert(connection, new))
+        self._replace(connection, replaced)
+        order = [next(keys) if isinstance(c, Create) else c.annotation_id for c in changes]
+        latest = self._current(connection, order)
+        made = [latest[key] for key in order]
         self._count(connection, changes, current, made)
         self._bring_back_categories(connection, made)
         return made
+
+    def _insert(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+        if not rows:
+            return []
+        statement = insert(annotations).returning(annotations.c.id, sort_by_parameter_order=True)
+        return list(connection.execute(statement, rows).scalars())
+
+    def _replace(self, connection: Connection, rows: Mapping[int, Mapping[str, Any]]) -> None:
+        """Move the versions that are replaced to the history, and write those that follow."""
+        for ids in chunks(rows):
+            kept = select(annotations).where(annotations.c.id.in_(ids))
+            connection.execute(insert(annotation_versions).from_select(VERSION_COLUMNS, kept))
+        for key, columns in rows.items():
+            this = update(annotations).where(annotations.c.id == key)
+            connection.execute(this.values(**columns))
 
     def _sizes(
         self, connection: Connection, image_ids: Sequence[int]
@@ -257,41 +281,6 @@ class Annotations:
             put_away = (categories.c.id.in_(ids), categories.c.deleted)
             connection.execute(update(categories).where(*put_away).values(deleted=False))
 
-    def _create(
-        self,
-        connection: Connection,
-        change: Create,
-        sizes: Mapping[int, tuple[int, int]],
-        stamp: Mapping[str, Any],
-    ) -> Annotation:
-        row = {**first_version(change, sizes[change.image_id]), **stamp}
-        statement = insert(annotations).values(project_id=self._project, **row)
-        key = connection.execute(statement.returning(annotations.c.id)).scalar_one()
-        return Annotation.from_row({**row, "id": key}, sizes[change.image_id])
-
-    def _replace(
-        self,
-        connection: Connection,
-        current: Annotation,
-        change: Edit | Delete | Restore,
-        stamp: Mapping[str, Any],
-    ) -> Annotation:
-        if change.based_on != current.version:
-            raise Conflict(
-                f"annotation {current.id} is at version {current.version}, changed by "
-                f"{current.changed_by}; the change was based on version {change.based_on}: "
-                "look at the new one and try again",
-                current=current,
-                attempted=change,
-            )
-        changed = {**following_version(current, change), **stamp}
-        kept = select(annotations).where(annotations.c.id == current.id)
-        connection.execute(insert(annotation_versions).from_select(VERSION_COLUMNS, kept))
-        connection.execute(
-            update(annotations).where(annotations.c.id == current.id).values(**changed)
-        )
-        return self._version(connection, current.id, current.version + 1)
-
     def _count(
         self,
         connection: Connection,
@@ -311,6 +300,17 @@ class Annotations:
                 connection.execute(
                     update(images).where(images.c.id == image_id).values(mask_count=counted)
                 )
+
+
+def _refuse_stale(current: Annotation, change: Edit | Delete | Restore) -> None:
+    if change.based_on != current.version:
+        raise Conflict(
+            f"annotation {current.id} is at version {current.version}, changed by "
+            f"{current.changed_by}; the change was based on version {change.based_on}: "
+            "look at the new one and try again",
+            current=current,
+            attempted=change,
+        )
 
 
 def _image_size() -> tuple[Any, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from maskmill import rle
 from maskmill.errors import MaskError, StoreError
 from maskmill.rle import Rle
-from maskmill.store.rows import checked
+from maskmill.store.rows import checked, checked_record
 from maskmill.store.schema import annotations
 
 MadeBy = Literal["person", "model"]
@@ -248,18 +248,17 @@ def digest_of(changes: Sequence[Change], by: str) -> str:
     return hashlib.sha256(json.dumps([by, asked], sort_keys=True).encode()).hexdigest()
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, name: str = "a change") -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         given = {f.name: (getattr(value, f.name), f.default) for f in fields(value)}
         return {
-            name: _plain(each)
+            name: _plain(each, name)
             for name, (each, default) in given.items()
             if default is MISSING or each is not default
         }
-    if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
     if isinstance(value, bytes):
         return value.decode("latin-1")
-    return value if isinstance(value, str | int | float | bool | None) else repr(value)
+    if isinstance(value, Mapping | list | tuple):
+        return checked_record(name, value)
+    # Numbers out of range are refused where their meaning is known; Python writes none so long.
+    return hex(value) if isinstance(value, int) and abs(value) >= 2**64 else value

@@ -41,6 +41,38 @@ def checked_text(name: str, text: str) -> str:
     return _text(name, text, None)
 
 
+def checked_record(name: str, value: Any, depth: int = 0) -> Any:
+    """Return a value as JSON gives it back: tuples become lists.
+
+    Args:
+        name: What to call it in an error.
+        value: Texts, numbers, booleans, None, and lists and mappings of them.
+        depth: How many of those it lies in.
+
+    Raises:
+        StoreError: If JSON has no word for it, or databases or browsers change it.
+    """
+    if depth > MAX_DEPTH:
+        raise StoreError(f"{name} is nested more than {MAX_DEPTH} deep; flatten it")
+    if isinstance(value, str):
+        return _text(name, value, None)
+    if isinstance(value, Mapping):
+        return {
+            _text(f"a key in {name}", key, None): checked_record(name, each, depth + 1)
+            for key, each in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [checked_record(name, each, depth + 1) for each in value]
+    if isinstance(value, bool | None):
+        return value
+    if isinstance(value, int | float) and abs(value) <= MAX_NUMBER:  # NaN is not
+        return value
+    raise StoreError(
+        f"{name} holds {_show(value)}; give texts, numbers up to 2^53, booleans, null, and lists "
+        "and objects of them"
+    )
+
+
 def chunks(values: Collection[Any]) -> Iterator[list[Any]]:
     """Split what a statement asks for into parts that a database takes, each value once."""
     unique = list(dict.fromkeys(values))
@@ -78,7 +110,7 @@ def _checked(table: Table, column: Column[Any], value: Any) -> Any:
         return None
     kind = column.type
     if isinstance(kind, JSON):
-        return _record(value, name)
+        return checked_record(name, value)
     if isinstance(kind, String):
         return _text(name, value, kind.length)
     if isinstance(kind, Boolean):
@@ -110,28 +142,6 @@ def _text(name: str, value: Any, longest: int | None) -> str:
     if longest is not None and len(value) > longest:
         raise StoreError(f"{name} is {_show(value)}; give at most {longest} signs")
     return value
-
-
-def _record(value: Any, name: str, depth: int = 0) -> Any:
-    if depth > MAX_DEPTH:
-        raise StoreError(f"{name} is nested more than {MAX_DEPTH} deep; flatten it")
-    if isinstance(value, str):
-        return _text(name, value, None)
-    if isinstance(value, Mapping):
-        return {
-            _text(f"a key in {name}", key, None): _record(each, name, depth + 1)
-            for key, each in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return [_record(each, name, depth + 1) for each in value]
-    if isinstance(value, bool | None):
-        return value
-    if isinstance(value, int | float) and abs(value) <= MAX_NUMBER:  # NaN is not
-        return value
-    raise StoreError(
-        f"{name} holds {_show(value)}; give texts, numbers up to 2^53, booleans, null, and lists "
-        "and objects of them"
-    )
 
 
 def _finite(value: float) -> bool:
