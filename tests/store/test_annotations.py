@@ -23,8 +23,9 @@ from maskmill.store import (
 )
 from maskmill.store.changes import Change
 from maskmill.store.schema import models, rounds
-from tests.store.conftest import Creator
-from tests.store.masks import BAR, BY_PERSON, SQUARE, a_mask, add_image, rectangle
+
+from .conftest import Creator
+from .masks import BAR, BY_PERSON, SQUARE, a_mask, add_image, rectangle
 
 
 class Desk:

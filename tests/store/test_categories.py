@@ -5,8 +5,9 @@ import pytest
 from maskmill.errors import NotFound, StoreError
 from maskmill.store import Delete, Project
 from maskmill.store.categories import PALETTE
-from tests.store.conftest import Creator
-from tests.store.masks import a_mask, add_image
+
+from .conftest import Creator
+from .masks import a_mask, add_image
 
 
 def test_categories_are_made_once_in_order_each_with_a_colour(project: Project) -> None:

@@ -7,7 +7,8 @@ import pytest
 from maskmill.errors import MaskError, StoreError
 from maskmill.store import UNCHANGED, Create, Delete, Edit, Restore
 from maskmill.store.changes import digest_of, first_version, mask_columns
-from tests.store.masks import BAR, BY_PERSON, SIZE, SQUARE, a_mask
+
+from .masks import BAR, BY_PERSON, SIZE, SQUARE, a_mask
 
 
 def test_the_same_request_has_the_same_digest_and_another_has_another() -> None:

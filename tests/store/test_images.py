@@ -8,8 +8,9 @@ import pytest
 
 from maskmill.errors import NotFound, StoreError
 from maskmill.store import Delete, Image, ImageFilter, Project
-from tests.store.conftest import Creator
-from tests.store.masks import BY_PERSON, a_mask, add_image, new_image
+
+from .conftest import Creator
+from .masks import BY_PERSON, a_mask, add_image, new_image
 
 
 def test_an_image_comes_back_as_it_was_added(project: Project) -> None:
