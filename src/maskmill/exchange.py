@@ -83,9 +83,7 @@ def import_dataset(
     """
     folder, refused = _unpacked(project, source)
     items = stream_dataset(folder, form=form, images=images)
-    report = import_labelled(
-        project, items, name=str(folder.absolute()), by=by, progress=progress
-    )
+    report = import_labelled(project, items, name=str(folder.absolute()), by=by, progress=progress)
     report.refused[:0] = refused
     return report
 

@@ -1,0 +1,1 @@
+"""The store, proved: each promise with the fault that would break it."""

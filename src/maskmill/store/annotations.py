@@ -9,7 +9,7 @@ both. Boxes are half-open XYXY, pixels of the upright image.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, Select, insert, select, update
 
 from maskmill.errors import Conflict, NotFound, StoreError
 from maskmill.store.changes import (
@@ -24,12 +24,16 @@ from maskmill.store.changes import (
     following_version,
 )
 from maskmill.store.database import Database, next_sequence, now
+from maskmill.store.rows import checked_text, chunks, is_key, require
 from maskmill.store.schema import (
     VERSION_COLUMNS,
     annotation_versions,
     annotations,
+    categories,
     images,
+    models,
     operations,
+    rounds,
 )
 
 
@@ -48,6 +52,9 @@ class Annotations:
     def apply(self, operation_id: str, changes: Sequence[Change], *, by: str) -> list[Annotation]:
         """Make some changes as one operation, durably.
 
+        What arrives late is kept: a mask may be put on an image that was deleted meanwhile, and a
+        category that was put away comes back with a mask of it.
+
         Args:
             operation_id: Chosen by the caller, anew for each operation; a UUID, say.
             changes: At least one; none may touch an annotation that another of them touches.
@@ -58,12 +65,15 @@ class Annotations:
 
         Raises:
             Conflict: If a change is based on a version that is not the latest.
-            NotFound: If an annotation or image does not exist.
+            NotFound: If an annotation, image, category, model or round does not exist here.
             MaskError: If a mask is empty, malformed or of another size than its image.
-            StoreError: If the operation's id was used for other changes, or writing failed.
+            StoreError: If the operation's id was used for other changes, a value is not allowed,
+                or writing failed.
         """
-        if not operation_id or not changes:
-            raise StoreError("an operation needs an id and at least one change; give both")
+        checked_text("operation_id", operation_id)
+        checked_text("the name of who makes the change", by)
+        if not changes:
+            raise StoreError("an operation needs at least one change; give one")
         touched = [c.annotation_id for c in changes if not isinstance(c, Create)]
         if len(set(touched)) < len(touched):
             raise StoreError("an operation changes one annotation twice; make it two operations")
@@ -107,16 +117,14 @@ class Annotations:
         self, image_ids: Sequence[int], *, deleted: bool = False
     ) -> dict[int, list[Annotation]]:
         """Return the latest versions of the masks of some images, by image, oldest first."""
-        statement = select(annotations, *_image_size()).where(
-            annotations.c.project_id == self._project,
-            annotations.c.image_id.in_(image_ids),
-            annotations.c.deleted == deleted,
-            annotations.c.image_id == images.c.id,
-        )
         found: dict[int, list[Annotation]] = {}
         with self._database.read() as connection:
-            for row in connection.execute(statement.order_by(annotations.c.id)):
-                found.setdefault(row.image_id, []).append(_annotation(row))
+            for ids in chunks([each for each in image_ids if is_key(each)]):
+                statement = self._latest().where(
+                    annotations.c.image_id.in_(ids), annotations.c.deleted == deleted
+                )
+                for row in connection.execute(statement.order_by(annotations.c.id)):
+                    found.setdefault(row.image_id, []).append(_annotation(row))
         return found
 
     def history(self, annotation_id: int) -> list[Annotation]:
@@ -136,16 +144,8 @@ class Annotations:
 
     def since(self, sequence: int, *, limit: int = 1000) -> list[Annotation]:
         """Return annotations whose latest version is newer than a number, in order of change."""
-        statement = (
-            select(annotations, *_image_size())
-            .where(
-                annotations.c.project_id == self._project,
-                annotations.c.sequence > sequence,
-                annotations.c.image_id == images.c.id,
-            )
-            .order_by(annotations.c.sequence)
-            .limit(limit)
-        )
+        statement = self._latest().where(annotations.c.sequence > sequence)
+        statement = statement.order_by(annotations.c.sequence).limit(limit)
         with self._database.read() as connection:
             return [_annotation(row) for row in connection.execute(statement)]
 
@@ -182,16 +182,19 @@ class Annotations:
     def _current(
         self, connection: Connection, annotation_ids: Sequence[int]
     ) -> dict[int, Annotation]:
-        statement = select(annotations, *_image_size()).where(
-            annotations.c.project_id == self._project,
-            annotations.c.id.in_(annotation_ids),
-            annotations.c.image_id == images.c.id,
-        )
-        found = {row.id: _annotation(row) for row in connection.execute(statement)}
+        found: dict[int, Annotation] = {}
+        for ids in chunks([each for each in annotation_ids if is_key(each)]):
+            statement = self._latest().where(annotations.c.id.in_(ids))
+            found |= {row.id: _annotation(row) for row in connection.execute(statement)}
         for each in annotation_ids:
             if each not in found:
                 raise NotFound(f"annotation {each} does not exist; list those of its image")
         return found
+
+    def _latest(self) -> Select[Any]:
+        return select(annotations, *_image_size()).where(
+            annotations.c.project_id == self._project, annotations.c.image_id == images.c.id
+        )
 
     def _apply(
         self,
@@ -204,7 +207,9 @@ class Annotations:
         ids = [c.annotation_id for c in changes if not isinstance(c, Create)]
         current = self._current(connection, ids)
         sizes = self._sizes(connection, [c.image_id for c in changes if isinstance(c, Create)])
-        made: list[Annotation] = []
+        self._require_named(connection, changes)
+        new: list[dict[str, Any]] = []
+        replaced: dict[int, dict[str, Any]] = {}
         for place, change in enumerate(changes):
             stamp = {
                 "operation_id": operation_id,
@@ -213,58 +218,68 @@ class Annotations:
                 "changed_by": by,
             }
             if isinstance(change, Create):
-                made.append(self._create(connection, change, sizes, stamp))
+                columns = first_version(change, sizes[change.image_id])
+                new.append({"project_id": self._project, **columns, **stamp})
             else:
-                made.append(self._replace(connection, current[change.annotation_id], change, stamp))
+                _refuse_stale(current[change.annotation_id], change)
+                columns = following_version(current[change.annotation_id], change)
+                replaced[change.annotation_id] = {**columns, **stamp}
+        keys = iter(self._insert(connection, new))
+        self._replace(connection, replaced)
+        order = [next(keys) if isinstance(c, Create) else c.annotation_id for c in changes]
+        latest = self._current(connection, order)
+        made = [latest[key] for key in order]
         self._count(connection, changes, current, made)
+        self._bring_back_categories(connection, made)
         return made
+
+    def _insert(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+        if not rows:
+            return []
+        statement = insert(annotations).returning(annotations.c.id, sort_by_parameter_order=True)
+        return list(connection.execute(statement, rows).scalars())
+
+    def _replace(self, connection: Connection, rows: Mapping[int, Mapping[str, Any]]) -> None:
+        """Move the versions that are replaced to the history, and write those that follow."""
+        for ids in chunks(rows):
+            kept = select(annotations).where(annotations.c.id.in_(ids))
+            connection.execute(insert(annotation_versions).from_select(VERSION_COLUMNS, kept))
+        for key, columns in rows.items():
+            this = update(annotations).where(annotations.c.id == key)
+            connection.execute(this.values(**columns))
 
     def _sizes(
         self, connection: Connection, image_ids: Sequence[int]
     ) -> dict[int, tuple[int, int]]:
-        statement = select(images.c.id, images.c.height, images.c.width).where(
-            images.c.project_id == self._project, images.c.id.in_(image_ids)
-        )
-        sizes = {row.id: (row.height, row.width) for row in connection.execute(statement)}
+        sizes: dict[int, tuple[int, int]] = {}
+        for ids in chunks([each for each in image_ids if is_key(each)]):
+            statement = select(images.c.id, images.c.height, images.c.width).where(
+                images.c.project_id == self._project, images.c.id.in_(ids)
+            )
+            sizes |= {row.id: (row.height, row.width) for row in connection.execute(statement)}
         for each in image_ids:
             if each not in sizes:
                 raise NotFound(f"image {each} does not exist; add it before its masks")
         return sizes
 
-    def _create(
-        self,
-        connection: Connection,
-        change: Create,
-        sizes: Mapping[int, tuple[int, int]],
-        stamp: Mapping[str, Any],
-    ) -> Annotation:
-        row = {**first_version(change, sizes[change.image_id]), **stamp}
-        statement = insert(annotations).values(project_id=self._project, **row)
-        key = connection.execute(statement.returning(annotations.c.id)).scalar_one()
-        return Annotation.from_row({**row, "id": key}, sizes[change.image_id])
-
-    def _replace(
-        self,
-        connection: Connection,
-        current: Annotation,
-        change: Edit | Delete | Restore,
-        stamp: Mapping[str, Any],
-    ) -> Annotation:
-        if change.based_on != current.version:
-            raise Conflict(
-                f"annotation {current.id} is at version {current.version}, changed by "
-                f"{current.changed_by}; the change was based on version {change.based_on}: "
-                "look at the new one and try again",
-                current=current,
-                attempted=change,
-            )
-        changed = {**following_version(current, change), **stamp}
-        kept = select(annotations).where(annotations.c.id == current.id)
-        connection.execute(insert(annotation_versions).from_select(VERSION_COLUMNS, kept))
-        connection.execute(
-            update(annotations).where(annotations.c.id == current.id).values(**changed)
+    def _require_named(self, connection: Connection, changes: Sequence[Change]) -> None:
+        """Refuse what a database would call a violated foreign key, or take from a neighbour."""
+        written = [change for change in changes if isinstance(change, Create | Edit)]
+        made = [change.made for change in written if change.made is not None]
+        named = (
+            (categories, "category", [change.category_id for change in written]),
+            (models, "model", [each.model_id for each in made]),
+            (rounds, "round", [each.round_id for each in made]),
         )
-        return self._version(connection, current.id, current.version + 1)
+        for table, what, ids in named:
+            require(connection, table, self._project, [i for i in ids if isinstance(i, int)], what)
+
+    def _bring_back_categories(self, connection: Connection, made: Sequence[Annotation]) -> None:
+        """A living mask's category lives; restoring a mask may bring its category back."""
+        of_living = {a.category_id for a in made if a.category_id is not None and not a.deleted}
+        for ids in chunks(of_living):
+            put_away = (categories.c.id.in_(ids), categories.c.deleted)
+            connection.execute(update(categories).where(*put_away).values(deleted=False))
 
     def _count(
         self,
@@ -285,6 +300,17 @@ class Annotations:
                 connection.execute(
                     update(images).where(images.c.id == image_id).values(mask_count=counted)
                 )
+
+
+def _refuse_stale(current: Annotation, change: Edit | Delete | Restore) -> None:
+    if change.based_on != current.version:
+        raise Conflict(
+            f"annotation {current.id} is at version {current.version}, changed by "
+            f"{current.changed_by}; the change was based on version {change.based_on}: "
+            "look at the new one and try again",
+            current=current,
+            attempted=change,
+        )
 
 
 def _image_size() -> tuple[Any, Any]:

@@ -5,6 +5,7 @@ writing the same content twice is one file. Reading checks the hash.
 """
 
 import hashlib
+import os
 import secrets
 from pathlib import Path
 
@@ -26,20 +27,28 @@ class Blobs:
         self._local = isinstance(root, Path)
 
     def put(self, content: bytes) -> str:
-        """Keep some bytes; returns their SHA-256, by which they are found again."""
+        """Keep some bytes, durably; returns their SHA-256, by which they are found again.
+
+        Raises:
+            StoreError: If they cannot be written; nothing of them is seen then.
+        """
         digest = hashlib.sha256(content).hexdigest()
         path = self._path(digest)
-        if self._files.exists(path):
-            return digest
-        self._files.makedirs(self._files._parent(path), exist_ok=True)
-        if self._local:
-            from maskmill.weights import write_atomically
-
-            write_atomically(Path(path), content)
-            return digest
-        staged = f"{path}.{secrets.token_hex(4)}.part"
-        self._files.pipe_file(staged, content)
-        self._files.mv(staged, path)
+        try:
+            if self._files.exists(path):
+                return digest
+            if self._local:
+                _put_local(Path(path), content)
+                return digest
+            staged = f"{path}.{secrets.token_hex(4)}.part"
+            self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
+            self._files.pipe_file(staged, content)
+            self._files.mv(staged, path)
+        except OSError as error:
+            raise StoreError(
+                f"a blob cannot be written to {self._root} ({error.strerror or error}); check the "
+                "folder's permissions and the room on its disk"
+            ) from error
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -53,6 +62,8 @@ class Blobs:
             content: bytes = self._files.cat_file(self._path(digest))
         except FileNotFoundError as error:
             raise NotFound(f"blob {digest} is missing; restore it from a backup") from error
+        except OSError as error:
+            raise StoreError(f"blob {digest} cannot be read: {error.strerror or error}") from error
         if hashlib.sha256(content).hexdigest() != digest:
             raise StoreError(f"blob {digest} is damaged; restore it from a backup")
         return content
@@ -78,3 +89,30 @@ class Blobs:
         if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
             raise NotFound(f"{digest!r} names no blob; a name is 64 hexadecimal digits")
         return f"{self._root}/{digest[:2]}/{digest}"
+
+
+def sync_folder(folder: Path) -> None:
+    """Make what was created, renamed or removed in a folder outlive a power cut."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def _put_local(path: Path, content: bytes) -> None:
+    """Write a file whole: several threads may put the same content at once."""
+    for folder in (path.parent.parent, path.parent):
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            sync_folder(folder.parent)
+    staged = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with staged.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        staged.replace(path)
+    finally:
+        staged.unlink(missing_ok=True)
+    sync_folder(path.parent)

@@ -1,11 +1,13 @@
 """Kinds of objects: names, colours, and what happens to them."""
 
+import re
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select, update
 
-from maskmill.errors import NotFound, StoreError
+from maskmill.errors import StoreError
 from maskmill.store.database import Database, next_sequence
+from maskmill.store.rows import checked_text, require
 from maskmill.store.schema import annotations, categories
 
 PALETTE = (
@@ -53,7 +55,7 @@ class Categories:
         """Make the categories that do not exist yet; returns the rows of all of them by name.
 
         Raises:
-            StoreError: If a name is empty.
+            StoreError: If a name is empty, or holds what is no text.
         """
         with self._database.write() as connection:
             next_sequence(connection, self._project)
@@ -61,8 +63,8 @@ class Categories:
 
     def ensure_in(self, connection: Connection, names: list[str]) -> dict[str, int]:
         """Do as `ensure` inside a transaction that is open."""
-        if any(not name.strip() for name in names):
-            raise StoreError("a category's name is empty; give it one")
+        for name in names:
+            checked_text("a category's name", name)
         statement = select(categories).where(categories.c.project_id == self._project)
         known = {row.name: row for row in connection.execute(statement)}
         for name in dict.fromkeys(names):
@@ -84,10 +86,15 @@ class Categories:
 
         Raises:
             NotFound: If there is no such category.
-            StoreError: If another one has that name.
+            StoreError: If another one has that name, or the colour is not #rrggbb.
         """
+        if name is not None:
+            checked_text("a category's name", name)
+        if colour is not None and not re.fullmatch("#[0-9a-fA-F]{6}", colour):
+            raise StoreError(f"colour {colour!r} is not of the form #rrggbb; write #e6194b, say")
         with self._database.write() as connection:
             next_sequence(connection, self._project)
+            require(connection, categories, self._project, [category_id], "category")
             taken = select(categories.c.id).where(
                 categories.c.project_id == self._project,
                 categories.c.name == name,
@@ -95,15 +102,10 @@ class Categories:
             )
             if name is not None and connection.execute(taken).first():
                 raise StoreError(f"a category {name!r} exists already; choose another name")
-            values = {k: v for k, v in (("name", name), ("colour", colour)) if v is not None}
-            where = (categories.c.id == category_id, categories.c.project_id == self._project)
-            if (
-                values
-                and not connection.execute(
-                    update(categories).where(*where).values(**values)
-                ).rowcount
-            ):
-                raise NotFound(f"category {category_id} does not exist; list the categories")
+            for key, value in (("name", name), ("colour", colour)):
+                if value is not None:
+                    this = update(categories).where(categories.c.id == category_id)
+                    connection.execute(this.values(**{key: value}))
 
     def delete(self, category_id: int) -> None:
         """Put a category away; only one without living masks goes, so that no mask loses its kind.
@@ -113,6 +115,7 @@ class Categories:
         """
         with self._database.write() as connection:
             next_sequence(connection, self._project)
+            require(connection, categories, self._project, [category_id], "category")
             used = select(annotations.c.id).where(
                 annotations.c.project_id == self._project,
                 annotations.c.category_id == category_id,
@@ -122,8 +125,5 @@ class Categories:
                 raise StoreError(
                     f"masks are of category {category_id}; give them another category first"
                 )
-            where = (categories.c.id == category_id, categories.c.project_id == self._project)
-            if not connection.execute(
-                update(categories).where(*where).values(deleted=True)
-            ).rowcount:
-                raise NotFound(f"category {category_id} does not exist; list the categories")
+            this = update(categories).where(categories.c.id == category_id)
+            connection.execute(this.values(deleted=True))

@@ -4,12 +4,14 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Literal
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from typing import Any, Literal, get_args
 
 from maskmill import rle
 from maskmill.errors import MaskError, StoreError
 from maskmill.rle import Rle
+from maskmill.store.rows import checked, checked_record
+from maskmill.store.schema import annotations
 
 MadeBy = Literal["person", "model"]
 Stage = Literal["assisted", "semi", "automatic", "imported"]
@@ -151,25 +153,28 @@ def first_version(change: Create, size: tuple[int, int]) -> dict[str, Any]:
 
     Raises:
         MaskError: If the mask is empty, malformed or not of the image's size.
+        StoreError: If another value is not one of those allowed, or no database could keep it.
     """
-    return {
+    row = {
         "image_id": change.image_id,
         "version": 1,
         "deleted": False,
         "category_id": change.category_id,
         "is_crowd": change.is_crowd,
         "review": change.review,
-        "attributes": None if change.attributes is None else dict(change.attributes),
+        "attributes": change.attributes,
         **provenance(change.made),
         **mask_columns(change.rle, size),
     }
+    return _checked(row)
 
 
 def following_version(current: Annotation, change: Edit | Delete | Restore) -> dict[str, Any]:
     """Return the columns that differ from the version before.
 
     Raises:
-        StoreError: If a deleted mask is edited or deleted, or a living one restored.
+        StoreError: If a deleted mask is edited or deleted, or a living one restored, or a value is
+            not one of those allowed, or no database could keep it.
         MaskError: If a new mask is empty, malformed or not of the image's size.
     """
     columns: dict[str, Any] = {"version": current.version + 1}
@@ -185,8 +190,19 @@ def following_version(current: Annotation, change: Edit | Delete | Restore) -> d
     for name in ("category_id", "review", "attributes"):
         value = getattr(change, name)
         if value is not UNCHANGED:
-            columns[name] = dict(value) if isinstance(value, Mapping) else value
-    return columns
+            columns[name] = value
+    return _checked(columns)
+
+
+_ALLOWED = {"made_by": get_args(MadeBy), "stage": get_args(Stage), "review": get_args(Review)}
+
+
+def _checked(columns: Mapping[str, Any]) -> dict[str, Any]:
+    for name, allowed in _ALLOWED.items():
+        value = columns.get(name)
+        if value not in (*allowed, None):
+            raise StoreError(f"{name} is {value!r}; give one of {', '.join(allowed)}")
+    return checked(annotations, columns)
 
 
 def provenance(made: Made) -> dict[str, Any]:
@@ -234,18 +250,26 @@ def shape_columns(area: int, box: Sequence[int], size: tuple[int, int]) -> dict[
 
 
 def digest_of(changes: Sequence[Change], by: str) -> str:
-    """Return a hash of what an operation asks for, to tell a repeat from another request."""
+    """Return a hash of what an operation asks for, to tell a repeat from another request.
+
+    What has its default is left out, so that a repeat is still known after an upgrade that gave
+    changes a new field.
+    """
     asked = [[type(change).__name__, _plain(change)] for change in changes]
     return hashlib.sha256(json.dumps([by, asked], sort_keys=True).encode()).hexdigest()
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, name: str = "a change") -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        given = {f.name: (getattr(value, f.name), f.default) for f in fields(value)}
+        return {
+            name: _plain(each, name)
+            for name, (each, default) in given.items()
+            if default is MISSING or each is not default
+        }
     if isinstance(value, bytes):
         return value.decode("latin-1")
-    return value if isinstance(value, str | int | float | bool | None) else repr(value)
+    if isinstance(value, Mapping | list | tuple):
+        return checked_record(name, value)
+    # Numbers out of range are refused where their meaning is known; Python writes none so long.
+    return hex(value) if isinstance(value, int) and abs(value) >= 2**64 else value

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, sel
 
 from maskmill.errors import NotFound, StoreError
 from maskmill.store.database import Database, next_sequence, now
+from maskmill.store.rows import checked, checked_text, chunks, is_key
 from maskmill.store.schema import annotations, images
 
 
@@ -78,7 +79,8 @@ class Images:
         """Add images; those whose path is known already are returned as they are.
 
         Raises:
-            StoreError: If a known path now holds another file: its masks would no longer fit.
+            StoreError: If a known path now holds another file: its masks would no longer fit; or
+                if no database could keep a value.
         """
         with self._database.write() as connection:
             sequence = next_sequence(connection, self._project, max(1, len(new)))
@@ -86,17 +88,18 @@ class Images:
 
     def add_in(self, connection: Connection, new: Sequence[NewImage], sequence: int) -> list[Image]:
         """Do as `add` in an open transaction; changes are numbered from `sequence`."""
-        known = self.by_path_in(connection, [image.path for image in new])
+        checked_rows = [_new_row(image) for image in new]
+        paths = [image.path for image in new]
+        known: dict[str, NewImage] = {**self.by_path_in(connection, paths)}
         rows, stamp = [], now()
         for place, image in enumerate(new):
             if image.path in known:
                 _refuse_changed(known[image.path], image)
                 continue
-            row = {f.name: getattr(image, f.name) for f in fields(NewImage)}
-            row["metadata"] = None if image.metadata is None else dict(image.metadata)
+            known[image.path] = image
             rows.append(
                 {
-                    **row,
+                    **checked_rows[place],
                     "project_id": self._project,
                     "mask_count": 0,
                     "sequence": sequence + place,
@@ -105,10 +108,9 @@ class Images:
                 }
             )
         if rows:
-            unique = {row["path"]: row for row in rows}
-            connection.execute(insert(images), list(unique.values()))
-            known = self.by_path_in(connection, [image.path for image in new])
-        return [known[image.path] for image in new]
+            connection.execute(insert(images), rows)
+        found = self.by_path_in(connection, paths)
+        return [found[path] for path in paths]
 
     def get(self, image_id: int) -> Image:
         """Return one image.
@@ -120,7 +122,7 @@ class Images:
             images.c.project_id == self._project, images.c.id == image_id
         )
         with self._database.read() as connection:
-            row = connection.execute(statement).first()
+            row = connection.execute(statement).first() if is_key(image_id) else None
         if row is None:
             raise NotFound(f"image {image_id} does not exist; list the images")
         return _image(row)
@@ -174,7 +176,8 @@ class Images:
         """Change what is known of an image: split, group_name, licence, metadata or path.
 
         Raises:
-            StoreError: If another field is named: the rest follows from the file.
+            StoreError: If another field is named (the rest follows from the file), or another image
+                has that path.
             NotFound: If there is no such image.
         """
         allowed = {"split", "group_name", "licence", "metadata", "path"}
@@ -182,7 +185,9 @@ class Images:
             raise StoreError(
                 f"{sorted(unknown)} of an image cannot be changed; allowed: {sorted(allowed)}"
             )
-        self._update(image_id, values)
+        if "path" in values:
+            checked_text("path of images", values["path"])
+        self._update(image_id, checked(images, values))
 
     def delete(self, image_id: int) -> None:
         """Put an image and its masks away; the file stays, and `restore` brings all back."""
@@ -195,6 +200,11 @@ class Images:
     def _update(self, image_id: int, values: Mapping[str, Any]) -> None:
         with self._database.write() as connection:
             sequence = next_sequence(connection, self._project)
+            if not is_key(image_id):
+                raise NotFound(f"image {image_id} does not exist; list the images")
+            holder = self.by_path_in(connection, [values["path"]] if "path" in values else [])
+            if any(image.id != image_id for image in holder.values()):
+                raise StoreError(f"another image has the path {values['path']}; give each its own")
             done = connection.execute(
                 update(images)
                 .where(images.c.id == image_id, images.c.project_id == self._project)
@@ -206,10 +216,9 @@ class Images:
     def by_path_in(self, connection: Connection, paths: Sequence[str]) -> dict[str, Image]:
         """Do as `by_path` in an open transaction."""
         found: dict[str, Image] = {}
-        for start in range(0, len(paths), 500):  # databases bound the number of parameters
+        for some in chunks(paths):
             statement = select(images).where(
-                images.c.project_id == self._project,
-                images.c.path.in_(paths[start : start + 500]),
+                images.c.project_id == self._project, images.c.path.in_(some)
             )
             found |= {row.path: _image(row) for row in connection.execute(statement)}
         return found
@@ -244,7 +253,14 @@ class Images:
         return statement
 
 
-def _refuse_changed(known: Image, image: NewImage) -> None:
+def _new_row(image: NewImage) -> dict[str, Any]:
+    checked_text("path of images", image.path)
+    if min(image.height, image.width) < 1:
+        raise StoreError(f"{image.path} is {image.height} x {image.width} pixels; give its size")
+    return checked(images, {f.name: getattr(image, f.name) for f in fields(NewImage)})
+
+
+def _refuse_changed(known: NewImage, image: NewImage) -> None:
     if known.content_hash != image.content_hash:
         raise StoreError(
             f"{image.path} is not the file that was added under this name; its masks would not "

@@ -1,8 +1,9 @@
 """Brings a database to the schema of this maskmill, one version at a time, or not at all.
 
 A migration is never changed once released: it is what turns a stranger's old project into today's.
-A new database gets today's tables at once; `tests/test_migrations.py` holds that against what the
-migrations make of each earlier version. Each runs in one transaction together with its number.
+A new database gets today's tables at once; `tests/store/test_migrations.py` holds that against what
+the migrations make of each earlier version. Each runs in one transaction together with its number,
+without SQLite's foreign keys, which are checked before it ends.
 """
 
 from collections.abc import Callable
@@ -57,7 +58,7 @@ def check_version(connection: Connection) -> None:
 
 def _step(database: Database) -> bool:
     """Take one step in one transaction; returns whether nothing is left to do."""
-    with database.write() as connection:
+    with database.rebuild() as connection:
         if database.kind == "postgresql":  # SQLite's write transactions already take turns
             connection.execute(select(func.pg_advisory_xact_lock(MIGRATING)))
         found = version_of(connection)

@@ -10,27 +10,31 @@ import json
 import os
 import secrets
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, TracebackType
 
 from filelock import FileLock, Timeout
-from sqlalchemy import insert
+from sqlalchemy import URL, insert
 
 from maskmill.errors import NotFound, StoreError
 from maskmill.store.annotations import Annotations
-from maskmill.store.blobs import Blobs
+from maskmill.store.blobs import Blobs, sync_folder
 from maskmill.store.categories import Categories
-from maskmill.store.database import Database, now, project_id_of, sqlite_url
+from maskmill.store.database import Database, now, postgresql_url, project_id_of, sqlite_url
 from maskmill.store.embeddings import Embeddings
 from maskmill.store.images import Images
 from maskmill.store.jobs import Jobs
 from maskmill.store.migrations import check_version, migrate
 from maskmill.store.models import Models
+from maskmill.store.rows import checked, checked_text
 from maskmill.store.schema import projects
 from maskmill.store.snapshots import Snapshots
 from maskmill.weights import write_atomically
 
-PROJECT_FILE, DATABASE_FILE, LOCK_FILE = "project.json", "maskmill.db", ".lock"
+PROJECT_FILE, DATABASE_FILE = "project.json", "maskmill.db"
+LOCK_FILE, HOLDER_FILE = ".lock", ".lock-holder"
 DATABASE_VARIABLE = "MASKMILL_DATABASE_URL"
 FORMAT = 1
 
@@ -59,10 +63,16 @@ class Project:
         card = _read_card(folder)
         self.name, self.uid = card["name"], card["uid"]
         url = _database_url(folder, card["database"])
+        if card["database"] == "sqlite" and not (folder / DATABASE_FILE).is_file():
+            raise StoreError(f"{folder / DATABASE_FILE} is missing; restore it from a backup")
         self._lock = _hold(folder) if writes and card["database"] == "sqlite" else None
         try:
             self.database = Database(url, writes=writes, driver=driver)
-            self.id = self._find()
+            try:
+                self.id = self._find()
+            except BaseException:
+                self.database.close()
+                raise
         except BaseException:
             self._release()
             raise
@@ -82,25 +92,29 @@ class Project:
         """Make a project in a folder that is new or empty, and open it.
 
         Raises:
-            StoreError: If the folder holds something, a project included.
+            StoreError: If the folder holds something, a project included, or cannot be written.
+            ConfigError: If MASKMILL_DATABASE_URL names no PostgreSQL database.
         """
-        if (folder / PROJECT_FILE).exists():
-            raise StoreError(f"{folder} is a project already; open it, or name another folder")
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise StoreError(f"{folder} is not empty; name a new folder for the project")
-        folder.mkdir(parents=True, exist_ok=True)
         kind = "postgresql" if os.environ.get(DATABASE_VARIABLE) else "sqlite"
-        uid, name = secrets.token_hex(16), name or folder.absolute().name
-        database = Database(_database_url(folder, kind), driver=driver)
-        migrate(database)
-        with database.write() as connection:
-            connection.execute(
-                insert(projects).values(uid=uid, name=name, created_at=now(), sequence=0)
-            )
-        database.close()
-        card = {"format": FORMAT, "uid": uid, "name": name, "database": kind}
-        # Written last: a folder without it is no project, and a kill before it leaves none.
-        write_atomically(folder / PROJECT_FILE, (json.dumps(card, indent=1) + "\n").encode())
+        url = _database_url(folder, kind)
+        uid, name = secrets.token_hex(16), checked_text("name", name or folder.absolute().name)
+        _refuse_used(folder)
+        with _in_file_words(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            sync_folder(folder.parent)
+        with _hold(folder):  # of two that create here at once, one finds the other's project
+            _refuse_used(folder)
+            try:
+                _create_rows(Database(url, driver=driver), uid, name)
+                card = {"format": FORMAT, "uid": uid, "name": name, "database": kind}
+                # Written last: a folder without it is no project, and a kill before leaves none.
+                with _in_file_words(folder):
+                    content = (json.dumps(card, indent=1) + "\n").encode()
+                    write_atomically(folder / PROJECT_FILE, content)
+            except BaseException:
+                for left in folder.glob(f"{DATABASE_FILE}*"):
+                    left.unlink()
+                raise
         return cls(folder, driver=driver)
 
     def _find(self) -> int:
@@ -150,29 +164,47 @@ def _read_card(folder: Path) -> dict[str, str]:
         card = json.loads(path.read_text("utf-8"))
         if card["format"] > FORMAT:
             raise StoreError(f"{path} was written by a newer maskmill; upgrade it to open this")
+        if card["database"] not in ("sqlite", "postgresql"):
+            raise ValueError(f"its database is {card['database']!r}")
         return {key: str(card[key]) for key in ("uid", "name", "database")}
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path} is damaged ({error}); restore it from a backup") from error
 
 
-def _database_url(folder: Path, kind: str) -> str:
-    url = os.environ.get(DATABASE_VARIABLE)
-    if kind == "sqlite" and not url:
+def _refuse_used(folder: Path) -> None:
+    if is_project(folder):
+        raise StoreError(f"{folder} is a project already; open it, or name another folder")
+    ours = (LOCK_FILE, HOLDER_FILE)
+    if folder.exists() and (
+        not folder.is_dir() or any(each.name not in ours for each in folder.iterdir())
+    ):
+        raise StoreError(f"{folder} is not empty; name a new folder for the project")
+
+
+def _create_rows(database: Database, uid: str, name: str) -> None:
+    try:
+        migrate(database)
+        with database.write() as connection:
+            row = {"uid": uid, "name": name, "created_at": now(), "sequence": 0}
+            connection.execute(insert(projects).values(checked(projects, row)))
+    finally:
+        database.close()
+
+
+def _database_url(folder: Path, kind: str) -> URL:
+    text = os.environ.get(DATABASE_VARIABLE)
+    if kind == "sqlite" and not text:
         return sqlite_url(folder / DATABASE_FILE)
     if kind == "sqlite":
         raise StoreError(
             f"the rows of {folder} lie in {DATABASE_FILE}, but {DATABASE_VARIABLE} is set; unset "
             "it to open this project, or export it and import it into a new one"
         )
-    if not url:
+    if not text:
         raise StoreError(
             f"the rows of {folder} lie in PostgreSQL; set {DATABASE_VARIABLE} to open it"
         )
-    # People write what their host gives them; SQLAlchemy wants the driver's name in it.
-    for scheme in ("postgres://", "postgresql://"):
-        if url.startswith(scheme):
-            return "postgresql+psycopg://" + url.removeprefix(scheme)
-    return url
+    return postgresql_url(text)
 
 
 def _hold(folder: Path) -> FileLock:
@@ -181,15 +213,33 @@ def _hold(folder: Path) -> FileLock:
     Raises:
         StoreError: If another process holds it; the message says which.
     """
-    lock = FileLock(folder / LOCK_FILE)
-    holder = folder / f"{LOCK_FILE}-holder"
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        who = holder.read_text("utf-8").strip() if holder.is_file() else "unknown"
-        raise StoreError(
-            f"another process ({who}) is writing to {folder}; wait for it or stop it"
-        ) from error
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]]).strip()
-    holder.write_text(f"{command}, process {os.getpid()}", "utf-8")
+    # Servers open and close in different threads; the lock is the process's, not the thread's.
+    lock = FileLock(folder / LOCK_FILE, thread_local=False)
+    holder = folder / HOLDER_FILE
+    with _in_file_words(folder):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            who = holder.read_text("utf-8").strip() if holder.is_file() else "unknown"
+            raise StoreError(
+                f"another process ({who}) is writing to {folder}; wait for it or stop it"
+            ) from error
+        command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]]).strip()
+        try:
+            holder.write_text(f"{command}, process {os.getpid()}", "utf-8", "backslashreplace")
+        except BaseException:
+            lock.release()
+            raise
     return lock
+
+
+@contextmanager
+def _in_file_words(folder: Path) -> Iterator[None]:
+    """Turn what the system says about files into what a person can do."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{folder} cannot be written ({error.strerror or error}); check the folder's "
+            "permissions and the room on its disk"
+        ) from error

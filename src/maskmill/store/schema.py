@@ -51,6 +51,12 @@ def _project() -> Column[int]:
     )
 
 
+def _snapshot() -> Column[int]:
+    return Column(
+        "snapshot_id", Whole, ForeignKey("snapshots.id", ondelete="CASCADE"), primary_key=True
+    )
+
+
 schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 
 projects = Table(
@@ -227,7 +233,7 @@ VERSION_COLUMNS = tuple(column.name for column in annotations.columns)
 operations = Table(
     "operations",
     metadata,
-    Column("project_id", Whole, ForeignKey("projects.id"), primary_key=True),
+    Column("project_id", Whole, ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True),
     Column("operation_id", String, primary_key=True),
     Column("digest", String(64), nullable=False),  # of what was asked for
     Column("answer", Record, nullable=False),
@@ -250,7 +256,7 @@ snapshots = Table(
 snapshot_images = Table(
     "snapshot_images",
     metadata,
-    Column("snapshot_id", Whole, ForeignKey("snapshots.id"), primary_key=True),
+    _snapshot(),
     Column("image_id", Whole, ForeignKey("images.id"), primary_key=True),
     Column("split", String, nullable=False),
 )
@@ -258,7 +264,7 @@ snapshot_images = Table(
 snapshot_annotations = Table(
     "snapshot_annotations",
     metadata,
-    Column("snapshot_id", Whole, ForeignKey("snapshots.id"), primary_key=True),
+    _snapshot(),
     Column("annotation_id", Whole, ForeignKey("annotations.id"), primary_key=True),
     Column("version", Integer, nullable=False),
 )

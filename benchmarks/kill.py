@@ -1,0 +1,43 @@
+"""Kill a writing process many times, and count what it had acknowledged and is not there.
+
+Power cuts are another matter: a dead process loses no write, only a dead machine does; see
+`tests/store/test_power_cuts.py`.
+
+    python benchmarks/kill.py [--kills 200]
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from store.killing import THREADS, kill
+from store.masks import add_image
+
+from maskmill.store import Project
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=200, help="how often; about 0.4 s each")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "project"
+        with Project.create(folder) as project:
+            add_image(project)
+        tally = kill(folder, options.kills, seed=options.seed)
+    slowest = statistics.quantiles(tally.reopened_s, n=20)[-1]
+    print(
+        f"{options.kills} kills, {THREADS} threads: {tally.acknowledged} acknowledged, "
+        f"{tally.lost} lost, {tally.corrupt} corrupt; reopened in "
+        f"{statistics.median(tally.reopened_s):.2f} s, 95 % in {slowest:.2f} s"
+    )
+    sys.exit(bool(tally.lost or tally.corrupt))
+
+
+if __name__ == "__main__":
+    main()

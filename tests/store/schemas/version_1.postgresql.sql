@@ -1,0 +1,392 @@
+
+CREATE TABLE public.annotation_versions (
+    id bigint NOT NULL,
+    project_id bigint NOT NULL,
+    image_id bigint NOT NULL,
+    version integer NOT NULL,
+    deleted boolean NOT NULL,
+    category_id bigint,
+    is_crowd boolean NOT NULL,
+    made_by character varying NOT NULL,
+    author character varying NOT NULL,
+    model_id bigint,
+    round_id bigint,
+    stage character varying NOT NULL,
+    review character varying,
+    changed_by character varying NOT NULL,
+    seconds double precision,
+    clicks integer,
+    predicted_iou double precision,
+    stability_score double precision,
+    area integer NOT NULL,
+    x0 integer NOT NULL,
+    y0 integer NOT NULL,
+    x1 integer NOT NULL,
+    y1 integer NOT NULL,
+    relative_size double precision NOT NULL,
+    centre_x double precision NOT NULL,
+    centre_y double precision NOT NULL,
+    prompts jsonb,
+    candidates jsonb,
+    attributes jsonb,
+    operation_id character varying NOT NULL,
+    sequence bigint NOT NULL,
+    at double precision NOT NULL,
+    counts bytea NOT NULL
+);
+CREATE TABLE public.annotations (
+    id bigint NOT NULL,
+    project_id bigint NOT NULL,
+    image_id bigint NOT NULL,
+    version integer NOT NULL,
+    deleted boolean NOT NULL,
+    category_id bigint,
+    is_crowd boolean NOT NULL,
+    made_by character varying NOT NULL,
+    author character varying NOT NULL,
+    model_id bigint,
+    round_id bigint,
+    stage character varying NOT NULL,
+    review character varying,
+    changed_by character varying NOT NULL,
+    seconds double precision,
+    clicks integer,
+    predicted_iou double precision,
+    stability_score double precision,
+    area integer NOT NULL,
+    x0 integer NOT NULL,
+    y0 integer NOT NULL,
+    x1 integer NOT NULL,
+    y1 integer NOT NULL,
+    relative_size double precision NOT NULL,
+    centre_x double precision NOT NULL,
+    centre_y double precision NOT NULL,
+    prompts jsonb,
+    candidates jsonb,
+    attributes jsonb,
+    operation_id character varying NOT NULL,
+    sequence bigint NOT NULL,
+    at double precision NOT NULL,
+    counts bytea NOT NULL
+);
+CREATE SEQUENCE public.annotations_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE public.annotations_id_seq OWNED BY public.annotations.id;
+CREATE TABLE public.categories (
+    id bigint NOT NULL,
+    project_id bigint NOT NULL,
+    name character varying NOT NULL,
+    colour character varying(7),
+    supercategory character varying,
+    deleted boolean NOT NULL
+);
+CREATE SEQUENCE public.categories_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE public.categories_id_seq OWNED BY public.categories.id;
+CREATE TABLE public.images (
+    id bigint NOT NULL,
+    project_id bigint NOT NULL,
+    path character varying NOT NULL,
+    content_hash character varying(64) NOT NULL,
+    perceptual_hash character varying(16),
+    height integer NOT NULL,
+    width integer NOT NULL,
+    source character varying NOT NULL,
+    external_id character varying,
+    split character varying,
+    group_name character varying,
+    licence character varying,
+    metadata jsonb,
+    mask_count integer NOT NULL,
+    sequence bigint NOT NULL,
+    added_at double precision NOT NULL,
+    deleted boolean NOT NULL
+);
+CREATE SEQUENCE public.images_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE public.images_id_seq OWNED BY public.images.id;
+CREATE TABLE public.jobs (
+    id bigint NOT NULL,
+    project_id bigint NOT NULL,
+    kind character varying NOT NULL,
+    status character varying NOT NULL,
+    settings jsonb,
+    done integer NOT NULL,
+    total integer,
+    message character varying,
+    owner character varying,
+    token integer NOT NULL,
+    at double precision NOT NULL,
+    ended_at double precision
+);
+CREATE SEQUENCE public.jobs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE public.jobs_id_seq OWNED BY public.jobs.id;
+CREATE TABLE public.metrics (
+    id bigint NOT NULL,
+    project_id bigint NOT NULL,
+    round_id bigint,
+    model_id bigint,
+    name character varying NOT NULL,
+    value double precision,
+    detail jsonb,
+    at double precision NOT NULL
+);
+CREATE SEQUENCE public.metrics_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE public.metrics_id_seq OWNED BY public.metrics.id;
+CREATE TABLE public.models (
+    id bigint NOT NULL,
+    project_id bigint NOT NULL,
+    model_id character varying NOT NULL,
+    name character varying NOT NULL,
+    card jsonb,
+    blob character varying(64),
+    added_at double precision NOT NULL
+);
+CREATE SEQUENCE public.models_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE public.models_id_seq OWNED BY public.models.id;
+CREATE TABLE public.operations (
+    project_id bigint NOT NULL,
+    operation_id character varying NOT NULL,
+    digest character varying(64) NOT NULL,
+    answer jsonb NOT NULL,
+    sequence bigint NOT NULL
+);
+CREATE TABLE public.projects (
+    id bigint NOT NULL,
+    uid character varying(32) NOT NULL,
+    name character varying NOT NULL,
+    created_at double precision NOT NULL,
+    sequence bigint NOT NULL
+);
+CREATE SEQUENCE public.projects_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE public.projects_id_seq OWNED BY public.projects.id;
+CREATE TABLE public.rounds (
+    id bigint NOT NULL,
+    project_id bigint NOT NULL,
+    number integer NOT NULL,
+    stage character varying NOT NULL,
+    status character varying NOT NULL,
+    incumbent_id bigint,
+    candidate_id bigint,
+    snapshot_id bigint,
+    settings jsonb,
+    reason character varying,
+    started_at double precision NOT NULL,
+    ended_at double precision
+);
+CREATE SEQUENCE public.rounds_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE public.rounds_id_seq OWNED BY public.rounds.id;
+CREATE TABLE public.schema_version (
+    version integer NOT NULL
+);
+CREATE SEQUENCE public.schema_version_version_seq
+    AS integer
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE public.schema_version_version_seq OWNED BY public.schema_version.version;
+CREATE TABLE public.snapshot_annotations (
+    snapshot_id bigint NOT NULL,
+    annotation_id bigint NOT NULL,
+    version integer NOT NULL
+);
+CREATE TABLE public.snapshot_images (
+    snapshot_id bigint NOT NULL,
+    image_id bigint NOT NULL,
+    split character varying NOT NULL
+);
+CREATE TABLE public.snapshots (
+    id bigint NOT NULL,
+    project_id bigint NOT NULL,
+    name character varying NOT NULL,
+    digest character varying(64) NOT NULL,
+    statistics jsonb NOT NULL,
+    settings jsonb NOT NULL,
+    at double precision NOT NULL
+);
+CREATE SEQUENCE public.snapshots_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE public.snapshots_id_seq OWNED BY public.snapshots.id;
+ALTER TABLE ONLY public.annotations ALTER COLUMN id SET DEFAULT nextval('public.annotations_id_seq'::regclass);
+ALTER TABLE ONLY public.categories ALTER COLUMN id SET DEFAULT nextval('public.categories_id_seq'::regclass);
+ALTER TABLE ONLY public.images ALTER COLUMN id SET DEFAULT nextval('public.images_id_seq'::regclass);
+ALTER TABLE ONLY public.jobs ALTER COLUMN id SET DEFAULT nextval('public.jobs_id_seq'::regclass);
+ALTER TABLE ONLY public.metrics ALTER COLUMN id SET DEFAULT nextval('public.metrics_id_seq'::regclass);
+ALTER TABLE ONLY public.models ALTER COLUMN id SET DEFAULT nextval('public.models_id_seq'::regclass);
+ALTER TABLE ONLY public.projects ALTER COLUMN id SET DEFAULT nextval('public.projects_id_seq'::regclass);
+ALTER TABLE ONLY public.rounds ALTER COLUMN id SET DEFAULT nextval('public.rounds_id_seq'::regclass);
+ALTER TABLE ONLY public.schema_version ALTER COLUMN version SET DEFAULT nextval('public.schema_version_version_seq'::regclass);
+ALTER TABLE ONLY public.snapshots ALTER COLUMN id SET DEFAULT nextval('public.snapshots_id_seq'::regclass);
+INSERT INTO public.annotation_versions (id, project_id, image_id, version, deleted, category_id, is_crowd, made_by, author, model_id, round_id, stage, review, changed_by, seconds, clicks, predicted_iou, stability_score, area, x0, y0, x1, y1, relative_size, centre_x, centre_y, prompts, candidates, attributes, operation_id, sequence, at, counts) VALUES (1, 1, 1, 1, false, NULL, false, 'person', 'ann', NULL, NULL, 'assisted', NULL, 'ann', NULL, NULL, NULL, NULL, 9, 1, 1, 4, 4, 0.4330127018922193, 0.3125, 0.4166666666666667, NULL, NULL, NULL, 'one', 3, 1795236500.9784377, '\x3733333030306730');
+INSERT INTO public.annotations (id, project_id, image_id, version, deleted, category_id, is_crowd, made_by, author, model_id, round_id, stage, review, changed_by, seconds, clicks, predicted_iou, stability_score, area, x0, y0, x1, y1, relative_size, centre_x, centre_y, prompts, candidates, attributes, operation_id, sequence, at, counts) VALUES (1, 1, 1, 2, false, NULL, false, 'person', 'ann', NULL, NULL, 'assisted', NULL, 'ann', NULL, NULL, NULL, NULL, 8, 0, 5, 8, 6, 0.408248290463863, 0.5, 0.9166666666666666, NULL, NULL, NULL, 'two', 4, 1795236501.0345669, '\x35313530303030303030303030303030');
+INSERT INTO public.categories (id, project_id, name, colour, supercategory, deleted) VALUES (1, 1, 'cat', '#e6194b', NULL, false);
+INSERT INTO public.images (id, project_id, path, content_hash, perceptual_hash, height, width, source, external_id, split, group_name, licence, metadata, mask_count, sequence, added_at, deleted) VALUES (1, 1, 'one.jpg', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', NULL, 6, 8, 'album', NULL, NULL, NULL, NULL, NULL, 1, 1, 1795236500.9177003, false);
+INSERT INTO public.jobs (id, project_id, kind, status, settings, done, total, message, owner, token, at, ended_at) VALUES (1, 1, 'train', 'queued', NULL, 0, NULL, NULL, NULL, 0, 0, NULL);
+INSERT INTO public.metrics (id, project_id, round_id, model_id, name, value, detail, at) VALUES (1, 1, 1, 1, 'iou', 0.5, NULL, 0);
+INSERT INTO public.models (id, project_id, model_id, name, card, blob, added_at) VALUES (1, 1, 'm', 'm', NULL, NULL, 0);
+INSERT INTO public.operations (project_id, operation_id, digest, answer, sequence) VALUES (1, 'one', '3287732f81b2b88ebc3c068f69c4307d82fa96c6b88b8d591cb222b723f4601f', '[[1, 1]]', 3);
+INSERT INTO public.operations (project_id, operation_id, digest, answer, sequence) VALUES (1, 'two', 'e9f39e55e9bf77d9dfc495e1753b0a8763ec27cb653afd9a8741776805fbd861', '[[1, 2]]', 4);
+INSERT INTO public.projects (id, uid, name, created_at, sequence) VALUES (1, '5090305ef6d330ab80c4c60f350eddf2', 'dumped', 1795236500.8055167, 4);
+INSERT INTO public.rounds (id, project_id, number, stage, status, incumbent_id, candidate_id, snapshot_id, settings, reason, started_at, ended_at) VALUES (1, 1, 1, 'assisted', 'open', NULL, 1, 1, NULL, NULL, 0, NULL);
+INSERT INTO public.schema_version (version) VALUES (1);
+INSERT INTO public.snapshot_annotations (snapshot_id, annotation_id, version) VALUES (1, 1, 1);
+INSERT INTO public.snapshot_images (snapshot_id, image_id, split) VALUES (1, 1, 'val');
+INSERT INTO public.snapshots (id, project_id, name, digest, statistics, settings, at) VALUES (1, 1, 's', 'd', '{}', '{}', 0);
+SELECT pg_catalog.setval('public.annotations_id_seq', 1, true);
+SELECT pg_catalog.setval('public.categories_id_seq', 1, true);
+SELECT pg_catalog.setval('public.images_id_seq', 1, true);
+SELECT pg_catalog.setval('public.jobs_id_seq', 1, true);
+SELECT pg_catalog.setval('public.metrics_id_seq', 1, true);
+SELECT pg_catalog.setval('public.models_id_seq', 1, true);
+SELECT pg_catalog.setval('public.projects_id_seq', 1, true);
+SELECT pg_catalog.setval('public.rounds_id_seq', 1, true);
+SELECT pg_catalog.setval('public.schema_version_version_seq', 1, false);
+SELECT pg_catalog.setval('public.snapshots_id_seq', 1, true);
+ALTER TABLE ONLY public.annotation_versions
+    ADD CONSTRAINT pk_annotation_versions PRIMARY KEY (id, version);
+ALTER TABLE ONLY public.annotations
+    ADD CONSTRAINT pk_annotations PRIMARY KEY (id);
+ALTER TABLE ONLY public.categories
+    ADD CONSTRAINT pk_categories PRIMARY KEY (id);
+ALTER TABLE ONLY public.images
+    ADD CONSTRAINT pk_images PRIMARY KEY (id);
+ALTER TABLE ONLY public.jobs
+    ADD CONSTRAINT pk_jobs PRIMARY KEY (id);
+ALTER TABLE ONLY public.metrics
+    ADD CONSTRAINT pk_metrics PRIMARY KEY (id);
+ALTER TABLE ONLY public.models
+    ADD CONSTRAINT pk_models PRIMARY KEY (id);
+ALTER TABLE ONLY public.operations
+    ADD CONSTRAINT pk_operations PRIMARY KEY (project_id, operation_id);
+ALTER TABLE ONLY public.projects
+    ADD CONSTRAINT pk_projects PRIMARY KEY (id);
+ALTER TABLE ONLY public.rounds
+    ADD CONSTRAINT pk_rounds PRIMARY KEY (id);
+ALTER TABLE ONLY public.schema_version
+    ADD CONSTRAINT pk_schema_version PRIMARY KEY (version);
+ALTER TABLE ONLY public.snapshot_annotations
+    ADD CONSTRAINT pk_snapshot_annotations PRIMARY KEY (snapshot_id, annotation_id);
+ALTER TABLE ONLY public.snapshot_images
+    ADD CONSTRAINT pk_snapshot_images PRIMARY KEY (snapshot_id, image_id);
+ALTER TABLE ONLY public.snapshots
+    ADD CONSTRAINT pk_snapshots PRIMARY KEY (id);
+ALTER TABLE ONLY public.categories
+    ADD CONSTRAINT uq_categories_project_id UNIQUE (project_id, name);
+ALTER TABLE ONLY public.images
+    ADD CONSTRAINT uq_images_project_id UNIQUE (project_id, path);
+ALTER TABLE ONLY public.models
+    ADD CONSTRAINT uq_models_project_id UNIQUE (project_id, model_id);
+ALTER TABLE ONLY public.projects
+    ADD CONSTRAINT uq_projects_uid UNIQUE (uid);
+ALTER TABLE ONLY public.rounds
+    ADD CONSTRAINT uq_rounds_project_id UNIQUE (project_id, number);
+ALTER TABLE ONLY public.snapshots
+    ADD CONSTRAINT uq_snapshots_project_id UNIQUE (project_id, name);
+CREATE INDEX ix_annotations_image ON public.annotations USING btree (project_id, image_id, deleted, stage, category_id, review, relative_size, centre_x, centre_y);
+CREATE INDEX ix_annotations_sequence ON public.annotations USING btree (project_id, sequence);
+CREATE INDEX ix_images_count ON public.images USING btree (project_id, deleted, mask_count, id);
+CREATE INDEX ix_images_group ON public.images USING btree (project_id, group_name);
+CREATE INDEX ix_images_hash ON public.images USING btree (project_id, content_hash);
+CREATE INDEX ix_images_source ON public.images USING btree (project_id, deleted, source, id);
+CREATE INDEX ix_images_split ON public.images USING btree (project_id, deleted, split, id);
+CREATE INDEX ix_jobs_status ON public.jobs USING btree (project_id, status);
+CREATE INDEX ix_metrics_name ON public.metrics USING btree (project_id, name);
+ALTER TABLE ONLY public.annotation_versions
+    ADD CONSTRAINT fk_annotation_versions_category_id_categories FOREIGN KEY (category_id) REFERENCES public.categories(id);
+ALTER TABLE ONLY public.annotation_versions
+    ADD CONSTRAINT fk_annotation_versions_id_annotations FOREIGN KEY (id) REFERENCES public.annotations(id);
+ALTER TABLE ONLY public.annotation_versions
+    ADD CONSTRAINT fk_annotation_versions_image_id_images FOREIGN KEY (image_id) REFERENCES public.images(id);
+ALTER TABLE ONLY public.annotation_versions
+    ADD CONSTRAINT fk_annotation_versions_model_id_models FOREIGN KEY (model_id) REFERENCES public.models(id);
+ALTER TABLE ONLY public.annotation_versions
+    ADD CONSTRAINT fk_annotation_versions_project_id_projects FOREIGN KEY (project_id) REFERENCES public.projects(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.annotation_versions
+    ADD CONSTRAINT fk_annotation_versions_round_id_rounds FOREIGN KEY (round_id) REFERENCES public.rounds(id);
+ALTER TABLE ONLY public.annotations
+    ADD CONSTRAINT fk_annotations_category_id_categories FOREIGN KEY (category_id) REFERENCES public.categories(id);
+ALTER TABLE ONLY public.annotations
+    ADD CONSTRAINT fk_annotations_image_id_images FOREIGN KEY (image_id) REFERENCES public.images(id);
+ALTER TABLE ONLY public.annotations
+    ADD CONSTRAINT fk_annotations_model_id_models FOREIGN KEY (model_id) REFERENCES public.models(id);
+ALTER TABLE ONLY public.annotations
+    ADD CONSTRAINT fk_annotations_project_id_projects FOREIGN KEY (project_id) REFERENCES public.projects(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.annotations
+    ADD CONSTRAINT fk_annotations_round_id_rounds FOREIGN KEY (round_id) REFERENCES public.rounds(id);
+ALTER TABLE ONLY public.categories
+    ADD CONSTRAINT fk_categories_project_id_projects FOREIGN KEY (project_id) REFERENCES public.projects(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.images
+    ADD CONSTRAINT fk_images_project_id_projects FOREIGN KEY (project_id) REFERENCES public.projects(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.jobs
+    ADD CONSTRAINT fk_jobs_project_id_projects FOREIGN KEY (project_id) REFERENCES public.projects(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.metrics
+    ADD CONSTRAINT fk_metrics_model_id_models FOREIGN KEY (model_id) REFERENCES public.models(id);
+ALTER TABLE ONLY public.metrics
+    ADD CONSTRAINT fk_metrics_project_id_projects FOREIGN KEY (project_id) REFERENCES public.projects(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.metrics
+    ADD CONSTRAINT fk_metrics_round_id_rounds FOREIGN KEY (round_id) REFERENCES public.rounds(id);
+ALTER TABLE ONLY public.models
+    ADD CONSTRAINT fk_models_project_id_projects FOREIGN KEY (project_id) REFERENCES public.projects(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.operations
+    ADD CONSTRAINT fk_operations_project_id_projects FOREIGN KEY (project_id) REFERENCES public.projects(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.rounds
+    ADD CONSTRAINT fk_rounds_candidate_id_models FOREIGN KEY (candidate_id) REFERENCES public.models(id);
+ALTER TABLE ONLY public.rounds
+    ADD CONSTRAINT fk_rounds_incumbent_id_models FOREIGN KEY (incumbent_id) REFERENCES public.models(id);
+ALTER TABLE ONLY public.rounds
+    ADD CONSTRAINT fk_rounds_project_id_projects FOREIGN KEY (project_id) REFERENCES public.projects(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.rounds
+    ADD CONSTRAINT fk_rounds_snapshot_id_snapshots FOREIGN KEY (snapshot_id) REFERENCES public.snapshots(id);
+ALTER TABLE ONLY public.snapshot_annotations
+    ADD CONSTRAINT fk_snapshot_annotations_annotation_id_annotations FOREIGN KEY (annotation_id) REFERENCES public.annotations(id);
+ALTER TABLE ONLY public.snapshot_annotations
+    ADD CONSTRAINT fk_snapshot_annotations_snapshot_id_snapshots FOREIGN KEY (snapshot_id) REFERENCES public.snapshots(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.snapshot_images
+    ADD CONSTRAINT fk_snapshot_images_image_id_images FOREIGN KEY (image_id) REFERENCES public.images(id);
+ALTER TABLE ONLY public.snapshot_images
+    ADD CONSTRAINT fk_snapshot_images_snapshot_id_snapshots FOREIGN KEY (snapshot_id) REFERENCES public.snapshots(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.snapshots
+    ADD CONSTRAINT fk_snapshots_project_id_projects FOREIGN KEY (project_id) REFERENCES public.projects(id) ON DELETE CASCADE;
