@@ -23,7 +23,7 @@ from .masks import BAR, BY_PERSON, a_mask
 
 THREADS = 4
 START = multiprocessing.get_context("forkserver")
-START.set_forkserver_preload(["maskmill.store"])
+START.set_forkserver_preload(["maskmill.store", "sqlalchemy.dialects.sqlite", "pytest"])
 
 
 @dataclass
@@ -70,8 +70,9 @@ def kill(folder: Path, kills: int, *, early: bool = False, seed: int = 0) -> Tal
         )
         child.start()
         saying.close()
-        promised.add(hearing.recv_bytes().decode())  # it is at work
-        time.sleep(rng.uniform(0.002, 0.3))
+        for _ in range(rng.randint(1, 30)):  # it is at work
+            promised.add(hearing.recv_bytes().decode())
+        time.sleep(rng.uniform(0, 0.01))
         child.kill()
         child.join()
         try:

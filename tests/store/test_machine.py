@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
     consumes,
     initialize,
-    invariant,
     multiple,
     rule,
+    run_state_machine_as_test,
 )
 
 from maskmill.errors import Conflict, StoreError
-from maskmill.store import Delete, Edit, Project, Restore
+from maskmill.store import Delete, Edit, ImageFilter, Project, Restore, annotations
 from maskmill.store.changes import Annotation, Change
 
 from .masks import BY_PERSON, a_mask, new_image, rectangle
@@ -47,8 +47,11 @@ class Machine(RuleBasedStateMachine):
         self.number = 0
 
     def teardown(self) -> None:
-        self.project.close()
-        shutil.rmtree(self.folder)
+        try:
+            self.both_tell_the_same()
+        finally:
+            self.project.close()
+            shutil.rmtree(self.folder)
 
     def apply(self, *changes: Change) -> tuple[str, tuple[Change, ...], list[Annotation]]:
         self.number += 1
@@ -149,21 +152,26 @@ class Machine(RuleBasedStateMachine):
         self.project.close()
         self.project = Project(self.folder / "p")
 
-    @invariant()
+    @rule()
     def both_tell_the_same(self) -> None:
         latest = [history[-1] for history in self.histories.values()]
         store = self.project.annotations
         by_sequence = sorted(latest, key=lambda each: each.sequence)
         assert store.since(0) == by_sequence
-        for image, gone in self.deleted_images.items():
-            found = self.project.images.get(image)
-            here = [each for each in latest if each.image_id == image]
-            living = [each for each in here if not each.deleted]
-            assert store.of_image(image) == living
-            assert store.of_image(image, deleted=True) == [e for e in here if e.deleted]
-            assert (found.mask_count, found.deleted) == (len(living), gone)
-        living_images = [image for image, gone in self.deleted_images.items() if not gone]
-        assert [image.id for image in self.project.images.page()] == living_images
+        images = [*self.deleted_images]
+        for tombstones in (False, True):
+            expected: dict[int, list[Annotation]] = {}
+            for each in latest:
+                if each.deleted == tombstones:
+                    expected.setdefault(each.image_id, []).append(each)
+            assert store.of_images(images, deleted=tombstones) == expected
+            found = self.project.images.page(ImageFilter(deleted=tombstones))
+            assert [each.id for each in found] == [
+                image for image, gone in self.deleted_images.items() if gone == tombstones
+            ]
+            for image in found:
+                living = [e for e in latest if e.image_id == image.id and not e.deleted]
+                assert image.mask_count == len(living)
 
     @rule(mask=masks)
     def a_history_is_read(self, mask: int) -> None:
@@ -176,8 +184,6 @@ TEMPLATE: dict[str, Path] = {}
 def test_a_project_tells_the_same_as_a_dictionary(tmp_path: Path) -> None:
     Project.create(tmp_path / "template").close()
     TEMPLATE["folder"] = tmp_path / "template"
-    from hypothesis.stateful import run_state_machine_as_test
-
     run_state_machine_as_test(
         Machine,
         settings=settings(
@@ -193,11 +199,6 @@ def test_a_store_that_forgets_a_tombstone_is_found_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Control: deleting that does nothing but count up the version."""
-    from hypothesis import Phase
-    from hypothesis.stateful import run_state_machine_as_test
-
-    from maskmill.store import annotations
-
     following = annotations.following_version
 
     def forgets(current: Annotation, change: Any) -> dict[str, Any]:
@@ -209,5 +210,12 @@ def test_a_store_that_forgets_a_tombstone_is_found_out(
     TEMPLATE["folder"] = tmp_path / "template"
     with pytest.raises(AssertionError):
         run_state_machine_as_test(
-            Machine, settings=settings(phases=[Phase.generate], deadline=None, database=None)
+            Machine,
+            settings=settings(
+                phases=[Phase.generate],
+                stateful_step_count=20,
+                deadline=None,
+                database=None,
+                print_blob=False,
+            ),
         )

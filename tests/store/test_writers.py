@@ -11,7 +11,7 @@ from maskmill.store.project import DATABASE_VARIABLE
 from .masks import a_mask, add_image
 from .writing import START, as_process, as_threads
 
-WRITERS, EDITS, MASKS = 16, 200, 24
+WRITERS, EDITS, MASKS = 16, 200, 60
 
 
 def some_masks(project: Project) -> list[int]:

@@ -15,7 +15,7 @@ from maskmill.errors import Conflict
 from maskmill.store import Edit, Project, annotations
 
 START = multiprocessing.get_context("forkserver")
-START.set_forkserver_preload(["maskmill.store"])
+START.set_forkserver_preload(["maskmill.store", "psycopg", "pytest"])
 
 
 def count_up(project: Project, ids: Sequence[int], name: int, edits: int) -> int:
