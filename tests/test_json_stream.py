@@ -70,7 +70,7 @@ def test_damage_stays_in_its_element(
 ) -> None:
     monkeypatch.setattr(json_stream, "BLOCK", block)
     deep = "[" * 100_000 + "]" * 100_000 if block > 100 else "[" * 3000 + "]" * 3000
-    bad = [deep, "9" * 5000, '{"a": tru}', '{"a": 1,}', "nope", '{"a": "]}\\""}', '{"a" 1}']
+    bad = [deep, "9" * 5000, '{"a": nil}', '{"a": 1,}', "nope", '{"a": "]}\\""}', '{"a" 1}']
     text = '{"x": [1, ' + ", ".join(f'{one}, "good"' for one in bad) + "]}"
     found = elements(tmp_path, text)
     assert found[0] == 1

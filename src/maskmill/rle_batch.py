@@ -6,7 +6,8 @@ and whatever looks wrong to it is left to the first one to explain.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
@@ -46,87 +47,105 @@ def areas(masks: Sequence[Rle]) -> Int[np.ndarray, " n"]:
         >>> areas([Rle((2, 3), b"231"), Rle((1, 4), b"4")]).tolist()
         [3, 0]
     """
-    return areas_and_boxes(masks)[0]
+    out, start = np.zeros(len(masks), np.int64), 0
+    for batch in _batches(masks):
+        read = _read_sound(batch)
+        stop = start + len(batch)
+        # Only a batch with damage in it is read mask by mask, to say which one and why.
+        out[start:stop] = [area(one) for one in batch] if read is None else read.areas()
+        start = stop
+    return out
 
 
-def areas_and_boxes(
-    masks: Sequence[Rle],
-) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, "n 4"]]:
-    """Measure many masks: `area` and `box` of each, and many times as fast for small ones.
+def boxes(masks: Sequence[Rle]) -> Int[np.ndarray, "n 4"]:
+    """Measure many masks: `rle.box` of each, and many times as fast for small ones.
 
     Args:
         masks: Masks, of any sizes.
 
     Returns:
-        Areas in pixels and half-open XYXY boxes; all 0 for an empty mask.
+        Half-open XYXY boxes, pixels; zeros for an empty mask.
 
     Raises:
         MaskError: If the run lengths of any are malformed.
 
     Example:
-        >>> areas_and_boxes([Rle((2, 3), b"231")])[1].tolist()
-        [[1, 0, 3, 2]]
+        >>> boxes([Rle((2, 3), b"231"), Rle((1, 4), b"4")]).tolist()
+        [[1, 0, 3, 2], [0, 0, 0, 0]]
     """
-    measured = np.zeros((len(masks), 5), np.int64)
-    start = waiting = 0
+    out, start = np.zeros((len(masks), 4), np.int64), 0
+    for batch in _batches(masks):
+        read = _read_sound(batch)
+        stop = start + len(batch)
+        out[start:stop] = [box(one) for one in batch] if read is None else read.boxes()
+        start = stop
+    return out
+
+
+def areas_and_boxes(
+    masks: Sequence[Rle],
+) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, "n 4"]]:
+    """Measure both at once; arguments and errors as of `areas` and `boxes`."""
+    both, start = np.zeros((len(masks), 5), np.int64), 0
+    for batch in _batches(masks):
+        read = _read_sound(batch)
+        stop = start + len(batch)
+        if read is None:
+            both[start:stop] = [(area(one), *box(one)) for one in batch]
+        else:
+            both[start:stop, 0], both[start:stop, 1:] = read.areas(), read.boxes()
+        start = stop
+    return both[:, 0], both[:, 1:]
+
+
+def _batches(masks: Sequence[Rle]) -> Iterator[Sequence[Rle]]:
+    start, waiting = 0, 0
     for stop, mask in enumerate(masks, 1):
         waiting += len(mask.counts)
         if waiting >= BATCH_CHARS or stop == len(masks):
-            batch = masks[start:stop]
-            sound = _read_sound(batch)
-            # Only a batch with damage in it is read mask by mask, to say which one and why.
-            measured[start:stop] = (
-                [(area(one), *box(one)) for one in batch] if sound is None else _measured(*sound)
-            )
+            yield masks[start:stop]
             start, waiting = stop, 0
-    return measured[:, 0], measured[:, 1:]
 
 
-def _measured(
-    runs: Int[np.ndarray, " r"],
-    foreground: Bool[np.ndarray, " r"],
-    bounds: Int[np.ndarray, " n1"],
-    heights: Int[np.ndarray, " n"],
-) -> Int[np.ndarray, "n 5"]:
-    """Measure masks whose runs lie one after another; `bounds` is where each begins."""
-    ends = np.cumsum(runs)
-    amounts = np.diff(bounds)
-    before = np.repeat(np.append(0, ends[bounds[1:-1] - 1]), amounts)
-    height = np.repeat(heights, amounts)
-    first, last = ends - runs - before, ends - before - 1  # pixels down the columns of each mask
-    drawn = foreground & (runs > 0)
-    columns = (first // height, last // height)
-    crosses = columns[0] != columns[1]  # over the end of a column: the bottom of one, then the top
-    far = np.int64(MAX_AREA)
-    x0 = np.minimum.reduceat(np.where(drawn, columns[0], far), bounds[:-1])
-    x1 = np.maximum.reduceat(np.where(drawn, columns[1] + 1, 0), bounds[:-1])
-    top = np.where(crosses, 0, first % height)
-    y0 = np.minimum.reduceat(np.where(drawn, top, far), bounds[:-1])
-    bottom = np.where(crosses, height, last % height + 1)
-    y1 = np.maximum.reduceat(np.where(drawn, bottom, 0), bounds[:-1])
-    covered = np.add.reduceat(np.where(foreground, runs, 0), bounds[:-1])
-    boxes = np.stack([x0, y0, x1, y1], axis=1)
-    measured: np.ndarray = np.column_stack([covered, boxes * (covered > 0)[:, None]])
-    return measured
+@dataclass(frozen=True)
+class _Batch:
+    """The run lengths of several masks, one after the other."""
+
+    runs: Int[np.ndarray, " n"]
+    foreground: Bool[np.ndarray, " n"]
+    bounds: Int[np.ndarray, " m1"]
+    """Where the runs of each mask begin, and the end."""
+    heights: Int[np.ndarray, " m"]
+
+    def areas(self) -> Int[np.ndarray, " m"]:
+        covered = np.append(0, np.cumsum(np.where(self.foreground, self.runs, 0)))
+        return np.asarray(np.diff(covered[self.bounds]))
+
+    def boxes(self) -> Int[np.ndarray, "m 4"]:
+        amounts = np.diff(self.bounds)
+        ends = np.cumsum(self.runs)
+        before = np.repeat(np.append(0, ends)[self.bounds[:-1]], amounts)
+        some = self.foreground & (self.runs > 0)
+        owner = np.repeat(np.arange(len(amounts)), amounts)[some]
+        last = (ends - before)[some] - 1
+        first = last + 1 - self.runs[some]
+        height = self.heights[owner]
+        # A run over the end of a column covers the bottom of one and the top of the next.
+        around = first // height != last // height
+        y0, y1 = np.where(around, 0, first % height), np.where(around, height - 1, last % height)
+        out = np.zeros((len(amounts), 4), np.int64)
+        if len(owner):
+            begin = np.flatnonzero(np.diff(owner, prepend=-1))
+            rows = owner[begin]
+            out[rows, 0] = np.minimum.reduceat(first // height, begin)
+            out[rows, 1] = np.minimum.reduceat(y0, begin)
+            out[rows, 2] = np.maximum.reduceat(last // height, begin) + 1
+            out[rows, 3] = np.maximum.reduceat(y1, begin) + 1
+        return out
 
 
-def _read_sound(
-    masks: Sequence[Rle],
-) -> (
-    tuple[
-        Int[np.ndarray, " r"],
-        Bool[np.ndarray, " r"],
-        Int[np.ndarray, " n1"],
-        Int[np.ndarray, " n"],
-    ]
-    | None
-):
-    """Read masks that together are one long text; None if any is malformed.
-
-    Returns:
-        All runs, which of them are foreground, where each mask's runs begin (and the end), and the
-        masks' heights.
-    """
+def _read_sound(masks: Sequence[Rle]) -> _Batch | None:
+    """Read masks whose counts together are one long text; None if any is malformed."""
     counts = [mask.counts for mask in masks]
     if not all(type(one) is bytes and one for one in counts):
         return None
@@ -141,7 +160,7 @@ def _read_sound(
         return None
     if np.diff(ends, prepend=-1).max() > MAX_GROUPS:
         return None
-    bounds = np.append(0, np.searchsorted(ends, last) + 1)  # each mask's first number, and the end
+    bounds = np.append(0, np.searchsorted(ends, last) + 1)
     amounts = np.diff(bounds)
     if (amounts > np.minimum(pixels + 1, MAX_RUNS)).any():
         return None
@@ -151,18 +170,18 @@ def _read_sound(
         return None
     if (np.add.reduceat(runs, bounds[:-1]) != pixels).any():
         return None
-    return runs, foreground, bounds, np.array([mask.size[0] for mask in masks])
+    return _Batch(runs, foreground, bounds, np.array([mask.size[0] for mask in masks]))
 
 
 def _numbers(groups: UInt8[np.ndarray, " c"], ends: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
     """Join groups of five bits; `ends` says where the last group of each number is."""
     lengths = np.diff(ends, prepend=-1)
     # The last group holds the sign and the highest bits; earlier ones are pushed in below it.
-    values: np.ndarray = (groups[ends].astype(np.int64) ^ SIGN_BIT) - SIGN_BIT
+    values = (groups[ends].astype(np.int64) ^ SIGN_BIT) - SIGN_BIT
     for k in range(1, int(lengths.max())):
         longer = np.flatnonzero(lengths > k)
         values[longer] = values[longer] << 5 | groups[ends[longer] - k] & LOW_BITS
-    return values
+    return np.asarray(values)
 
 
 def _runs_of_many(

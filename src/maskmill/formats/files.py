@@ -98,3 +98,19 @@ def find_json(folder: Path) -> list[Path]:
 def keep_source(name: str, sources: Collection[str] | None) -> bool:
     """Tell whether a source is wanted; None wants all."""
     return sources is None or name in sources
+
+
+def read_text(path: Path, max_bytes: int) -> str:
+    """Read a text file that anybody may have written.
+
+    Raises:
+        DatasetError: If it cannot be read, is too large or is not UTF-8; the message names it.
+    """
+    try:
+        if path.stat().st_size > max_bytes:
+            raise DatasetError(f"{path} is larger than {max_bytes} bytes; is it the right file?")
+        return path.read_text("utf-8-sig")
+    except OSError as error:
+        raise DatasetError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path} is not UTF-8; save it as such") from error
