@@ -15,6 +15,15 @@ from typing import Any
 
 from maskmill.errors import ConfigError, ImageError, MaskError
 from maskmill.formats import LabelledImage, LabelledMask, Refused
+from maskmill.formats.archives import is_archive, unpack
+from maskmill.formats.coco_writer import write_coco
+from maskmill.formats.labelme_writer import write_labelme
+from maskmill.formats.parquet import write_parquet
+from maskmill.formats.recognise import stream_dataset
+from maskmill.formats.sa1b_writer import write_sa1b_folder, write_sa1b_tar, write_webdataset
+from maskmill.formats.voc_png_writer import write_voc_png
+from maskmill.formats.writing import Written
+from maskmill.formats.yolo_writer import write_yolo
 from maskmill.images import content_hash
 from maskmill.store import Annotation, Image, ImageFilter, Made, NewImage, Project
 from maskmill.store.bulk import Added, Labelled, NewMask, add_labelled
@@ -26,6 +35,20 @@ IMAGES_AT_ONCE = 500
 PROVENANCE = "maskmill"
 """Under this attribute our own files carry how a mask came to be."""
 KEPT = ("made_by", "author", "stage", "seconds", "clicks", "review")
+
+
+WRITERS: dict[str, tuple[Callable[..., Written], str]] = {
+    "coco": (write_coco, "annotations.json"),
+    "sa1b": (write_sa1b_folder, ""),
+    "sa1b_tar": (write_sa1b_tar, "sa1b.tar"),
+    "yolo": (write_yolo, ""),
+    "labelme": (write_labelme, ""),
+    "voc_png": (write_voc_png, ""),
+    "parquet": (write_parquet, "masks.parquet"),
+    "webdataset": (write_webdataset, ""),
+}
+"""How each form is written, and the name of its file where it is one."""
+ALWAYS_WITH_IMAGES = ("sa1b_tar", "webdataset")
 
 
 @dataclass(kw_only=True)
@@ -126,9 +149,19 @@ def export_dataset(
     Raises:
         ConfigError: If the form, a source or a category is unknown.
     """
+    if form not in WRITERS:
+        raise ConfigError(f"no form {form!r} to write; there are: {', '.join(WRITERS)}")
     every_image = chosen is None or chosen == Chosen(source=chosen.source)
     images = labelled_images(project, chosen, every_image=every_image)
-    return write_dataset(out, images, form=form, copy_images=copy_images)
+    write, default_name = WRITERS[form]
+    if default_name:
+        # A form of one file gets a folder all the same, if that is what was named.
+        out = out if out.suffix else out / default_name
+    elif out.is_file():
+        raise ConfigError(f"{out} is a file; {form} writes a folder: name one")
+    if form in ALWAYS_WITH_IMAGES:
+        return write(out, images)
+    return write(out, images, copy_images=copy_images)
 
 
 def import_labelled(

@@ -19,6 +19,7 @@ from maskmill import __version__
 from maskmill.cli.automask import automask
 from maskmill.cli.demo import demo
 from maskmill.cli.evaluate import evaluate
+from maskmill.cli.exchange import export, import_
 from maskmill.cli.model import model_app
 from maskmill.cli.options import refuse_fractions
 from maskmill.cli.project import init, snapshot, status, verify
@@ -60,8 +61,9 @@ def build_app() -> App:
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
-    for verb in (segment, automask, init, status, verify, snapshot, train, evaluate):
+    for verb in (segment, automask, init, export, status, verify, snapshot, train, evaluate):
         app.command(verb)
+    app.command(import_, name="import")
     app.command(model_app())
     app.command(demo)
     return app
