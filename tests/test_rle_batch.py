@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from maskmill import rle, rle_batch
 from maskmill.errors import MaskError
 from maskmill.rle import Rle
-from maskmill.rle_batch import areas
+from maskmill.rle_batch import areas, boxes
 
 
 @given(st.integers(0, 2**32), st.sampled_from([1, 40, 1 << 16]))
@@ -23,6 +23,7 @@ def test_areas_are_those_of_each_mask(seed: int, batch: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rle_batch, "BATCH_CHARS", batch)
         assert areas(masks).tolist() == [rle.area(mask) for mask in masks]
+        assert boxes(masks).tolist() == [list(rle.box(mask)) for mask in masks]
 
 
 def damaged(mask: Rle, rng: random.Random) -> Rle:
@@ -57,6 +58,7 @@ def test_what_one_reader_refuses_the_other_does_and_in_its_words() -> None:
             assert str(caught.value) == reason
         else:
             assert areas(masks).tolist() == expected
+            assert boxes(masks).tolist() == [list(rle.box(mask)) for mask in masks]
     assert 300 < refused < 2900
 
 

@@ -6,7 +6,8 @@ and whatever looks wrong to it is left to the first one to explain.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
@@ -22,6 +23,7 @@ from maskmill.rle import (
     SIGN_BIT,
     Rle,
     area,
+    box,
     checked_size,
 )
 
@@ -45,20 +47,89 @@ def areas(masks: Sequence[Rle]) -> Int[np.ndarray, " n"]:
         >>> areas([Rle((2, 3), b"231"), Rle((1, 4), b"4")]).tolist()
         [3, 0]
     """
-    out, start, waiting = np.zeros(len(masks), np.int64), 0, 0
-    for stop, mask in enumerate(masks, 1):
-        waiting += len(mask.counts)
-        if waiting >= BATCH_CHARS or stop == len(masks):
-            batch = masks[start:stop]
-            quick = _areas_of_sound(batch)
-            # Only a batch with damage in it is read mask by mask, to say which one and why.
-            out[start:stop] = [area(one) for one in batch] if quick is None else quick
-            start, waiting = stop, 0
+    out, start = np.zeros(len(masks), np.int64), 0
+    for batch in _batches(masks):
+        read = _read_sound(batch)
+        stop = start + len(batch)
+        # Only a batch with damage in it is read mask by mask, to say which one and why.
+        out[start:stop] = [area(one) for one in batch] if read is None else read.areas()
+        start = stop
     return out
 
 
-def _areas_of_sound(masks: Sequence[Rle]) -> Int[np.ndarray, " n"] | None:
-    """Count the pixels of masks that together are one long text; None if any is malformed."""
+def boxes(masks: Sequence[Rle]) -> Int[np.ndarray, "n 4"]:
+    """Measure many masks: `rle.box` of each, and many times as fast for small ones.
+
+    Args:
+        masks: Masks, of any sizes.
+
+    Returns:
+        Half-open XYXY boxes, pixels; zeros for an empty mask.
+
+    Raises:
+        MaskError: If the run lengths of any are malformed.
+
+    Example:
+        >>> boxes([Rle((2, 3), b"231"), Rle((1, 4), b"4")]).tolist()
+        [[1, 0, 3, 2], [0, 0, 0, 0]]
+    """
+    out, start = np.zeros((len(masks), 4), np.int64), 0
+    for batch in _batches(masks):
+        read = _read_sound(batch)
+        stop = start + len(batch)
+        out[start:stop] = [box(one) for one in batch] if read is None else read.boxes()
+        start = stop
+    return out
+
+
+def _batches(masks: Sequence[Rle]) -> Iterator[Sequence[Rle]]:
+    start, waiting = 0, 0
+    for stop, mask in enumerate(masks, 1):
+        waiting += len(mask.counts)
+        if waiting >= BATCH_CHARS or stop == len(masks):
+            yield masks[start:stop]
+            start, waiting = stop, 0
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """The run lengths of several masks, one after the other."""
+
+    runs: Int[np.ndarray, " n"]
+    foreground: Bool[np.ndarray, " n"]
+    bounds: Int[np.ndarray, " m1"]
+    """Where the runs of each mask begin, and the end."""
+    heights: Int[np.ndarray, " m"]
+
+    def areas(self) -> Int[np.ndarray, " m"]:
+        covered = np.append(0, np.cumsum(np.where(self.foreground, self.runs, 0)))
+        return np.asarray(np.diff(covered[self.bounds]))
+
+    def boxes(self) -> Int[np.ndarray, "m 4"]:
+        amounts = np.diff(self.bounds)
+        ends = np.cumsum(self.runs)
+        before = np.repeat(np.append(0, ends)[self.bounds[:-1]], amounts)
+        some = self.foreground & (self.runs > 0)
+        owner = np.repeat(np.arange(len(amounts)), amounts)[some]
+        last = (ends - before)[some] - 1
+        first = last + 1 - self.runs[some]
+        height = self.heights[owner]
+        # A run over the end of a column covers the bottom of one and the top of the next.
+        around = first // height != last // height
+        y0, y1 = np.where(around, 0, first % height), np.where(around, height - 1, last % height)
+        out = np.zeros((len(amounts), 4), np.int64)
+        if len(owner):
+            begin = np.flatnonzero(np.diff(owner, prepend=-1))
+            rows = owner[begin]
+            out[rows, 0] = np.minimum.reduceat(first // height, begin)
+            out[rows, 1] = np.minimum.reduceat(y0, begin)
+            out[rows, 2] = np.maximum.reduceat(last // height, begin) + 1
+            out[rows, 3] = np.maximum.reduceat(y1, begin) + 1
+        return out
+
+
+def _read_sound(masks: Sequence[Rle]) -> _Batch | None:
+    """Read masks whose counts together are one long text; None if any is malformed."""
     counts = [mask.counts for mask in masks]
     if not all(type(one) is bytes and one for one in counts):
         return None
@@ -73,7 +144,7 @@ def _areas_of_sound(masks: Sequence[Rle]) -> Int[np.ndarray, " n"] | None:
         return None
     if np.diff(ends, prepend=-1).max() > MAX_GROUPS:
         return None
-    bounds = np.append(0, np.searchsorted(ends, last) + 1)  # each mask's first number, and the end
+    bounds = np.append(0, np.searchsorted(ends, last) + 1)
     amounts = np.diff(bounds)
     if (amounts > np.minimum(pixels + 1, MAX_RUNS)).any():
         return None
@@ -83,8 +154,7 @@ def _areas_of_sound(masks: Sequence[Rle]) -> Int[np.ndarray, " n"] | None:
         return None
     if (np.add.reduceat(runs, bounds[:-1]) != pixels).any():
         return None
-    covered = np.append(0, np.cumsum(np.where(foreground, runs, 0)))
-    return np.asarray(np.diff(covered[bounds]))
+    return _Batch(runs, foreground, bounds, np.array([mask.size[0] for mask in masks]))
 
 
 def _numbers(groups: UInt8[np.ndarray, " c"], ends: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
