@@ -88,11 +88,11 @@ def test_what_is_not_there_is_left_out_and_never_null(tmp_path: Path) -> None:
 
 
 def test_ids_that_two_masks_share_are_made_anew(tmp_path: Path) -> None:
-    masks = [labelled(awkward("pixel"), annotation_id=i) for i in (2, 2, None, "a", "a")]
+    masks = [labelled(awkward("pixel"), annotation_id=i) for i in (2, 2, None, "a", 5)]
     written = write_sa1b_folder(tmp_path / "out", [image(tmp_path, "a.png", masks)])
-    assert written.notes == ("annotation_id taken by another mask: numbered anew: 2 masks",)
+    assert written.notes == ("annotation_id taken by another mask: numbered anew: 1 mask",)
     (back,) = read_sa1b(tmp_path / "out")
-    assert [mask.annotation_id for mask in back.annotations] == [2, 1, 3, "a", 4]
+    assert [mask.annotation_id for mask in back.annotations] == [2, 1, 3, "a", 5]
 
 
 def test_photographs_may_stay_where_they_are(tmp_path: Path) -> None:

@@ -208,3 +208,14 @@ def said_besides(mask: LabelledMask) -> dict[str, Any]:
     if mask.attributes:
         said["attributes"] = dict(mask.attributes)
     return said
+
+
+def own_number(identity: str) -> int | None:
+    """Return the number that an image's id is, written as numbers are; None if it is text.
+
+    Example:
+        >>> own_number("139"), own_number("007"), own_number("cat")
+        (139, None, None)
+    """
+    is_number = identity.isascii() and identity.isdigit() and len(identity) < 16
+    return int(identity) if is_number and str(int(identity)) == identity else None
