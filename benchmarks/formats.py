@@ -4,9 +4,9 @@ The file is made here: ragged ellipses as run lengths, 20 to a photograph of 640
 photographs links to one. Every reader runs in its own process, one after the other, so that its
 peak of memory is its own; what the process takes before it reads is given beside it. Ours checks
 every run length and opens the header of every photograph; `json.load` and pycocotools check none.
-Datumaro is measured if it is installed.
+Datumaro wants older libraries than ours: it is measured where an interpreter has it installed.
 
-    python benchmarks/formats.py [--masks 100000] [--folder /tmp/coco]
+    python benchmarks/formats.py [--masks 100000] [--datumaro OTHER/bin/python]
 """
 
 import argparse
@@ -32,8 +32,9 @@ def write_file(folder: Path, masks: int) -> Path:
 
     from maskmill import rle
 
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"instances_{masks}.json"
+    # Laid out as COCO's own release is, by which some readers find the photographs.
+    path = folder / "annotations" / "instances_all.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(7)
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
     stock = []
@@ -50,7 +51,7 @@ def write_file(folder: Path, masks: int) -> Path:
         stock.append((one.to_json(), rle.area(one), [x0, y0, x1 - x0, y1 - y0]))
     photograph = folder / "photograph.jpg"
     Image.fromarray(rng.integers(0, 255, (*SIZE, 3)).astype(np.uint8)).save(photograph)
-    images = folder / f"images_{masks}"
+    images = folder / "images"
     images.mkdir(exist_ok=True)
     picks = rng.integers(len(stock), size=masks)
     with path.open("w") as file:
@@ -92,7 +93,7 @@ def read_pycocotools(path: Path, images: Path) -> int:
 def read_datumaro(path: Path, images: Path) -> int:
     from datumaro.components.dataset import Dataset
 
-    dataset = Dataset.import_from(str(path), "coco_instances")
+    dataset = Dataset.import_from(str(path.parent.parent), "coco_instances")
     return sum(len(item.annotations) for item in dataset)
 
 
@@ -133,11 +134,12 @@ def measure_here(name: str, path: Path, images: Path) -> None:
     print("\n" + json.dumps(row))
 
 
-def measure(name: str, path: Path, images: Path) -> dict[str, float] | None:
-    command = [sys.executable, __file__, "--read", name, "--file", str(path), str(images)]
+def measure(name: str, python: str, path: Path, images: Path) -> dict[str, float] | None:
+    command = [python, __file__, "--read", name, "--file", str(path), str(images)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        print(f"{name:12} not measured: {done.stderr.strip().splitlines()[-1][:80]}")
+        last = (done.stderr.strip().splitlines() or ["killed"])[-1]
+        print(f"{name:12} not measured: {last[:80]}")
         return None
     row: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     print(
@@ -153,6 +155,7 @@ def main() -> None:
     parser.add_argument("--masks", type=int, default=100_000, help=f"a multiple of {PER_IMAGE}")
     parser.add_argument("--folder", type=Path, help="where to make the file, and leave it")
     parser.add_argument("--readers", nargs="*", default=list(READERS), choices=list(READERS))
+    parser.add_argument("--datumaro", default=sys.executable, help="interpreter that has it")
     parser.add_argument("--read", help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -160,14 +163,18 @@ def main() -> None:
         measure_here(options.read, *options.file)
         return
     with tempfile.TemporaryDirectory() as temporary:
-        folder = options.folder or Path(temporary)
+        folder = (options.folder or Path(temporary)) / str(options.masks)
         path = write_file(folder, options.masks)
         megabytes = path.stat().st_size / 2**20
         print(f"{options.masks:,} masks in {megabytes:,.0f} MiB")
         print(f"{'':12} {'masks':>9} {'wall s':>8} {'CPU s':>8} {'masks/CPU s':>12} ", end="")
         print(f"{'MiB before':>10} {'MiB peak':>10}")
-        images = folder / f"images_{options.masks}"
-        rows = {name: measure(name, path, images) for name in options.readers}
+        images = folder / "images"
+        pythons = {"datumaro": options.datumaro}
+        rows = {
+            name: measure(name, pythons.get(name, sys.executable), path, images)
+            for name in options.readers
+        }
     result = {
         "settings": {"masks": options.masks, "file_mib": megabytes, "per_image": PER_IMAGE},
         "versions": {name: version(name) for name in ("numpy", "pillow", "pycocotools")},

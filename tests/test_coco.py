@@ -1,6 +1,7 @@
 """COCO JSON: run lengths, polygons, crowds, damage, and where the photographs are."""
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from PIL import Image
 
 from maskmill import rle
 from maskmill.errors import DatasetError
-from maskmill.formats import read_coco
+from maskmill.formats import LabelledImage, read_coco, stream_coco
 
 SIZE = (8, 11)
 SQUARE = [2, 1, 6, 1, 6, 4, 2, 4]
@@ -148,3 +149,76 @@ def test_without_photographs_the_next_step_is_said(tmp_path: Path) -> None:
     path = write_coco(tmp_path / "set.json", [annotation()], photograph="b.jpg")
     with pytest.raises(DatasetError, match="name the folder that holds them"):
         read_coco(path)
+
+
+def test_what_is_said_besides_is_kept(tmp_path: Path) -> None:
+    mask = annotation(
+        predicted_iou=0.5, stability_score=1, point_coords=[[1, 2]], crop_box=[1, 2, 3, 4],
+        attributes={"occluded": True}, score=0.25, area=12, bbox=[0, 0, 1, 1],
+    )  # fmt: skip
+    info = image_info(license=4, date_captured="2017", group="g", split="val")
+    path = write_coco(tmp_path / "set.json", [mask], [info])
+    record = json.loads(path.read_text()) | {"licenses": [{"id": 4, "name": "CC0", "url": "u"}]}
+    path.write_text(json.dumps(record))
+    (image,) = read_coco(path)
+    assert (image.licence, image.group, image.split) == ("CC0", "g", "val")
+    assert image.metadata == {"date_captured": "2017"}
+    (read,) = image.annotations
+    assert (read.predicted_iou, read.stability_score) == (0.5, 1.0)
+    assert (read.point_coords, read.crop_box) == (((1.0, 2.0),), (1.0, 2.0, 4.0, 6.0))
+    assert read.attributes == {"occluded": True, "score": 0.25}
+
+
+HOSTILE = [
+    '{"id": 2, "image_id": 3, "segmentation": DEEP}',
+    '{"id": 2, "id": 4, "image_id": 3, "segmentation": []}',
+    '{"id": 2, "image_id": 3, "segmentation": {"size": [8, 11], "size": [8, 11], "counts": ""}}',
+    '{"id": 2, "image_id": 3, "predicted_iou": NaN, "segmentation": SQUARE}',
+    '{"id": 2, "image_id": 3, "score": Infinity, "segmentation": SQUARE}',
+    '{"id": 2, "image_id": 3, "note": "\\ud800", "segmentation": SQUARE}',
+    '{"id": 2, "image_id": 9223372036854775808, "segmentation": []}',
+    '{"id": 2, "image_id": LONG, "segmentation": []}',
+    '{"id": 2, "image_id": -3, "segmentation": []}',
+    '{"id": 1, "image_id": 3, "segmentation": SQUARE}',
+    '{"id": 2, "image_id": 3, "segmentation": {"size": [8, 11], "counts": "\u00e9"}}',
+    '{"id": 2, "image_id": 3, "category_id": 18, "segmentation": {"size": [1e308, 11]}}',
+    "null", "[]", "NaN", '"x"',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("entry", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_hostile_annotation_is_refused_by_itself(entry: str, tmp_path: Path) -> None:
+    path = write_coco(tmp_path / "set.json", ["first", "hostile", "last"])
+    good = [json.dumps(annotation(i)) for i in (1, 7)]
+    text = path.read_text().replace('"first"', good[0]).replace('"last"', good[1])
+    for word, meaning in (("SQUARE", json.dumps([SQUARE])), ("LONG", "9" * 5000),
+                          ("DEEP", "[" * 100_000 + "]" * 100_000)):  # fmt: skip
+        entry = entry.replace(word, meaning)
+    path.write_text(text.replace('"hostile"', entry))
+    dataset = read_coco(path)
+    assert [mask.annotation_id for mask in dataset[0].annotations] == [1, 7]
+    assert len(dataset.refused) == 1
+    assert len(dataset.refused[0].reason) < 400
+
+
+@pytest.mark.parametrize("cut", [10, 60, 200, 300])
+def test_a_file_that_is_cut_short_is_refused_whole(cut: int, tmp_path: Path) -> None:
+    path = write_coco(tmp_path / "set.json", [annotation(i) for i in range(9)])
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(DatasetError, match="not JSON: byte"):
+        read_coco(path)
+
+
+def test_reading_streams_and_memory_stays_small(tmp_path: Path) -> None:
+    """A file of 20,000 masks is read with less memory than its own text takes four times."""
+    mask = rle.encode(square_mask()).to_json()
+    images = [image_info(i) for i in range(1000)]
+    notes = [annotation(i, image_id=i % 1000, segmentation=mask) for i in range(20_000)]
+    path = write_coco(tmp_path / "set.json", notes, images)
+    tracemalloc.start()
+    count = sum(len(item.annotations) for item in stream_coco(path)
+                if isinstance(item, LabelledImage))  # fmt: skip
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == 20_000
+    assert peak < 4 * path.stat().st_size

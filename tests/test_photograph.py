@@ -6,6 +6,7 @@ The card has a dark block that lies differently under each of the eight, and sid
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from PIL import Image, ImageOps
 
 from maskmill import rle
 from maskmill.errors import DatasetError
-from maskmill.formats import LabelledImage, LabelledMask, read_coco, read_sa1b
+from maskmill.formats import LabelledImage, LabelledMask
+from maskmill.formats.contours import outlines
 from maskmill.formats.photograph import read_header, require_header, turn_pixels, upright
+from maskmill.formats.recognise import stream_dataset
 from maskmill.images import read_image
 
 SIZE = (24, 40)
@@ -62,23 +65,50 @@ CASES = [("upright", n) for n in range(1, 9)] + [("stored", n) for n in (1, 5, 6
 
 
 @pytest.mark.parametrize(("frame", "orientation"), CASES)
-@pytest.mark.parametrize("form", ["coco", "sa1b"])
+@pytest.mark.parametrize("form", ["coco", "sa1b", "labelme", "cvat", "datumaro", "voc_png"])
 def test_masks_lie_on_the_upright_photograph_whichever_frame_the_file_means(
     form: str, frame: str, orientation: int, tmp_path: Path
 ) -> None:
-    path = tmp_path / "card.jpg"
+    path = tmp_path / "JPEGImages" / "card.jpg"
+    path.parent.mkdir()
     write_card(path, orientation)
     mask = stored_block() if frame == "stored" else upright_block(orientation)
-    info = {"id": 1, "file_name": "card.jpg", "height": mask.shape[0], "width": mask.shape[1]}
-    note = {"id": 1, "image_id": 1, "segmentation": rle.encode(mask).to_json()}
-    record = {"images": [info], "annotations": [note]}
-    if form == "sa1b":
-        record = {"image": info, "annotations": [note]}
-    (tmp_path / "card.json").write_text(json.dumps(record))
-    read = read_coco(tmp_path / "card.json") if form == "coco" else read_sa1b(tmp_path)
-    (image,) = read.images
+    labels = write_labels(form, mask, tmp_path)
+    (image,) = stream_dataset(labels, form, path.parent)
+    assert isinstance(image, LabelledImage)
     assert image.size == dark(path).shape
     np.testing.assert_array_equal(rle.decode(image.annotations[0].rle), dark(path))
+
+
+def write_labels(form: str, mask: np.ndarray, folder: Path) -> Path:
+    """Write a mask as the label of `card.jpg`, in the frame and with the size that it has."""
+    height, width = mask.shape
+    info = {"id": 1, "file_name": "card.jpg", "height": height, "width": width}
+    note = {"id": 1, "image_id": 1, "segmentation": rle.encode(mask).to_json()}
+    (outline,) = outlines(mask)
+    shape = {"label": "a", "points": outline.exterior.tolist()}
+    runs = {"type": "mask", "rle": note["segmentation"]}
+    media = {"path": "card.jpg", "size": [height, width]}
+    records: dict[str, Any] = {
+        "coco": {"images": [info], "annotations": [note]},
+        "sa1b": {"image": info, "annotations": [note]},
+        "labelme": {"shapes": [shape], "imagePath": "card.jpg", "imageHeight": height,
+                    "imageWidth": width},
+        "datumaro": {"items": [{"id": "a", "annotations": [runs], "image": media}]},
+    }  # fmt: skip
+    if form in records:
+        (folder / "card.json").write_text(json.dumps(records[form]))
+        return folder if form in ("sa1b", "labelme") else folder / "card.json"
+    if form == "cvat":
+        points = ";".join(f"{x},{y}" for x, y in outline.exterior.tolist())
+        (folder / "annotations.xml").write_text(
+            f'<annotations><image name="card.jpg" width="{width}" height="{height}">'
+            f'<polygon label="a" points="{points}"/></image></annotations>'
+        )
+        return folder
+    (folder / "SegmentationObject").mkdir()
+    Image.fromarray(mask.astype(np.uint8)).save(folder / "SegmentationObject" / "card.png")
+    return folder
 
 
 @pytest.mark.parametrize("orientation", [5, 6, 7, 8])

@@ -150,3 +150,10 @@ def test_labels_are_on_the_upright_photograph(tmp_path: Path) -> None:
     (image,) = read_yolo(tmp_path)
     assert image.size == SIZE[::-1]
     assert rle.box(image.annotations[0].rle) == (2, 10, 6, 30)
+
+
+def test_a_folder_of_two_splits_is_read_once(tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text("train: images\nval: images\nnames: [cat, dog]")
+    write_photograph(tmp_path / "images" / "a.jpg")
+    (image,) = read_yolo(tmp_path)
+    assert image.split == "train"

@@ -19,6 +19,7 @@ from maskmill.formats.writing import (
     Written,
     copy_photograph,
     note_orientation,
+    own_number,
     replacing,
     said_besides,
     to_json,
@@ -41,7 +42,8 @@ def write_coco(
     Args:
         out: The JSON; an existing one is replaced when the new one is whole.
         images: What to write.
-        copy_images: Copy the photographs into `images` beside the JSON.
+        copy_images: Copy the photographs into `images` beside the JSON, or, where the JSON is in a
+            folder `annotations`, beside that folder, as COCO's own release is laid out.
         image_folder: Where not copied, file names start from this folder; None is the JSON's own.
         categories: Names that get the ids 1, 2 and so on, in this order, whether they occur or
             not; others follow as they come.
@@ -56,6 +58,7 @@ def write_coco(
     """
     tally = Tally()
     names = Names(tally)
+    root = out.parent.parent if out.parent.name == "annotations" else out.parent
     with replacing(out) as file, tempfile.SpooledTemporaryFile(_SPOOL) as later:
         writer = _Writer(file, later, tally)
         for name in categories:
@@ -64,7 +67,7 @@ def write_coco(
         for image in images:
             if copy_images:
                 name = names.flat(image)
-                copy_photograph(image, out.parent / "images" / name)
+                copy_photograph(image, root / "images" / name)
             else:
                 name = names.inside(image, image_folder or out.parent)
             note_orientation(image, tally)
@@ -111,10 +114,8 @@ class _Writer:
 
     def number(self, identity: str) -> int:
         """Keep a number that the image has had, if it is free; COCO's other files refer to it."""
-        is_number = identity.isascii() and identity.isdigit() and len(identity) < 16
-        if is_number and str(int(identity)) == identity and int(identity) not in self.image_ids:
-            number = int(identity)
-        else:
+        number = own_number(identity)
+        if number is None or number in self.image_ids:
             while self.next_image in self.image_ids:
                 self.next_image += 1
             number = self.next_image

@@ -49,7 +49,9 @@ def _from_runs(size: tuple[int, ...], starts: np.ndarray, lengths: np.ndarray) -
     """Build a mask from its runs of foreground, rising; no two touch."""
     edges = np.stack([starts, starts + lengths], axis=1).ravel()
     height, width = size
-    return rle.from_run_lengths((height, width), np.diff(edges, prepend=0, append=height * width))
+    runs = np.diff(edges, prepend=0, append=height * width)
+    # No run of nothing at the end: a full mask of one pixel would have more runs than pixels.
+    return rle.from_run_lengths((height, width), runs if runs[-1] else runs[:-1])
 
 
 def majority(labels: Map, mask: Rle) -> int:

@@ -248,7 +248,7 @@ def _photograph(said: dict[str, Any], folder: Path, unpack_into: Path | None) ->
     if unpack_into is None:
         raise DatasetError("its photograph is inside the file; name a folder to unpack into")
     path = path_inside(unpack_into, said.get("path"))
-    with replacing(path) as out:
+    with replacing(path, sync=False) as out:
         out.write(data)
     return path
 

@@ -16,12 +16,12 @@ from maskmill.formats.coco import stream_coco
 from maskmill.formats.cvat import stream_cvat
 from maskmill.formats.datumaro import stream_datumaro
 from maskmill.formats.files import find_json, keep_source
-from maskmill.formats.folder import stream_folder
 from maskmill.formats.json_stream import scan
 from maskmill.formats.labelled import Dataset, LabelledImage, Refused
 from maskmill.formats.labelme import stream_labelme
 from maskmill.formats.parquet import stream_parquet
 from maskmill.formats.sa1b import stream_sa1b
+from maskmill.formats.unlabelled import stream_folder
 from maskmill.formats.voc_png import CLASS_FOLDER, OBJECT_FOLDER, stream_voc_png
 from maskmill.formats.yolo import find_yaml, stream_yolo
 from maskmill.images import list_images

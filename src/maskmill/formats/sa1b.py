@@ -36,11 +36,22 @@ PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 
 
 _IMAGE_KEYS = frozenset(
-    ["image_id", "file_name", "width", "height", "licence", "split", "source", "group"]
+    [
+        "image_id",
+        "image_name",
+        "file_name",
+        "width",
+        "height",
+        "licence",
+        "split",
+        "source",
+        "group",
+    ]
 )
 _ANNOTATION_KEYS = frozenset(
     [
         "id",
+        "annotation_id",
         "segmentation",
         "area",
         "bbox",
@@ -126,7 +137,7 @@ def read_sa1b_file(
     if split is not None and info.get("split") != split:
         return None
     size = checked_size(info.get("height"), info.get("width"))
-    identity = info.get("image_id")
+    identity = info.get("image_name", info.get("image_id"))
     masks, wrong = _masks(entries, size)
     if refused is not None:
         refused += [Refused(path, reason) for reason in wrong]
@@ -168,7 +179,7 @@ def _masks(entries: list[Any], size: tuple[int, int]) -> tuple[tuple[LabelledMas
 
 
 def _mask(entry: dict[str, Any], run: Rle) -> LabelledMask:
-    identity = entry.get("id")
+    identity = entry.get("annotation_id", entry.get("id"))
     return LabelledMask(
         rle=run,
         category=text_or_none(entry.get("category_name"), "category_name"),

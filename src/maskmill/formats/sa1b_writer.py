@@ -21,6 +21,7 @@ from maskmill.formats.writing import (
     Written,
     copy_photograph,
     note_orientation,
+    own_number,
     replacing,
     said_besides,
     to_json,
@@ -54,14 +55,15 @@ def write_sa1b_folder(
     """
     tally = Tally()
     names = Names(tally)
-    for image in images:
+    for number, image in enumerate(images, 1):
         name = flat = names.flat(image)
         if copy_images:
             copy_photograph(image, out / name)
         else:
             name = names.inside(image, image_folder or out)
         note_orientation(image, tally)
-        write_text((out / flat).with_suffix(".json"), to_json(labelled_record(image, name)))
+        record = labelled_record(image, name, number)
+        write_text((out / flat).with_suffix(".json"), to_json(record))
         _count(image, tally)
     return tally.written()
 
@@ -110,16 +112,26 @@ def write_webdataset(
     return tally.written()
 
 
-def labelled_record(image: LabelledImage, file_name: str) -> dict[str, Any]:
+def labelled_record(image: LabelledImage, file_name: str, number: int) -> dict[str, Any]:
     """Build the JSON object of one image.
+
+    Args:
+        image: The image.
+        file_name: Its photograph, from the folder of the JSON.
+        number: Its number where it has none of its own: ids are whole numbers to other readers, so
+            that text stands under a further key.
 
     Raises:
         MaskError: If a mask is malformed.
     """
     height, width = image.size
+    own = own_number(image.image_id)
     info: dict[str, Any] = {
-        "image_id": image.image_id, "file_name": file_name, "width": width, "height": height,
+        "image_id": number if own is None else own,
+        "file_name": file_name, "width": width, "height": height,
     }  # fmt: skip
+    if own is None:
+        info["image_name"] = image.image_id
     for key in ("split", "source", "group", "licence"):
         if getattr(image, key) is not None:
             info[key] = getattr(image, key)
@@ -128,13 +140,13 @@ def labelled_record(image: LabelledImage, file_name: str) -> dict[str, Any]:
     rles = [mask.rle for mask in image.annotations]
     measured = zip(image.annotations, areas(rles).tolist(), boxes(rles).tolist(), strict=True)
     taken = {mask.annotation_id for mask in image.annotations}
-    free = (number for number in count(1) if number not in taken)
-    written: set[int | str] = set()
+    free = (identity for identity in count(1) if identity not in taken)
+    written: set[int] = set()
     annotations = []
     for mask, area, (x0, y0, x1, y1) in measured:
         identity = mask.annotation_id
         # A reader refuses the second of an id, so that of masks from two sources is given up.
-        if identity is None or identity in written:
+        if not isinstance(identity, int) or identity in written:
             identity = next(free)
         written.add(identity)
         entry: dict[str, Any] = {
@@ -143,6 +155,8 @@ def labelled_record(image: LabelledImage, file_name: str) -> dict[str, Any]:
             "area": area,
             "bbox": [x0, y0, x1 - x0, y1 - y0],
         }
+        if isinstance(mask.annotation_id, str):
+            entry["annotation_id"] = mask.annotation_id
         if mask.category is not None:
             entry["category_name"] = mask.category
         if mask.is_crowd:
@@ -161,7 +175,7 @@ def _write_tar(file: BinaryIO, images: Iterable[LabelledImage], names: Names, ta
             except OSError as error:
                 raise DatasetError(f"cannot read {image.path}: {error.strerror}") from error
             _add(tar, name, photograph)
-            record = to_json(labelled_record(image, name))
+            record = to_json(labelled_record(image, name, tally.images + 1))
             _add(tar, Path(name).with_suffix(".json").name, record.encode())
             _count(image, tally)
 
@@ -177,5 +191,5 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 def _count(image: LabelledImage, tally: Tally) -> None:
     tally.images += 1
     tally.masks += len(image.annotations)
-    ids = [mask.annotation_id for mask in image.annotations if mask.annotation_id is not None]
+    ids = [m.annotation_id for m in image.annotations if isinstance(m.annotation_id, int)]
     tally.note("annotation_id taken by another mask: numbered anew", len(ids) - len(set(ids)))

@@ -140,5 +140,5 @@ def _write_map(path: Path, numbers: Map) -> None:
         picture = Image.fromarray(numbers.astype(np.uint16))
     stream = BytesIO()
     picture.save(stream, "PNG")
-    with replacing(path) as file:
+    with replacing(path, sync=False) as file:
         file.write(stream.getvalue())

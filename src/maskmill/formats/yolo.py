@@ -109,7 +109,11 @@ def _layout(path: Path, images: Path | None) -> _Layout:
             photographs += [(one, split) for one in _photographs(base, place)]
     if not yaml:
         photographs = [(one, _split_of(one, root)) for one in list_images(root)]
-    return _Layout(root, names, tuple(dict.fromkeys(photographs)))
+    # Where two splits name one folder, as is done to train without validation, the first counts.
+    splits: dict[Path, str | None] = {}
+    for one, split_of_one in photographs:
+        splits.setdefault(one, split_of_one)
+    return _Layout(root, names, tuple(splits.items()))
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
