@@ -248,3 +248,50 @@ def test_evaluate_prints_a_table_and_writes_numbers_and_curves(run: Run, tmp_pat
     assert "best of 3" in out
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text("utf-8"))["images"] == 2
     assert read_image(tmp_path / "out" / "clicks.png").std() > 0
+
+
+def test_a_project_from_the_first_image_to_the_last_export(run: Run, tmp_path: Path) -> None:
+    photos, project = tmp_path / "photos", tmp_path / "project"
+    write_scenes(photos, 2)
+    assert run("init", project)[0] == 0
+    code, out, _ = run("import", photos, "--project", project, "--by", "ann", "--json")
+    assert (code, json.loads(out)["images"]) == (0, 2)
+    code, out, _ = run("import", photos, "--project", project, "--json")
+    assert (code, json.loads(out)["repeated"]) == (0, 2), "a repetition adds nothing"
+    page = tmp_path / "deep" / "page.html"
+    code, out, _ = run("status", "--project", project, "--html", page)
+    assert code == 0
+    assert "2 images, 0 of them with masks" in out
+    assert page.is_file()
+    code, out, _ = run("snapshot", "first", "--project", project, "--json")
+    assert json.loads(out)["snapshots"][0]["statistics"]["images"] == 2
+    assert "first" in run("snapshot", "--project", project)[1]
+    code, out, _ = run("snapshot", "first", "--compare", "first", "--project", project, "--json")
+    assert set(json.loads(out).values()) == {0}
+    assert run("export", tmp_path / "coco", "--format", "coco", "--project", project)[0] == 0
+    assert json.loads((tmp_path / "coco" / "annotations.json").read_text())["images"]
+    assert run("verify", "--project", project)[:2] == (0, f"{project} is whole\n")
+    next(photos.rglob("*.png")).unlink()
+    code, out, _ = run("verify", "--project", project)
+    assert code == 1
+    assert "is missing; put it back" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("import", "nowhere"), "nowhere does not exist"),
+        (("export", "out", "--format", "docx"), "no form 'docx' to write; there are: coco"),
+        (("export", "out", "--format", "coco", "--category", "cow"), "no category 'cow'"),
+        (("snapshot", "--compare", "first"), "name the later one"),
+        (("snapshot", "first"), "holds no image"),
+    ],
+)
+def test_what_a_project_cannot_do_is_said_in_a_line(
+    run: Run, tmp_path: Path, words: tuple[str, ...], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("init", tmp_path / "project")
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(*words, "--project", tmp_path / "project")
+    assert (code, err.count("\n")) == (1, 1)
+    assert reason in err

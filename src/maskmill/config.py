@@ -143,7 +143,7 @@ TINY = ModelConfig(
         prompt_maps=True,
     ),
     input_side=384,
-    pred_iou_thresh=0.4,
+    pred_iou_thresh=0.5,
     stability_score_thresh=0.5,
 )
 
