@@ -23,6 +23,7 @@ from typing import Any
 
 SIZE = (480, 640)
 PER_IMAGE = 20
+MAX_LINKS = 50_000  # a file system allows 65,000 to one file
 
 
 def write_file(folder: Path, masks: int) -> Path:
@@ -49,8 +50,7 @@ def write_file(folder: Path, masks: int) -> Path:
         one = rle.encode(blob)
         x0, y0, x1, y1 = rle.box(one)
         stock.append((one.to_json(), rle.area(one), [x0, y0, x1 - x0, y1 - y0]))
-    photograph = folder / "photograph.jpg"
-    Image.fromarray(rng.integers(0, 255, (*SIZE, 3)).astype(np.uint8)).save(photograph)
+    picture = Image.fromarray(rng.integers(0, 255, (*SIZE, 3)).astype(np.uint8))
     images = folder / "images"
     images.mkdir(exist_ok=True)
     picks = rng.integers(len(stock), size=masks)
@@ -58,6 +58,9 @@ def write_file(folder: Path, masks: int) -> Path:
         file.write('{"info": {}, "images": [')
         for i in range(masks // PER_IMAGE):
             name = images / f"{i:012}.jpg"
+            photograph = folder / f"photograph{i // MAX_LINKS}.jpg"
+            if not photograph.exists():
+                picture.save(photograph)
             if not name.exists():
                 os.link(photograph, name)
             info = {"id": i, "file_name": name.name, "width": SIZE[1], "height": SIZE[0]}
