@@ -1,7 +1,7 @@
 """Time the reading of a large COCO file, and what memory it takes, beside its peers.
 
 The file is made here: ragged ellipses as run lengths, 20 to a photograph of 640 x 480, all
-photographs links to one. Every reader runs in its own process, one after the other, so that its
+photographs links to a few. Every reader runs in its own process, one after the other, so that its
 peak of memory is its own; what the process takes before it reads is given beside it. Ours checks
 every run length and opens the header of every photograph; `json.load` and pycocotools check none.
 Datumaro wants older libraries than ours: it is measured where an interpreter has it installed.
