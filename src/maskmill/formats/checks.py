@@ -196,9 +196,9 @@ def rest_of(entry: dict[str, Any], known: Collection[str], bag: str) -> dict[str
     Raises:
         DatasetError: If a value could not be written as JSON again, or lies too deep.
     """
+    if all(map(known.__contains__, entry)):
+        return {}
     out = {key: entry[key] for key in entry.keys() - known}
-    if not out:
-        return out
     inner = out.pop(bag, None)
     if isinstance(inner, dict):
         out.update(inner)

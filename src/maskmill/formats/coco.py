@@ -276,7 +276,7 @@ class _Reader:
 
 
 def _has_runs(entry: Any) -> bool:
-    return isinstance(entry, dict) and isinstance(entry.get("segmentation"), dict)
+    return type(entry) is dict and type(entry.get("segmentation")) is dict
 
 
 def _from_polygons(polygons: Any, size: tuple[int, int]) -> Rle:

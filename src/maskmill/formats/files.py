@@ -5,12 +5,16 @@ Names that come out of a file are untrusted: no name leads out of its dataset's 
 
 import json
 import os
+import re
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from maskmill.errors import DatasetError
 from maskmill.formats.checks import short
+
+# A name without any folder in it, as most are: the long way costs more than reading the entry.
+_PLAIN_NAME = re.compile(r"\w[\w-]*(?:\.[\w-]+)*", re.ASCII)
 
 
 def path_inside(folder: Path, file_name: Any) -> Path:
@@ -28,6 +32,8 @@ def path_inside(folder: Path, file_name: Any) -> Path:
         Traceback (most recent call last):
         maskmill.errors.DatasetError: file name '../secret.jpg' leads out of the dataset's folder
     """
+    if isinstance(file_name, str) and _PLAIN_NAME.fullmatch(file_name):
+        return folder / file_name
     if not isinstance(file_name, str) or not file_name or "\0" in file_name:
         raise DatasetError(f"file name {short(file_name)} is not a file's name")
     posix, windows = PurePosixPath(file_name), PureWindowsPath(file_name)
