@@ -85,3 +85,9 @@ def test_the_model_that_has_them_uses_them():
     torch.testing.assert_close(
         after - before, 7 * inside[:, None].expand_as(before), atol=1e-4, rtol=0
     )
+
+
+def test_a_prompt_of_a_mask_alone_draws_nothing() -> None:
+    maps = prompt_maps(torch.zeros(2, 0, 2), torch.zeros(2, 0, dtype=torch.int64), SIDE)
+    assert maps.shape == (2, NUM_PROMPT_MAPS, SIDE, SIDE)
+    assert not maps.any()

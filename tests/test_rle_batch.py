@@ -62,9 +62,9 @@ def test_what_one_reader_refuses_the_other_does_and_in_its_words() -> None:
         else:
             assert areas(masks).tolist() == expected
             assert boxes(masks).tolist() == [list(rle.box(mask)) for mask in masks]
-        both = areas_and_boxes(masks)
-        assert both[0].tolist() == areas(masks).tolist()
-        assert both[1].tolist() == boxes(masks).tolist()
+            both = areas_and_boxes(masks)
+            assert both[0].tolist() == areas(masks).tolist()
+            assert both[1].tolist() == boxes(masks).tolist()
     assert 300 < refused < 2900
 
 

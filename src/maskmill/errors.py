@@ -50,7 +50,7 @@ class Conflict(StoreError):
         attempted: What was asked for, which was not done.
     """
 
-    def __init__(self, message: str, *, current: object, attempted: object) -> None:
+    def __init__(self, message: str, *, current: object = None, attempted: object = None) -> None:
         super().__init__(message)
         self.current = current
         self.attempted = attempted

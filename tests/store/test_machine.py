@@ -26,7 +26,8 @@ from maskmill.store.changes import Annotation, Change
 from .masks import BY_PERSON, a_mask, new_image, rectangle
 
 MASKS = [rectangle(x, y, x + 2, y + 1) for x in range(6) for y in range(5)]
-RECORDS = st.none() | st.dictionaries(st.text(max_size=3), st.integers(-9, 9), max_size=2)
+WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=3)
+RECORDS = st.none() | st.dictionaries(WORDS, st.integers(-9, 9), max_size=2)
 VERDICTS = st.sampled_from([None, "accepted", "rejected"])
 
 

@@ -46,25 +46,31 @@ def spoil(project: Project, statement: object) -> list[str]:
 
 
 def test_a_damaged_mask_is_named_and_its_snapshot_too(filled: Project) -> None:
-    found = spoil(filled, update(annotations).where(annotations.c.id == 2).values(counts=b"zz"))
-    assert any("annotation 2 is damaged" in line for line in found)
+    key = filled.annotations.of_image(filled.images.page()[1].id)[0].id
+    found = spoil(filled, update(annotations).where(annotations.c.id == key).values(counts=b"zz"))
+    assert any(f"annotation {key} is damaged" in line for line in found)
     assert any("snapshot 'first'" in line for line in found)
 
 
 def test_a_mask_that_is_not_what_its_row_says(filled: Project) -> None:
-    found = spoil(filled, update(annotations).where(annotations.c.id == 2).values(x1=9))
+    key = filled.annotations.of_image(filled.images.page()[1].id)[0].id
+    found = spoil(filled, update(annotations).where(annotations.c.id == key).values(x1=9))
     assert len(found) == 1
-    assert "annotation 2 says" in found[0]
+    assert f"annotation {key} says" in found[0]
 
 
 def test_a_wrong_count_of_masks(filled: Project) -> None:
-    found = spoil(filled, update(images).values(mask_count=2))
+    found = spoil(
+        filled, update(images).where(images.c.project_id == filled.id).values(mask_count=2)
+    )
     assert len(found) == 1
     assert "is said to have 2 masks and has 1" in found[0]
 
 
 def test_a_lost_version(filled: Project) -> None:
-    found = spoil(filled, delete(annotation_versions))
+    found = spoil(
+        filled, delete(annotation_versions).where(annotation_versions.c.project_id == filled.id)
+    )
     assert any("at version 2, but 0 earlier ones" in line for line in found)
 
 

@@ -7,6 +7,7 @@ small one learn from few photographs.
 """
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -36,6 +37,9 @@ def prompt_maps(
         >>> maps.shape, bool(maps[0, 4:].any())
         (torch.Size([1, 10, 8, 8]), False)
     """
+    # A padding point, which is nothing, so that a prompt without points has one to be far from.
+    points = F.pad(points, (0, 0, 1, 0))
+    point_labels = F.pad(point_labels, (1, 0), value=-1)
     centres = (torch.arange(side, device=points.device, dtype=points.dtype) + 0.5) / side
     across = (centres - points[..., :1]) ** 2  # n p side
     down = (centres - points[..., 1:]) ** 2
