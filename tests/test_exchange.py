@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,14 @@ from PIL import Image
 
 from maskmill import exchange, rle
 from maskmill.errors import ConfigError
-from maskmill.exchange import Chosen, import_labelled, labelled_images
+from maskmill.exchange import (
+    WRITERS,
+    Chosen,
+    export_dataset,
+    import_dataset,
+    import_labelled,
+    labelled_images,
+)
 from maskmill.formats import LabelledImage, LabelledMask, Refused
 from maskmill.store import Edit, Made, Project
 
@@ -195,3 +203,25 @@ def test_a_strange_word_on_provenance_is_not_believed(project: Project, tmp_path
         None,
         None,
     )
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_what_was_written_with_its_photographs_can_be_brought_in_again(
+    project: Project, tmp_path: Path, form: str
+) -> None:
+    apart = [np.zeros(SIZE, bool) for _ in range(2)]
+    apart[0][2:9, 3:12], apart[1][12:20, 20:30] = True, True
+    masks = tuple(LabelledMask(rle=rle.encode(m), category="cat") for m in apart)
+    given = [replace(each, annotations=masks) for each in some_images(tmp_path / "photos", 3)]
+    import_labelled(project, given, name="set", by="ann")
+    out = tmp_path / "out"
+    written = export_dataset(project, out, form)
+    assert (written.images, written.masks) == (3, 6)
+    with Project.create(tmp_path / "other") as other:
+        source = next(out.glob("*.tar")) if "tar" in form or form == "webdataset" else out
+        report = import_dataset(other, source, by="bob")
+        assert (report.images, report.masks, report.refused) == (3, 6, [])
+        again = import_dataset(other, source, by="bob")
+        assert (again.images, again.masks, again.repeated) == (0, 0, 3)
+        for image in labelled_images(other):
+            assert {mask.rle for mask in image.annotations} == {mask.rle for mask in masks}

@@ -105,8 +105,11 @@ def import_dataset(
         DatasetError: If its form is unknown, or it is damaged as a whole.
     """
     folder, refused = _unpacked(project, source)
-    items = stream_dataset(folder, form=form, images=images)
-    report = import_labelled(project, items, name=str(folder.absolute()), by=by, progress=progress)
+    name = str(folder.absolute())
+    # Parquet may hold its photographs inside; each import has a folder of its own for them.
+    inside = project.folder / "imports" / hashlib.sha256(name.encode()).hexdigest()[:16]
+    items = stream_dataset(folder, form, images, unpack_into=inside)
+    report = import_labelled(project, items, name=name, by=by, progress=progress)
     report.refused[:0] = refused
     return report
 
