@@ -161,7 +161,6 @@ def test_several_threads_share_the_halves(folder: Path, frame: np.ndarray) -> No
     alone = halves.attend(coords, labels)[1]
     with halves.threads() as pool:
         assert pool is not None
-        together = list(
-            pool.map(lambda i: halves.attend(coords[i : i + 1], labels[:1])[1], range(6))
-        )
+        calls = [pool.submit(halves.attend, coords[i : i + 1], labels[:1]) for i in range(6)]
+        together = [call.result()[1] for call in calls]
     np.testing.assert_allclose(np.concatenate(together), alone, atol=1e-4)
