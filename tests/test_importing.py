@@ -9,16 +9,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maskmill import exchange, rle
+from maskmill import rle
 from maskmill.errors import ConfigError
 from maskmill.exchange import (
     WRITERS,
     Chosen,
     export_dataset,
+    exporting,
     import_dataset,
     import_labelled,
+    importing,
     labelled_images,
 )
+from maskmill.exchange.provenance import PROVENANCE
 from maskmill.formats import LabelledImage, LabelledMask, Refused
 from maskmill.store import Edit, Made, Project
 
@@ -79,7 +82,7 @@ def as_values(images: list[LabelledImage]) -> list[object]:
         values.append((image.image_id, image.path, image.size, image.source, image.split))
         values.append((image.group, image.licence, dict(image.metadata)))
         for each in image.annotations:
-            attributes = {k: v for k, v in each.attributes.items() if k != exchange.PROVENANCE}
+            attributes = {k: v for k, v in each.attributes.items() if k != PROVENANCE}
             values.append((each.rle, each.category, each.is_crowd, attributes))
             values.append((each.predicted_iou, each.stability_score, each.point_coords))
             values.append(each.crop_box)
@@ -126,7 +129,7 @@ def test_a_repetition_changes_nothing(project: Project, tmp_path: Path) -> None:
 def test_interrupted_anywhere_and_run_again_it_is_as_if_never_interrupted(
     project: Project, tmp_path: Path, stop_after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange, "MASKS_AT_ONCE", 4)
+    monkeypatch.setattr(importing, "MASKS_AT_ONCE", 4)
     given = some_images(tmp_path / "photos", 6)
 
     def interrupted() -> Iterator[LabelledImage]:
@@ -181,12 +184,12 @@ def test_pages_of_a_large_project_follow_each_other(
 ) -> None:
     given = some_images(tmp_path / "photos", 7)
     import_labelled(project, given, name="set", by="ann")
-    monkeypatch.setattr(exchange, "IMAGES_AT_ONCE", 2)
+    monkeypatch.setattr(exporting, "IMAGES_AT_ONCE", 2)
     assert as_values(list(labelled_images(project))) == as_values(given)
 
 
 def test_a_strange_word_on_provenance_is_not_believed(project: Project, tmp_path: Path) -> None:
-    told = {exchange.PROVENANCE: {"made_by": "god", "stage": 7, "seconds": "long", "clicks": 1.5}}
+    told = {PROVENANCE: {"made_by": "god", "stage": 7, "seconds": "long", "clicks": 1.5}}
     image = some_images(tmp_path / "photos", 1)[0]
     odd = LabelledImage(
         image_id="x",
