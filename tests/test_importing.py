@@ -1,21 +1,17 @@
-"""Datasets into a project and out again: nothing is lost, doubled or dropped in silence."""
+"""Datasets into a project: nothing is lost, doubled or dropped in silence."""
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from labelled_set import SIZE, as_values, mask, some_images
 
 from maskmill import rle
-from maskmill.errors import ConfigError
+from maskmill.errors import DatasetError
 from maskmill.exchange import (
-    WRITERS,
-    Chosen,
     export_dataset,
-    exporting,
     import_dataset,
     import_labelled,
     importing,
@@ -23,70 +19,15 @@ from maskmill.exchange import (
 )
 from maskmill.exchange.provenance import PROVENANCE
 from maskmill.formats import LabelledImage, LabelledMask, Refused
+from maskmill.images import content_hash
+from maskmill.perceptual import perceptual_hash
 from maskmill.store import Edit, Made, Project
-
-SIZE = (24, 36)
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
     with Project.create(tmp_path / "project") as opened:
         yield opened
-
-
-def photograph(folder: Path, name: str, seed: int) -> Path:
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 255, (*SIZE, 3), np.uint8)
-    Image.fromarray(pixels).save(path)
-    return path
-
-
-def mask(seed: int, **more: object) -> LabelledMask:
-    rng = np.random.default_rng(seed)
-    pixels = rng.random(SIZE) < 0.3
-    return LabelledMask(rle=rle.encode(pixels), **more)  # type: ignore[arg-type]
-
-
-def some_images(folder: Path, count: int = 3) -> list[LabelledImage]:
-    return [
-        LabelledImage(
-            image_id=f"id {i}",
-            path=photograph(folder, f"{i % 2}/{i // 2}.png", i),  # names repeat in two folders
-            size=SIZE,
-            source=f"set {i % 2}",
-            split="train",
-            group=f"scene {i // 2}",
-            licence="CC BY 4.0",
-            metadata={"country": "NP"},
-            annotations=(
-                mask(10 * i, category="cat"),
-                mask(10 * i + 1, category="dog", is_crowd=True, attributes={"truncated": True}),
-                mask(
-                    10 * i + 2,
-                    predicted_iou=0.9,
-                    stability_score=0.95,
-                    point_coords=((3.0, 4.0),),
-                    crop_box=(0.0, 0.0, 36.0, 24.0),
-                ),
-            ),
-        )
-        for i in range(count)
-    ]
-
-
-def as_values(images: list[LabelledImage]) -> list[object]:
-    """What a round trip must keep; our own word on how a mask came to be is added on the way."""
-    values: list[object] = []
-    for image in images:
-        values.append((image.image_id, image.path, image.size, image.source, image.split))
-        values.append((image.group, image.licence, dict(image.metadata)))
-        for each in image.annotations:
-            attributes = {k: v for k, v in each.attributes.items() if k != PROVENANCE}
-            values.append((each.rle, each.category, each.is_crowd, attributes))
-            values.append((each.predicted_iou, each.stability_score, each.point_coords))
-            values.append(each.crop_box)
-    return values
 
 
 def test_what_goes_in_comes_out(project: Project, tmp_path: Path) -> None:
@@ -161,33 +102,6 @@ def test_what_cannot_come_in_is_said_and_the_rest_does(project: Project, tmp_pat
     assert len(report.refused) == 4
 
 
-def test_only_chosen_masks_leave(project: Project, tmp_path: Path) -> None:
-    import_labelled(project, some_images(tmp_path / "photos", 4), name="set", by="ann")
-
-    def count(every_image: bool = False, **chosen: str) -> tuple[int, int]:
-        found = list(labelled_images(project, Chosen(**chosen), every_image=every_image))
-        return len(found), sum(len(image.annotations) for image in found)
-
-    assert count(category="cat") == (4, 4)
-    assert count(source="set 1") == (2, 6)
-    assert count(stage="automatic") == (0, 0)
-    assert count(every_image=True, stage="automatic") == (4, 0)
-    assert count(review="accepted") == (0, 0)
-    with pytest.raises(ConfigError, match="no category 'cow' in this project; there are: cat, dog"):
-        count(category="cow")
-    with pytest.raises(ConfigError, match="no source 'set 7'"):
-        count(source="set 7")
-
-
-def test_pages_of_a_large_project_follow_each_other(
-    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given = some_images(tmp_path / "photos", 7)
-    import_labelled(project, given, name="set", by="ann")
-    monkeypatch.setattr(exporting, "IMAGES_AT_ONCE", 2)
-    assert as_values(list(labelled_images(project))) == as_values(given)
-
-
 def test_a_strange_word_on_provenance_is_not_believed(project: Project, tmp_path: Path) -> None:
     told = {PROVENANCE: {"made_by": "god", "stage": 7, "seconds": "long", "clicks": 1.5}}
     image = some_images(tmp_path / "photos", 1)[0]
@@ -208,23 +122,42 @@ def test_a_strange_word_on_provenance_is_not_believed(project: Project, tmp_path
     )
 
 
-@pytest.mark.parametrize("form", WRITERS)
-def test_what_was_written_with_its_photographs_can_be_brought_in_again(
-    project: Project, tmp_path: Path, form: str
+def test_images_are_hashed_by_content_and_by_what_they_show(
+    project: Project, tmp_path: Path
 ) -> None:
-    apart = [np.zeros(SIZE, bool) for _ in range(2)]
-    apart[0][2:9, 3:12], apart[1][12:20, 20:30] = True, True
-    masks = tuple(LabelledMask(rle=rle.encode(m), category="cat") for m in apart)
-    given = [replace(each, annotations=masks) for each in some_images(tmp_path / "photos", 3)]
+    given = some_images(tmp_path / "photos", 3)
     import_labelled(project, given, name="set", by="ann")
-    out = tmp_path / "out"
-    written = export_dataset(project, out, form)
-    assert (written.images, written.masks) == (3, 6)
-    with Project.create(tmp_path / "other") as other:
-        source = next(out.glob("*.tar")) if "tar" in form or form == "webdataset" else out
-        report = import_dataset(other, source, by="bob")
-        assert (report.images, report.masks, report.refused) == (3, 6, [])
-        again = import_dataset(other, source, by="bob")
-        assert (again.images, again.masks, again.repeated) == (0, 0, 3)
-        for image in labelled_images(other):
-            assert {mask.rle for mask in image.annotations} == {mask.rle for mask in masks}
+    for image in project.images.page():
+        assert image.content_hash == content_hash(Path(image.path))
+        assert image.perceptual_hash == perceptual_hash(Path(image.path).read_bytes())
+        assert image.perceptual_hash is not None
+
+
+def test_another_process_reads_large_files_and_brings_the_same(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = some_images(tmp_path / "photos", 6)
+    import_labelled(project, given, name="set", by="ann")
+    export_dataset(project, tmp_path / "out", "coco")
+    out = tmp_path / "out" / "annotations.json"
+    content = json.loads(out.read_text())
+    content["annotations"][0]["segmentation"]["counts"] = "zz"
+    out.write_text(json.dumps(content))
+    found = []
+    for name, bytes_ in (("here", 1 << 30), ("there", 0)):
+        monkeypatch.setattr(importing, "LARGE_FILE", bytes_)
+        with Project.create(tmp_path / name) as other:
+            report = import_dataset(other, out, by="bob")
+            values = as_values(list(labelled_images(other)))
+            found.append((report, values))
+    assert found[0] == found[1]
+    assert (found[0][0].masks, len(found[0][0].refused)) == (17, 1)
+
+
+def test_what_the_other_process_refuses_is_refused_here(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "LARGE_FILE", 0)
+    (tmp_path / "a.json").write_text('{"images": [], "annotations": [')
+    with pytest.raises(DatasetError, match="is not JSON: byte"):
+        import_dataset(project, tmp_path / "a.json", form="coco", by="bob")

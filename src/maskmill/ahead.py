@@ -1,26 +1,30 @@
 """Iterate in another process, some items ahead: what makes them and what takes them work at once.
 
-Knows no masks. The other process is spawned, has one thread, and dies with this one. It waits when
+Knows no masks. The other process is a fresh interpreter that never looks at the caller's script
+(so no `if __name__ == "__main__"` is needed), has one thread, and dies with this one. It waits when
 it is too far ahead, so memory stays bounded whatever the number of items.
 """
 
-import multiprocessing
+import gc
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from multiprocessing.connection import Connection, wait
 from queue import Full, Queue
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from maskmill.errors import MaskmillError
+from maskmill.executor import ONE_THREAD
 
 Item = TypeVar("Item")
 
 AHEAD = 4
 """Items that wait here for being taken; the pipe holds little more."""
+CHILD = "from maskmill.ahead import serve; serve()"
 
 
 def run_ahead(make: Callable[[], Iterable[Item]]) -> Iterator[Item]:
@@ -37,17 +41,27 @@ def run_ahead(make: Callable[[], Iterable[Item]]) -> Iterator[Item]:
         MaskmillError: What the iterable raises, by its class; of another class, or if the process
             dies, with the reason in words.
     """
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_serve, args=(theirs, make), daemon=True)
-    process.start()
-    theirs.close()
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHILD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={
+            **os.environ,
+            **dict.fromkeys(ONE_THREAD, "1"),
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        },
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
     # Unpickling takes its time too; a thread does it while the last item is worked on.
     waiting: Queue[tuple[str, Any]] = Queue(AHEAD)
     over = threading.Event()
-    thread = threading.Thread(target=_receive, args=(ours, waiting, over), daemon=True)
-    thread.start()
+    thread = threading.Thread(target=_receive, args=(process.stdout, waiting, over), daemon=True)
     try:
+        with suppress(OSError):  # if it has died already, that is found out below
+            pickle.dump(make, process.stdin)
+            process.stdin.flush()
+        thread.start()
         while True:
             kind, content = waiting.get()
             if kind == "end":
@@ -55,27 +69,26 @@ def run_ahead(make: Callable[[], Iterable[Item]]) -> Iterator[Item]:
             if kind == "error":
                 raise content
             if kind == "died":
-                process.join()
                 raise MaskmillError(
-                    f"the process that read died (exit code {process.exitcode}); what came before "
+                    f"the process that read died (exit code {process.wait()}); what came before "
                     "is kept: free some memory and run the same again"
                 )
             yield content
     finally:
         over.set()
         process.kill()
-        process.join()
+        process.wait()
         thread.join()
-        ours.close()
+        with suppress(OSError):
+            process.stdin.close()
+        process.stdout.close()
 
 
-def _receive(
-    pipe: "Connection[Any, Any]", waiting: "Queue[tuple[str, Any]]", over: threading.Event
-) -> None:
+def _receive(pipe: BinaryIO, waiting: "Queue[tuple[str, Any]]", over: threading.Event) -> None:
     while not over.is_set():
         try:
-            message = pipe.recv()
-        except (EOFError, OSError):
+            message = pickle.load(pipe)
+        except (EOFError, OSError, pickle.UnpicklingError):
             message = ("died", None)
         while not over.is_set():
             with suppress(Full):
@@ -85,20 +98,34 @@ def _receive(
             return
 
 
-def _serve(pipe: "Connection[Any, Any]", make: Callable[[], Iterable[Any]]) -> None:
+def serve() -> None:
+    """Live as the other process: take what makes the items, and send them until nobody listens."""
     # Ctrl-C reaches the whole group; only the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Items are made and sent, and make no cycles: looking for some takes a third of the time.
+    gc.disable()
+    # What a library prints must not come between the items.
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    make = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
         for item in make():
-            pipe.send(("item", item))
+            _send(out, ("item", item))
         message: tuple[str, Any] = ("end", None)
+    except BrokenPipeError:
+        return
     except MaskmillError as error:
         message = ("error", _portable(error))
     except Exception as error:
         message = ("error", MaskmillError(f"{type(error).__name__}: {error}"))
     with suppress(OSError):
-        pipe.send(message)
+        _send(out, message)
+
+
+def _send(out: BinaryIO, message: tuple[str, Any]) -> None:
+    pickle.dump(message, out, pickle.HIGHEST_PROTOCOL)
+    out.flush()
 
 
 def _portable(error: MaskmillError) -> MaskmillError:
@@ -111,7 +138,7 @@ def _portable(error: MaskmillError) -> MaskmillError:
 
 
 def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
+    """End this process when its parent has ended, even if that was killed: its end is closed."""
+    while sys.stdin.buffer.read(1):
+        pass
+    os._exit(1)

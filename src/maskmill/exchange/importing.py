@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -272,6 +272,9 @@ def _new_image(item: LabelledImage, path: Path) -> NewImage:
 
 
 def _new_mask(mask: LabelledMask, by: str) -> NewMask:
+    if not (mask.attributes or mask.crop_box or mask.point_coords):  # as most: two million a file
+        made = _plainly_made(by, mask.predicted_iou, mask.stability_score)
+        return NewMask(rle=mask.rle, made=made, category=mask.category, is_crowd=mask.is_crowd)
     attributes = dict(mask.attributes)
     told = attributes.pop(PROVENANCE, None)
     told = told if isinstance(told, Mapping) else {}
@@ -297,6 +300,17 @@ def _new_mask(mask: LabelledMask, by: str) -> NewMask:
         is_crowd=mask.is_crowd,
         review=_one_of(told.get("review"), ("accepted", "rejected"), None),
         attributes=attributes or None,
+    )
+
+
+@lru_cache(100)  # a person's masks are all made alike
+def _plainly_made(by: str, predicted_iou: float | None, stability_score: float | None) -> Made:
+    return Made(
+        made_by="person" if predicted_iou is None else "model",
+        author=by,
+        stage="imported",
+        predicted_iou=predicted_iou,
+        stability_score=stability_score,
     )
 
 
