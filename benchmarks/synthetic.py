@@ -95,7 +95,9 @@ def write_photographs(folder: Path, amount: int, rng: object) -> None:
         pixels = cv2.resize(coarse, SIZE[::-1], interpolation=cv2.INTER_CUBIC).astype(int)
         pixels += rng.integers(-6, 7, pixels.shape)
         quality = [cv2.IMWRITE_JPEG_QUALITY, 60]
-        pictures.append(cv2.imencode(".jpg", np.clip(pixels, 0, 255), quality)[1].tobytes())
+        pictures.append(
+            cv2.imencode(".jpg", np.clip(pixels, 0, 255).astype(np.uint8), quality)[1].tobytes()
+        )
     for i in range(amount):
         path = folder / name_of(i)
         path.parent.mkdir(parents=True, exist_ok=True)
