@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from import_killing import contents, kill_imports, make_dataset, run_import
 from labelled_set import SIZE, as_values, mask, some_images
+from sqlalchemy import update
 
 from maskmill import rle
 from maskmill.errors import DatasetError
@@ -22,6 +24,7 @@ from maskmill.formats import LabelledImage, LabelledMask, Refused
 from maskmill.images import content_hash
 from maskmill.perceptual import perceptual_hash
 from maskmill.store import Edit, Made, Project
+from maskmill.store.schema import annotations
 
 
 @pytest.fixture
@@ -161,3 +164,22 @@ def test_what_the_other_process_refuses_is_refused_here(
     (tmp_path / "a.json").write_text('{"images": [], "annotations": [')
     with pytest.raises(DatasetError, match="is not JSON: byte"):
         import_dataset(project, tmp_path / "a.json", form="coco", by="bob")
+
+
+def test_killed_and_run_again_it_brings_exactly_the_same(tmp_path: Path) -> None:
+    """`python benchmarks/kill.py --imports 100` does this at a hundred points."""
+    assert list(kill_imports(tmp_path, 4)) == [True] * 4
+
+
+def test_a_difference_after_a_kill_would_be_seen(tmp_path: Path) -> None:
+    """Control: one mask less, one score other."""
+    dataset = make_dataset(tmp_path)
+    found = []
+    for name in ("one", "two"):
+        Project.create(tmp_path / name).close()
+        run_import(tmp_path / name, dataset, ahead=False)
+        found.append(contents(tmp_path / name))
+    assert found[0] == found[1]
+    with Project(tmp_path / "two") as project, project.database.write() as connection:
+        connection.execute(update(annotations).where(annotations.c.id == 7).values(x1=3))
+    assert contents(tmp_path / "two") != found[0]
