@@ -18,6 +18,7 @@ from cyclopts import App, CycloptsError, Parameter
 from maskmill import __version__
 from maskmill.cli.automask import automask
 from maskmill.cli.demo import demo
+from maskmill.cli.embed import embed
 from maskmill.cli.evaluate import evaluate
 from maskmill.cli.exchange import export, import_
 from maskmill.cli.model import model_app
@@ -61,7 +62,8 @@ def build_app() -> App:
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
-    for verb in (segment, automask, init, export, status, verify, snapshot, train, evaluate):
+    of_projects = (init, export, status, verify, snapshot, embed)
+    for verb in (segment, automask, *of_projects, train, evaluate):
         app.command(verb)
     app.command(import_, name="import")
     app.command(model_app())
