@@ -12,7 +12,19 @@ from starlette.types import ASGIApp
 
 from maskmill import __version__
 from maskmill.errors import Conflict, MaskmillError, NotFound, StoreError
-from maskmill.server import annotations, categories, images, listening, models, sessions
+from maskmill.server import (
+    annotations,
+    categories,
+    exports,
+    images,
+    listening,
+    members,
+    models,
+    queue,
+    sessions,
+    statistics,
+    uploads,
+)
 from maskmill.server.access import Allow, Busy, Forbidden, NotSignedIn, TooMany
 from maskmill.server.changes import to_wire
 from maskmill.server.pages import add_pages
@@ -33,7 +45,19 @@ STATUSES: tuple[tuple[type[MaskmillError], int], ...] = (
     (MaskmillError, 422),
 )
 """What each error is on the wire; the first that fits counts."""
-ROUTERS = (sessions, models, images, annotations, categories, listening)
+ROUTERS = (
+    sessions,
+    models,
+    images,
+    uploads,
+    annotations,
+    categories,
+    queue,
+    statistics,
+    exports,
+    members,
+    listening,
+)
 ERRORS: dict[int | str, dict[str, Any]] = {
     401: {"model": ErrorOut, "description": "Nobody is signed in."},
     403: {"model": ErrorOut, "description": "Not with this role, or not from this page."},

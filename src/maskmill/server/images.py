@@ -1,26 +1,35 @@
 """Routes of images: pages of them, their files as browsers show them, and their embeddings."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path as FilePath
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from maskmill.server.access import AnyMember, Busy
 from maskmill.server.decoder import embedding_bytes
+from maskmill.server.pictures import overlay as draw_overlay
 from maskmill.server.service import Service
 from maskmill.server.wire import RowId
-from maskmill.server.wire_images import DecodeOut, DecodeRequest, ImageOut, ImagesOut
+from maskmill.server.wire_images import DecodeOut, DecodeRequest, ImageOut, ImagesOut, State
 from maskmill.store import Image, ImageFilter
+from maskmill.store.categories import PALETTE
 from maskmill.values import Embedding
 
 router = APIRouter(tags=["images"])
 ImageId = Annotated[RowId, Path()]
+UPLOADED = "upload"
+"""The source of images that came over HTTP; their names are their `external_id`."""
 FOREVER = "private, max-age=31536000, immutable"
 BYTES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/octet-stream": {}}, "description": "float16, little-endian."},
     304: {"description": "The browser has it."},
     503: {"description": "It is computed now, before all others; ask again."},
+}
+OVERLAY: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/png": {}}, "description": "The masks."},
+    304: {"description": "The browser has them as they are."},
 }
 PICTURE: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/jpeg": {}, "image/png": {}}, "description": "The picture."},
@@ -35,12 +44,30 @@ def page(
     offset: Annotated[int, Query(ge=0, lt=2**31)] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     has_masks: bool | None = None,
-    category_id: Annotated[int | None, Query(ge=1, lt=2**53)] = None,
+    category_id: Annotated[int | None, Query(ge=0, lt=2**53)] = None,
+    state: State | None = None,
+    review: Literal["accepted", "rejected", "unreviewed"] | None = None,
+    annotator: Annotated[str | None, Query(max_length=64)] = None,
+    assigned_to: Annotated[str | None, Query(max_length=64)] = None,
+    predicted_iou_below: Annotated[float | None, Query(ge=0, le=2)] = None,
     source: Annotated[str | None, Query(max_length=1000)] = None,
 ) -> ImagesOut:
-    """Return a page of the images, in the order in which they were added."""
+    """Return a page of the images, in the order in which they were added.
+
+    Category (0 asks for none), review, annotator and predicted IoU are asked of one mask: an image
+    is chosen if one of its masks is all that.
+    """
     service: Service = request.app.state.service
-    which = ImageFilter(has_masks=has_masks, category_id=category_id, source=source)
+    which = ImageFilter(
+        has_masks=has_masks,
+        category_id=category_id,
+        state=state,
+        review=review,
+        author=annotator,
+        assigned_to=assigned_to,
+        predicted_iou_below=predicted_iou_below,
+        source=source,
+    )
     images = service.project.images
     found = images.page_at(offset, which, limit=limit)
     return ImagesOut(images=described(service, found), offset=offset, total=images.count(which))
@@ -78,6 +105,25 @@ def thumbnail(request: Request, member: AnyMember, image_id: ImageId) -> Respons
     return _kept(request, f"{image.content_hash}-256", content)
 
 
+@router.get("/images/{image_id}/overlay", response_class=Response, responses=OVERLAY)
+def overlay(request: Request, member: AnyMember, image_id: ImageId) -> Response:
+    """Return the masks in their colours, of the thumbnail's size, as PNG with clear ground."""
+    service: Service = request.app.state.service
+    image = service.project.images.get(image_id)
+    masks = service.project.annotations.of_image(image_id)
+    colours = {each.id: each.colour for each in service.project.categories.all()}
+    drawn = [
+        (mask.id, mask.version, colours.get(mask.category_id or 0, PALETTE[i % len(PALETTE)]))
+        for i, mask in enumerate(masks)
+    ]
+    tag = hashlib.sha256(repr(drawn).encode()).hexdigest()[:32]
+    headers = {"etag": f'"{tag}"', "cache-control": "private, no-cache"}
+    if _has(request, tag):
+        return Response(status_code=304, headers=headers)
+    content = draw_overlay([m.rle for m in masks], [colour for *_, colour in drawn], image.size)
+    return Response(content, media_type="image/png", headers=headers)
+
+
 @router.get("/images/{image_id}/embedding", response_class=Response, responses=BYTES)
 def embedding(request: Request, member: AnyMember, image_id: ImageId) -> Response:
     """Return what the encoder made of the image; see `/api/model` for how it is laid out."""
@@ -108,7 +154,7 @@ def described(service: Service, images: Sequence[Image]) -> list[ImageOut]:
     return [
         ImageOut(
             id=image.id,
-            name=FilePath(image.path).name,
+            name=shown_name(image),
             width=image.width,
             height=image.height,
             mask_count=image.mask_count,
@@ -116,6 +162,7 @@ def described(service: Service, images: Sequence[Image]) -> list[ImageOut]:
             split=image.split,
             embedded=service.project.embeddings.has(image.content_hash, model_id),
             file_url=f"/api/images/{image.id}/file?v={image.content_hash[:16]}",
+            overlay_url=f"/api/images/{image.id}/overlay",
             thumbnail_url=f"/api/images/{image.id}/thumbnail?v={image.content_hash[:16]}",
             embedding_url=(
                 f"/api/images/{image.id}/embedding?v={image.content_hash[:16]}-{model_id}"
@@ -124,6 +171,12 @@ def described(service: Service, images: Sequence[Image]) -> list[ImageOut]:
         )
         for image in images
     ]
+
+
+def shown_name(image: Image) -> str:
+    """Return what people call an image: never where it lies on the server."""
+    uploaded = image.external_id if image.source == UPLOADED else None
+    return uploaded or FilePath(image.path).name
 
 
 def _embedded(service: Service, image: Image) -> Embedding:

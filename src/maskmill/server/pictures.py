@@ -8,20 +8,38 @@ another way than the model sees it (turned by EXIF, 16 bits, CMYK, transparent, 
 import hashlib
 import io
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
 from maskmill.errors import ImageError
-from maskmill.images import open_image, thumbnail
+from maskmill.formats.photograph import read_header
+from maskmill.geometry import preprocess_size
+from maskmill.images import FORMATS, WARNINGS_LOCK, ImageLimits, open_image, thumbnail
+from maskmill.rle import Rle, run_lengths
 
 THUMBNAIL_SIDE = 256
 """Longer side of a thumbnail, pixels."""
 PLAIN = {"JPEG": ("image/jpeg", ("RGB", "L")), "PNG": ("image/png", ("RGB", "L"))}
 """Formats and modes that are sent as they are, if they are upright and of one frame."""
 ORIENTATION, UPRIGHT = 274, 1
+OVERLAY_ALPHA = 140
+ENDINGS = {
+    "JPEG": ".jpg",
+    "MPO": ".jpg",
+    "PNG": ".png",
+    "WEBP": ".webp",
+    "TIFF": ".tif",
+    "GIF": ".gif",
+    "BMP": ".bmp",
+    "PPM": ".ppm",
+    "AVIF": ".avif",
+}
+"""What an upload's file ends in, by Pillow's name of its form."""
 
 
 class Pictures:
@@ -78,6 +96,54 @@ class Pictures:
 
     def _path(self, kind: str, content_hash: str, ending: str) -> Path:
         return self._folder / kind / content_hash[:2] / f"{content_hash}.{ending}"
+
+
+def checked_header(path: Path) -> tuple[tuple[int, int], str]:
+    """Read of a file what it says of itself; its pixels are decoded elsewhere.
+
+    Returns:
+        (H, W) of the upright image, and the ending for its form.
+
+    Raises:
+        ImageError: If it is no image of an allowed form and size.
+    """
+    header = read_header(path)
+    if header is None:
+        open_image(path)  # says in a sentence why not
+        raise ImageError(f"{path} is no image that can be read; save it as JPEG or PNG")
+    limits = ImageLimits()
+    height, width = header.size
+    if max(height, width) > limits.max_side or height * width > limits.max_pixels:
+        raise ImageError(
+            f"{path} is {width:,} x {height:,} pixels; at most {limits.max_side:,} a side and "
+            f"{limits.max_pixels:,} in all are read, so scale it down"
+        )
+    with WARNINGS_LOCK, catch_warnings():
+        simplefilter("ignore")
+        with Image.open(path, formats=FORMATS) as image:
+            return (height, width), ENDINGS[str(image.format)]
+
+
+def overlay(masks: Sequence[Rle], colours: Sequence[str], size: tuple[int, int]) -> bytes:
+    """Draw masks as they lie over a thumbnail: PNG, clear where there is none.
+
+    Args:
+        masks: Of one image, the first one at the bottom.
+        colours: One per mask, #rrggbb.
+        size: (H, W) of the image, pixels.
+    """
+    height, width = preprocess_size(size, min(THUMBNAIL_SIDE, max(size)))
+    rows = ((np.arange(height) + 0.5) * size[0] / height).astype(np.int64)
+    columns = ((np.arange(width) + 0.5) * size[1] / width).astype(np.int64)
+    places = columns[None, :] * size[0] + rows[:, None]
+    drawn = np.zeros((height, width, 4), np.uint8)
+    for mask, colour in zip(masks, colours, strict=True):
+        # Looked up in the run lengths: the mask is never decoded at the image's size.
+        inside = np.searchsorted(np.cumsum(run_lengths(mask)), places, side="right") % 2 == 1
+        drawn[inside] = (*bytes.fromhex(colour[1:]), OVERLAY_ALPHA)
+    buffer = io.BytesIO()
+    Image.fromarray(drawn).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
 
 
 def _plain_type(content: bytes) -> str | None:

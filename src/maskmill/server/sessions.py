@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from maskmill.server.access import Anybody, AnyMember
 from maskmill.server.service import Service
-from maskmill.server.wire_images import PasswordRequest, SessionOut, TokenRequest
+from maskmill.server.wire_members import PasswordRequest, SessionOut, TokenRequest
 
 router = APIRouter(tags=["session"])
 

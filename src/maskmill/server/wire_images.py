@@ -7,10 +7,6 @@ from pydantic import Field
 from maskmill.server.wire import In, Mask, Note, Out, RowId
 
 State = Literal["open", "in_review", "returned", "complete"]
-Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^\S(.*\S)?$")]
-Password = Annotated[str, Field(min_length=1, max_length=1000)]
-NewPassword = Annotated[str, Field(min_length=10, max_length=1000)]
-RoleName = Literal["admin", "reviewer", "annotator"]
 Colour = Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]
 Digit = Annotated[int, Field(ge=0, le=9)]
 Label = Annotated[str, Field(min_length=1, max_length=200)]
@@ -38,6 +34,8 @@ class ImageOut(Out):
     split: str | None
     file_url: str
     thumbnail_url: str
+    overlay_url: str
+    """The masks in their colours, to lie over the thumbnail."""
     embedding_url: str
 
 
@@ -139,36 +137,33 @@ class CategoryChange(In):
     digit: Digit | None = None
 
 
-class TokenRequest(In):
-    """What stood in the address that `maskmill up` printed; good for one exchange."""
+class NextRequest(In):
+    """Asks for the next image."""
 
-    token: Annotated[str, Field(min_length=1, max_length=200)]
-
-
-class PasswordRequest(In):
-    """A name and its password."""
-
-    name: Name
-    password: Password
+    after: Annotated[int, Field(ge=0, lt=2**53)] = 0
+    """The image that was just done or passed over: prefer one behind it."""
 
 
-class SessionOut(Out):
-    """Who is asking, and where they are."""
+class NextOut(Out):
+    """The next image and why: assigned, returned, unlabelled, begun or in_review; null if none."""
 
-    name: str
-    role: RoleName
-    project: str
-    accounts: bool
-    """Whether people come in with passwords; false on one's own machine."""
-    images: int
-    embedded: int | None
-    """Images whose embedding has been computed; null while they are still being looked for."""
+    image: ImageOut | None
+    reason: Literal["assigned", "returned", "unlabelled", "begun", "in_review"] | None
 
 
-class ImageStateRequest(In):
-    """Where an image goes next: an annotator says `in_review`, a reviewer all others."""
+class LeaseOut(Out):
+    """An image is one's own for a while."""
 
-    state: State
+    expires_at: float
+    """Seconds since 1970, by the server's clock."""
+    seconds: int
+    """From now on."""
+
+
+class ImageReviewRequest(In):
+    """An answer to "all found?"."""
+
+    all_found: bool
     note: Note | None = None
 
 
@@ -176,5 +171,5 @@ class AssignRequest(In):
     """Whose images these are from now on."""
 
     image_ids: Annotated[list[RowId], Field(min_length=1, max_length=10_000)]
-    name: Name | None
+    name: Annotated[str, Field(min_length=1, max_length=64)] | None
     """Null takes them from whoever had them."""

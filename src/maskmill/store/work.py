@@ -18,6 +18,7 @@ from maskmill.store.schema import images
 from maskmill.store.team_tables import assignments, image_states, leases
 
 ImageState = Literal["open", "in_review", "returned", "complete"]
+Reason = Literal["assigned", "returned", "unlabelled", "begun", "in_review"]
 LEASE_SECONDS = 120
 """How long a lease holds without a word from its holder."""
 
@@ -33,7 +34,7 @@ class Standing:
         leased_by: Who works on it now.
     """
 
-    state: str = "open"
+    state: ImageState = "open"
     note: str | None = None
     assigned_to: str | None = None
     leased_by: str | None = None
@@ -44,7 +45,7 @@ class Next:
     """The image that comes next, and why: assigned, returned, unlabelled, begun or in_review."""
 
     image_id: int
-    reason: str
+    reason: Reason
 
 
 class Work:
@@ -164,7 +165,9 @@ class Work:
                     return Next(image_id=image_id, reason=reason)
         return None
 
-    def _reasons(self, name: str, *, review: bool) -> list[tuple[str, list[ColumnElement[bool]]]]:
+    def _reasons(
+        self, name: str, *, review: bool
+    ) -> list[tuple[Reason, list[ColumnElement[bool]]]]:
         state, mine = image_states.c.state, assignments.c.name == name
         if review:
             return [("in_review", [state == "in_review"])]

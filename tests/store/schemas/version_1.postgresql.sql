@@ -149,7 +149,7 @@ CREATE TABLE public.images (
     project_id bigint NOT NULL,
     path character varying NOT NULL,
     content_hash character varying(64) NOT NULL,
-    perceptual_hash character varying(16),
+    perceptual_hash bigint,
     height integer NOT NULL,
     width integer NOT NULL,
     source character varying NOT NULL,
@@ -196,6 +196,22 @@ CREATE TABLE public.leases (
     project_id bigint NOT NULL,
     name character varying NOT NULL,
     expires_at double precision NOT NULL
+);
+CREATE TABLE public.mask_bins (
+    project_id bigint NOT NULL,
+    kind character varying NOT NULL,
+    bin integer NOT NULL,
+    masks integer NOT NULL
+);
+CREATE TABLE public.mask_groups (
+    project_id bigint NOT NULL,
+    category_id bigint NOT NULL,
+    image_id bigint NOT NULL,
+    stage character varying NOT NULL,
+    review character varying NOT NULL,
+    author character varying NOT NULL,
+    masks integer NOT NULL,
+    lowest_iou double precision
 );
 CREATE TABLE public.metrics (
     id bigint NOT NULL,
@@ -356,34 +372,48 @@ ALTER TABLE ONLY public.rounds ALTER COLUMN id SET DEFAULT nextval('public.round
 ALTER TABLE ONLY public.schema_version ALTER COLUMN version SET DEFAULT nextval('public.schema_version_version_seq'::regclass);
 ALTER TABLE ONLY public.sessions ALTER COLUMN id SET DEFAULT nextval('public.sessions_id_seq'::regclass);
 ALTER TABLE ONLY public.snapshots ALTER COLUMN id SET DEFAULT nextval('public.snapshots_id_seq'::regclass);
-INSERT INTO public.annotation_versions (id, project_id, image_id, version, deleted, category_id, is_crowd, made_by, author, model_id, round_id, stage, review, changed_by, seconds, clicks, edits, predicted_iou, stability_score, area, x0, y0, x1, y1, relative_size, centre_x, centre_y, prompts, candidates, attributes, operation_id, sequence, at, counts) VALUES (1, 1, 1, 1, false, NULL, false, 'person', 'ann', NULL, NULL, 'assisted', NULL, 'ann', NULL, NULL, NULL, NULL, NULL, 9, 1, 1, 4, 4, 0.4330127018922193, 0.3125, 0.4166666666666667, NULL, NULL, NULL, 'one', 3, 1795244897.8620706, '\x3733333030306730');
-INSERT INTO public.annotations (id, project_id, image_id, version, deleted, category_id, is_crowd, made_by, author, model_id, round_id, stage, review, changed_by, seconds, clicks, edits, predicted_iou, stability_score, area, x0, y0, x1, y1, relative_size, centre_x, centre_y, prompts, candidates, attributes, operation_id, sequence, at, counts) VALUES (1, 1, 1, 2, false, NULL, false, 'person', 'ann', NULL, NULL, 'assisted', NULL, 'ann', NULL, NULL, NULL, NULL, NULL, 8, 0, 5, 8, 6, 0.408248290463863, 0.5, 0.9166666666666666, NULL, NULL, NULL, 'two', 4, 1795244897.9946141, '\x35313530303030303030303030303030');
+INSERT INTO public.accounts (id, project_id, name, role, password_hash, disabled, created_at) VALUES (1, 1, 'ann', 'admin', 'h', false, 0);
+INSERT INTO public.annotation_keys (project_id, key, annotation_id) VALUES (1, 'k', 1);
+INSERT INTO public.annotation_versions (id, project_id, image_id, version, deleted, category_id, is_crowd, made_by, author, model_id, round_id, stage, review, changed_by, seconds, clicks, edits, predicted_iou, stability_score, area, x0, y0, x1, y1, relative_size, centre_x, centre_y, prompts, candidates, attributes, operation_id, sequence, at, counts) VALUES (1, 1, 1, 1, false, NULL, false, 'person', 'ann', NULL, NULL, 'assisted', NULL, 'ann', NULL, NULL, NULL, NULL, NULL, 9, 1, 1, 4, 4, 0.4330127018922193, 0.3125, 0.4166666666666667, NULL, NULL, NULL, 'one', 3, 1795245088.646289, '\x3733333030306730');
+INSERT INTO public.annotations (id, project_id, image_id, version, deleted, category_id, is_crowd, made_by, author, model_id, round_id, stage, review, changed_by, seconds, clicks, edits, predicted_iou, stability_score, area, x0, y0, x1, y1, relative_size, centre_x, centre_y, prompts, candidates, attributes, operation_id, sequence, at, counts) VALUES (1, 1, 1, 2, false, NULL, false, 'person', 'ann', NULL, NULL, 'assisted', NULL, 'ann', NULL, NULL, NULL, NULL, NULL, 8, 0, 5, 8, 6, 0.408248290463863, 0.5, 0.9166666666666666, NULL, NULL, NULL, 'two', 4, 1795245088.9090717, '\x35313530303030303030303030303030');
+INSERT INTO public.assignments (image_id, project_id, name) VALUES (1, 1, 'ann');
+INSERT INTO public.audit_log (id, project_id, name, action, subject, detail, at) VALUES (1, 1, 'ann', 'signed in', NULL, NULL, 0);
 INSERT INTO public.categories (id, project_id, name, colour, digit, supercategory, deleted) VALUES (1, 1, 'cat', '#e6194b', NULL, NULL, false);
-INSERT INTO public.images (id, project_id, path, content_hash, perceptual_hash, height, width, source, external_id, split, group_name, licence, metadata, mask_count, sequence, added_at, deleted) VALUES (1, 1, 'one.jpg', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', NULL, 6, 8, 'album', NULL, NULL, NULL, NULL, NULL, 1, 1, 1795244897.742209, false);
+INSERT INTO public.image_states (image_id, project_id, state, note, name, at) VALUES (1, 1, 'complete', NULL, 'ann', 0);
+INSERT INTO public.images (id, project_id, path, content_hash, perceptual_hash, height, width, source, external_id, split, group_name, licence, metadata, mask_count, sequence, added_at, deleted) VALUES (1, 1, 'one.jpg', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', NULL, 6, 8, 'album', NULL, NULL, NULL, NULL, NULL, 1, 1, 1795245088.4462934, false);
 INSERT INTO public.jobs (id, project_id, kind, status, settings, done, total, message, owner, token, at, ended_at) VALUES (1, 1, 'train', 'queued', NULL, 0, NULL, NULL, NULL, 0, 0, NULL);
+INSERT INTO public.leases (image_id, project_id, name, expires_at) VALUES (1, 1, 'ann', 0);
+INSERT INTO public.mask_bins (project_id, kind, bin, masks) VALUES (1, 'centre', 426, 0);
+INSERT INTO public.mask_bins (project_id, kind, bin, masks) VALUES (1, 'centre', 944, 1);
+INSERT INTO public.mask_bins (project_id, kind, bin, masks) VALUES (1, 'size', 20, 1);
+INSERT INTO public.mask_bins (project_id, kind, bin, masks) VALUES (1, 'size', 21, 0);
+INSERT INTO public.mask_groups (project_id, category_id, image_id, stage, review, author, masks, lowest_iou) VALUES (1, -1, 1, 'assisted', 'unreviewed', 'ann', 1, NULL);
+INSERT INTO public.mask_groups (project_id, category_id, image_id, stage, review, author, masks, lowest_iou) VALUES (1, 0, 1, 'assisted', 'unreviewed', 'ann', 1, NULL);
 INSERT INTO public.metrics (id, project_id, round_id, model_id, name, value, detail, at) VALUES (1, 1, 1, 1, 'iou', 0.5, NULL, 0);
 INSERT INTO public.models (id, project_id, model_id, name, card, blob, added_at) VALUES (1, 1, 'm', 'm', NULL, NULL, 0);
 INSERT INTO public.operations (project_id, operation_id, digest, answer, sequence) VALUES (1, 'one', '3287732f81b2b88ebc3c068f69c4307d82fa96c6b88b8d591cb222b723f4601f', '[[1, 1]]', 3);
 INSERT INTO public.operations (project_id, operation_id, digest, answer, sequence) VALUES (1, 'two', 'e9f39e55e9bf77d9dfc495e1753b0a8763ec27cb653afd9a8741776805fbd861', '[[1, 2]]', 4);
-INSERT INTO public.projects (id, uid, name, created_at, sequence) VALUES (1, '3fb0fb4a21e42f50dbf948fff0f45604', 'dumped', 1795244897.4658868, 4);
+INSERT INTO public.projects (id, uid, name, created_at, sequence) VALUES (1, '3fd6d3defbff361c31c4d2ddf3133fb2', 'dumped', 1795245088.1299157, 4);
+INSERT INTO public.reviews (id, project_id, annotation_id, version, verdict, note, name, at) VALUES (1, 1, 1, 1, 'accepted', NULL, 'ann', 0);
 INSERT INTO public.rounds (id, project_id, number, stage, status, incumbent_id, candidate_id, snapshot_id, settings, reason, started_at, ended_at) VALUES (1, 1, 1, 'assisted', 'open', NULL, 1, 1, NULL, NULL, 0, NULL);
 INSERT INTO public.schema_version (version) VALUES (1);
+INSERT INTO public.sessions (id, project_id, digest, account_id, name, expires_at, at) VALUES (1, 1, 'd', NULL, 'ann', 0, 0);
 INSERT INTO public.snapshot_annotations (snapshot_id, annotation_id, version) VALUES (1, 1, 1);
 INSERT INTO public.snapshot_images (snapshot_id, image_id, split) VALUES (1, 1, 'val');
 INSERT INTO public.snapshots (id, project_id, name, digest, statistics, settings, at) VALUES (1, 1, 's', 'd', '{}', '{}', 0);
-SELECT pg_catalog.setval('public.accounts_id_seq', 1, false);
+SELECT pg_catalog.setval('public.accounts_id_seq', 1, true);
 SELECT pg_catalog.setval('public.annotations_id_seq', 1, true);
-SELECT pg_catalog.setval('public.audit_log_id_seq', 1, false);
+SELECT pg_catalog.setval('public.audit_log_id_seq', 1, true);
 SELECT pg_catalog.setval('public.categories_id_seq', 1, true);
 SELECT pg_catalog.setval('public.images_id_seq', 1, true);
 SELECT pg_catalog.setval('public.jobs_id_seq', 1, true);
 SELECT pg_catalog.setval('public.metrics_id_seq', 1, true);
 SELECT pg_catalog.setval('public.models_id_seq', 1, true);
 SELECT pg_catalog.setval('public.projects_id_seq', 1, true);
-SELECT pg_catalog.setval('public.reviews_id_seq', 1, false);
+SELECT pg_catalog.setval('public.reviews_id_seq', 1, true);
 SELECT pg_catalog.setval('public.rounds_id_seq', 1, true);
 SELECT pg_catalog.setval('public.schema_version_version_seq', 1, false);
-SELECT pg_catalog.setval('public.sessions_id_seq', 1, false);
+SELECT pg_catalog.setval('public.sessions_id_seq', 1, true);
 SELECT pg_catalog.setval('public.snapshots_id_seq', 1, true);
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT pk_accounts PRIMARY KEY (id);
@@ -407,6 +437,10 @@ ALTER TABLE ONLY public.jobs
     ADD CONSTRAINT pk_jobs PRIMARY KEY (id);
 ALTER TABLE ONLY public.leases
     ADD CONSTRAINT pk_leases PRIMARY KEY (image_id);
+ALTER TABLE ONLY public.mask_bins
+    ADD CONSTRAINT pk_mask_bins PRIMARY KEY (project_id, kind, bin);
+ALTER TABLE ONLY public.mask_groups
+    ADD CONSTRAINT pk_mask_groups PRIMARY KEY (project_id, category_id, image_id, stage, review, author);
 ALTER TABLE ONLY public.metrics
     ADD CONSTRAINT pk_metrics PRIMARY KEY (id);
 ALTER TABLE ONLY public.models
@@ -447,14 +481,14 @@ ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT uq_sessions_digest UNIQUE (digest);
 ALTER TABLE ONLY public.snapshots
     ADD CONSTRAINT uq_snapshots_project_id UNIQUE (project_id, name);
-CREATE INDEX ix_annotations_image ON public.annotations USING btree (project_id, image_id, deleted, stage, category_id, review, relative_size, centre_x, centre_y);
+CREATE INDEX ix_annotations_image ON public.annotations USING btree (project_id, image_id);
 CREATE INDEX ix_annotations_sequence ON public.annotations USING btree (project_id, sequence);
 CREATE INDEX ix_assignments_name ON public.assignments USING btree (project_id, name, image_id);
 CREATE INDEX ix_audit_log_order ON public.audit_log USING btree (project_id, id);
 CREATE INDEX ix_image_states_state ON public.image_states USING btree (project_id, state, image_id);
-CREATE INDEX ix_images_count ON public.images USING btree (project_id, deleted, mask_count, id);
 CREATE INDEX ix_images_group ON public.images USING btree (project_id, group_name);
 CREATE INDEX ix_images_hash ON public.images USING btree (project_id, content_hash);
+CREATE INDEX ix_images_page ON public.images USING btree (project_id, deleted, id, mask_count, split, source);
 CREATE INDEX ix_images_source ON public.images USING btree (project_id, deleted, source, id);
 CREATE INDEX ix_images_split ON public.images USING btree (project_id, deleted, split, id);
 CREATE INDEX ix_jobs_status ON public.jobs USING btree (project_id, status);
@@ -509,6 +543,12 @@ ALTER TABLE ONLY public.leases
     ADD CONSTRAINT fk_leases_image_id_images FOREIGN KEY (image_id) REFERENCES public.images(id);
 ALTER TABLE ONLY public.leases
     ADD CONSTRAINT fk_leases_project_id_projects FOREIGN KEY (project_id) REFERENCES public.projects(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.mask_bins
+    ADD CONSTRAINT fk_mask_bins_project_id_projects FOREIGN KEY (project_id) REFERENCES public.projects(id) ON DELETE CASCADE;
+ALTER TABLE ONLY public.mask_groups
+    ADD CONSTRAINT fk_mask_groups_image_id_images FOREIGN KEY (image_id) REFERENCES public.images(id);
+ALTER TABLE ONLY public.mask_groups
+    ADD CONSTRAINT fk_mask_groups_project_id_projects FOREIGN KEY (project_id) REFERENCES public.projects(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.metrics
     ADD CONSTRAINT fk_metrics_model_id_models FOREIGN KEY (model_id) REFERENCES public.models(id);
 ALTER TABLE ONLY public.metrics

@@ -11,6 +11,7 @@ CREATE TABLE accounts (
 	CONSTRAINT uq_accounts_project_id UNIQUE (project_id, name), 
 	CONSTRAINT fk_accounts_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE
 );
+INSERT INTO "accounts" VALUES(1,1,'ann','admin','h',0,0.0);
 CREATE TABLE annotation_keys (
 	project_id INTEGER NOT NULL, 
 	"key" VARCHAR(36) NOT NULL, 
@@ -20,6 +21,7 @@ CREATE TABLE annotation_keys (
 	CONSTRAINT uq_annotation_keys_annotation_id UNIQUE (annotation_id), 
 	CONSTRAINT fk_annotation_keys_annotation_id_annotations FOREIGN KEY(annotation_id) REFERENCES annotations (id)
 );
+INSERT INTO "annotation_keys" VALUES(1,'k',1);
 CREATE TABLE annotation_versions (
 	id INTEGER NOT NULL, 
 	project_id INTEGER NOT NULL, 
@@ -63,7 +65,7 @@ CREATE TABLE annotation_versions (
 	CONSTRAINT fk_annotation_versions_model_id_models FOREIGN KEY(model_id) REFERENCES models (id), 
 	CONSTRAINT fk_annotation_versions_round_id_rounds FOREIGN KEY(round_id) REFERENCES rounds (id)
 );
-INSERT INTO "annotation_versions" VALUES(1,1,1,1,0,NULL,0,'person','ann',NULL,NULL,'assisted',NULL,'ann',NULL,NULL,NULL,NULL,NULL,9,1,1,4,4,4.33012701892219298294e-01,0.3125,4.1666666666666668517e-01,NULL,NULL,NULL,'one',3,1.7952448905475480557e+09,X'3733333030306730');
+INSERT INTO "annotation_versions" VALUES(1,1,1,1,0,NULL,0,'person','ann',NULL,NULL,'assisted',NULL,'ann',NULL,NULL,NULL,NULL,NULL,9,1,1,4,4,4.33012701892219298294e-01,0.3125,4.1666666666666668517e-01,NULL,NULL,NULL,'one',3,1.79524507952962350844e+09,X'3733333030306730');
 CREATE TABLE annotations (
 	id INTEGER NOT NULL, 
 	project_id INTEGER NOT NULL, 
@@ -106,7 +108,7 @@ CREATE TABLE annotations (
 	CONSTRAINT fk_annotations_model_id_models FOREIGN KEY(model_id) REFERENCES models (id), 
 	CONSTRAINT fk_annotations_round_id_rounds FOREIGN KEY(round_id) REFERENCES rounds (id)
 );
-INSERT INTO "annotations" VALUES(1,1,1,2,0,NULL,0,'person','ann',NULL,NULL,'assisted',NULL,'ann',NULL,NULL,NULL,NULL,NULL,8,0,5,8,6,0.408248290463863,0.5,9.16666666666666629659e-01,NULL,NULL,NULL,'two',4,1.79524489066826415054e+09,X'35313530303030303030303030303030');
+INSERT INTO "annotations" VALUES(1,1,1,2,0,NULL,0,'person','ann',NULL,NULL,'assisted',NULL,'ann',NULL,NULL,NULL,NULL,NULL,8,0,5,8,6,0.408248290463863,0.5,9.16666666666666629659e-01,NULL,NULL,NULL,'two',4,1.79524507974055504795e+09,X'35313530303030303030303030303030');
 CREATE TABLE assignments (
 	image_id INTEGER NOT NULL, 
 	project_id INTEGER NOT NULL, 
@@ -115,6 +117,7 @@ CREATE TABLE assignments (
 	CONSTRAINT fk_assignments_image_id_images FOREIGN KEY(image_id) REFERENCES images (id), 
 	CONSTRAINT fk_assignments_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE
 );
+INSERT INTO "assignments" VALUES(1,1,'ann');
 CREATE TABLE audit_log (
 	id INTEGER NOT NULL, 
 	project_id INTEGER NOT NULL, 
@@ -126,6 +129,7 @@ CREATE TABLE audit_log (
 	CONSTRAINT pk_audit_log PRIMARY KEY (id), 
 	CONSTRAINT fk_audit_log_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE
 );
+INSERT INTO "audit_log" VALUES(1,1,'ann','signed in',NULL,NULL,0.0);
 CREATE TABLE categories (
 	id INTEGER NOT NULL, 
 	project_id INTEGER NOT NULL, 
@@ -150,12 +154,13 @@ CREATE TABLE image_states (
 	CONSTRAINT fk_image_states_image_id_images FOREIGN KEY(image_id) REFERENCES images (id), 
 	CONSTRAINT fk_image_states_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE
 );
+INSERT INTO "image_states" VALUES(1,1,'complete',NULL,'ann',0.0);
 CREATE TABLE images (
 	id INTEGER NOT NULL, 
 	project_id INTEGER NOT NULL, 
 	path VARCHAR NOT NULL, 
 	content_hash VARCHAR(64) NOT NULL, 
-	perceptual_hash VARCHAR(16), 
+	perceptual_hash BIGINT, 
 	height INTEGER NOT NULL, 
 	width INTEGER NOT NULL, 
 	source VARCHAR NOT NULL, 
@@ -172,7 +177,7 @@ CREATE TABLE images (
 	CONSTRAINT uq_images_project_id UNIQUE (project_id, path), 
 	CONSTRAINT fk_images_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE
 );
-INSERT INTO "images" VALUES(1,1,'one.jpg','aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',NULL,6,8,'album',NULL,NULL,NULL,NULL,NULL,1,1,1.79524489043586206438e+09,0);
+INSERT INTO "images" VALUES(1,1,'one.jpg','aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',NULL,6,8,'album',NULL,NULL,NULL,NULL,NULL,1,1,1.79524507943961596483e+09,0);
 CREATE TABLE jobs (
 	id INTEGER NOT NULL, 
 	project_id INTEGER NOT NULL, 
@@ -199,6 +204,40 @@ CREATE TABLE leases (
 	CONSTRAINT fk_leases_image_id_images FOREIGN KEY(image_id) REFERENCES images (id), 
 	CONSTRAINT fk_leases_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE
 );
+INSERT INTO "leases" VALUES(1,1,'ann',0.0);
+CREATE TABLE mask_bins (
+	project_id INTEGER NOT NULL, 
+	kind VARCHAR NOT NULL, 
+	bin INTEGER NOT NULL, 
+	masks INTEGER NOT NULL, 
+	CONSTRAINT pk_mask_bins PRIMARY KEY (project_id, kind, bin), 
+	CONSTRAINT fk_mask_bins_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE
+)
+ WITHOUT ROWID
+
+;
+INSERT INTO "mask_bins" VALUES(1,'centre',426,0);
+INSERT INTO "mask_bins" VALUES(1,'centre',944,1);
+INSERT INTO "mask_bins" VALUES(1,'size',20,1);
+INSERT INTO "mask_bins" VALUES(1,'size',21,0);
+CREATE TABLE mask_groups (
+	project_id INTEGER NOT NULL, 
+	category_id INTEGER NOT NULL, 
+	image_id INTEGER NOT NULL, 
+	stage VARCHAR NOT NULL, 
+	review VARCHAR NOT NULL, 
+	author VARCHAR NOT NULL, 
+	masks INTEGER NOT NULL, 
+	lowest_iou FLOAT, 
+	CONSTRAINT pk_mask_groups PRIMARY KEY (project_id, category_id, image_id, stage, review, author), 
+	CONSTRAINT fk_mask_groups_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE, 
+	CONSTRAINT fk_mask_groups_image_id_images FOREIGN KEY(image_id) REFERENCES images (id)
+)
+ WITHOUT ROWID
+
+;
+INSERT INTO "mask_groups" VALUES(1,-1,1,'assisted','unreviewed','ann',1,NULL);
+INSERT INTO "mask_groups" VALUES(1,0,1,'assisted','unreviewed','ann',1,NULL);
 CREATE TABLE metrics (
 	id INTEGER NOT NULL, 
 	project_id INTEGER NOT NULL, 
@@ -247,7 +286,7 @@ CREATE TABLE projects (
 	CONSTRAINT pk_projects PRIMARY KEY (id), 
 	CONSTRAINT uq_projects_uid UNIQUE (uid)
 );
-INSERT INTO "projects" VALUES(1,'7adbff29170e481bae54b1dac0de56b0','dumped',1.79524489000790429113e+09,4);
+INSERT INTO "projects" VALUES(1,'bb927301909fdb96cf0105ab0de2851f','dumped',1.79524507918386554711e+09,4);
 CREATE TABLE reviews (
 	id INTEGER NOT NULL, 
 	project_id INTEGER NOT NULL, 
@@ -261,6 +300,7 @@ CREATE TABLE reviews (
 	CONSTRAINT fk_reviews_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE, 
 	CONSTRAINT fk_reviews_annotation_id_annotations FOREIGN KEY(annotation_id) REFERENCES annotations (id)
 );
+INSERT INTO "reviews" VALUES(1,1,1,1,'accepted',NULL,'ann',0.0);
 CREATE TABLE rounds (
 	id INTEGER NOT NULL, 
 	project_id INTEGER NOT NULL, 
@@ -300,6 +340,7 @@ CREATE TABLE sessions (
 	CONSTRAINT uq_sessions_digest UNIQUE (digest), 
 	CONSTRAINT fk_sessions_account_id_accounts FOREIGN KEY(account_id) REFERENCES accounts (id)
 );
+INSERT INTO "sessions" VALUES(1,1,'d',NULL,'ann',0.0,0.0);
 CREATE TABLE snapshot_annotations (
 	snapshot_id INTEGER NOT NULL, 
 	annotation_id INTEGER NOT NULL, 
@@ -331,18 +372,18 @@ CREATE TABLE snapshots (
 	CONSTRAINT fk_snapshots_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE
 );
 INSERT INTO "snapshots" VALUES(1,1,'s','d','{}','{}',0.0);
-CREATE INDEX ix_images_group ON images (project_id, group_name);
-CREATE INDEX ix_images_count ON images (project_id, deleted, mask_count, id);
-CREATE INDEX ix_images_source ON images (project_id, deleted, source, id);
-CREATE INDEX ix_images_hash ON images (project_id, content_hash);
 CREATE INDEX ix_images_split ON images (project_id, deleted, split, id);
+CREATE INDEX ix_images_group ON images (project_id, group_name);
+CREATE INDEX ix_images_page ON images (project_id, deleted, id, mask_count, split, source);
+CREATE INDEX ix_images_hash ON images (project_id, content_hash);
+CREATE INDEX ix_images_source ON images (project_id, deleted, source, id);
 CREATE INDEX ix_jobs_status ON jobs (project_id, status);
 CREATE INDEX ix_audit_log_order ON audit_log (project_id, id);
 CREATE INDEX ix_sessions_account ON sessions (account_id);
 CREATE INDEX ix_image_states_state ON image_states (project_id, state, image_id);
 CREATE INDEX ix_assignments_name ON assignments (project_id, name, image_id);
 CREATE INDEX ix_metrics_name ON metrics (project_id, name);
-CREATE INDEX ix_annotations_image ON annotations (project_id, image_id, deleted, stage, category_id, review, relative_size, centre_x, centre_y);
+CREATE INDEX ix_annotations_image ON annotations (project_id, image_id);
 CREATE INDEX ix_annotations_sequence ON annotations (project_id, sequence);
 CREATE INDEX ix_reviews_annotation ON reviews (annotation_id, id);
 COMMIT;
