@@ -18,6 +18,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from maskmill.embed import KIND
 from maskmill.errors import ImageError, MaskmillError
 from maskmill.server.events import Events
 from maskmill.server.pictures import Pictures
@@ -55,7 +56,8 @@ class Embedder:
         events: Events,
         threads: int | None = None,
     ) -> None:
-        self._project, self._model_id, self._events = project, model_id, events
+        self._project, self._model, self._events = project, model, events
+        self._model_id = model_id
         self._child = _Child(project.folder, model, threads)
         self._wished: deque[int] = deque()
         self._failed: dict[int, str] = {}
@@ -106,7 +108,7 @@ class Embedder:
 
     def _run(self) -> None:
         self._child.warm()
-        job = _Job(self._project, self._model_id, self._events)
+        job = _Job(self._project, self._model, self._events)
         while (found := self._next()) is not None:
             image, in_order = found
             if not self._project.embeddings.has(image.content_hash, self._model_id):
@@ -144,18 +146,17 @@ class Embedder:
 class _Job:
     """The row that says how far the embedding is; there is one only while something is to do."""
 
-    def __init__(self, project: Project, model_id: str, events: Events) -> None:
-        self._project, self._model_id, self._events = project, model_id, events
+    def __init__(self, project: Project, model: str, events: Events) -> None:
+        self._project, self._model, self._events = project, model, events
         self._job: Any = None
         self._told = 0.0
 
     def begin(self) -> None:
         if self._job is not None:
             return
-        jobs = self._project.jobs
-        left = [job for job in jobs.all(kind="embed", running=True)]
-        settings = {"model_id": self._model_id}
-        job = left[-1] if left else jobs.queue("embed", settings)
+        jobs, settings = self._project.jobs, {"model": self._model}
+        left = [job for job in jobs.all(kind=KIND, running=True) if job.settings == settings]
+        job = left[-1] if left else jobs.queue(KIND, settings)
         self._job = jobs.claim(job.id, f"server, process {os.getpid()}")
 
     def progress(self, done: int) -> None:
