@@ -4,8 +4,9 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -48,20 +49,51 @@ def up(
         url: Where browsers reach the server through a proxy, as https://masks.example.org.
         browser: Open the page in the browser.
     """
+    opened, images = open_project(folder, project)
+    with opened:
+        serve_project(
+            opened,
+            images=images,
+            options={"host": host, "url": url, "model": model, "threads": threads},
+            port=port,
+            browser=browser,
+            as_json=as_json,
+        )
+
+
+def serve_project(
+    project: "Project",
+    *,
+    images: Path | None,
+    options: dict[str, Any],
+    port: int | None = None,
+    browser: bool = True,
+    as_json: bool = False,
+    until: Callable[[str], None] | None = None,
+) -> None:
+    """Serve an open project, and say where, until it is stopped.
+
+    Args:
+        project: Open for writing.
+        images: A folder to bring in meanwhile.
+        options: Of `ServerConfig`, without the port.
+        port: None takes the project's own.
+        browser: Open the browser, if there is a screen.
+        as_json: Say it once, as one JSON object.
+        until: As in `running.serve`.
+    """
     require("server", "fastapi", "uvicorn", "argon2")
     from maskmill.server.running import ServerConfig, serve
 
     logging.basicConfig(format="maskmill: %(message)s", level=logging.WARNING)
-    opened, images = open_project(folder, project)
-    with opened:
-        if port is None:
-            port = PORTS[int(opened.uid[:8], 16) % len(PORTS)]
-        config = ServerConfig(host=host, port=port, url=url, model=model, threads=threads)
-        front = _Front(opened, browser=browser, as_json=as_json)
-        try:
-            serve(opened, config, images=images, ready=front.ready, link=front.link)
-        finally:
-            front.remove()
+    if port is None:
+        port = PORTS[int(project.uid[:8], 16) % len(PORTS)]
+    front = _Front(project, browser=browser, as_json=as_json)
+    config = ServerConfig(port=port, **options)
+    try:
+        serve(project, config, images=images, ready=front.ready, link=front.link, until=until)
+    finally:
+        front.remove()
     warn("stopped; all that was saved is in the project")
 
 
@@ -79,6 +111,7 @@ def open_project(folder: Path, project: Path | None) -> tuple["Project", Path | 
         NotFound: If there is no such folder.
         DatasetError: If it holds no image.
     """
+    require("server", "fastapi", "uvicorn", "argon2")
     from maskmill.formats.recognise import recognise
     from maskmill.store import Project, is_project
 
