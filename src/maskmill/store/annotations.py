@@ -24,7 +24,7 @@ from maskmill.store.changes import (
     following_version,
     shape_columns,
 )
-from maskmill.store.counts import Counted, count_changed
+from maskmill.store.counts import UNREVIEWED, Counted, count_changed
 from maskmill.store.database import Database, next_sequence, now
 from maskmill.store.rows import checked_text, chunks, is_key, require
 from maskmill.store.schema import (
@@ -127,14 +127,34 @@ class Annotations:
         return self.of_images([image_id], deleted=deleted).get(image_id, [])
 
     def of_images(
-        self, image_ids: Sequence[int], *, deleted: bool = False
+        self,
+        image_ids: Sequence[int],
+        *,
+        deleted: bool = False,
+        stage: str | None = None,
+        review: str | None = None,
+        category_id: int | None = None,
     ) -> dict[int, list[Annotation]]:
-        """Return the latest versions of the masks of some images, by image, oldest first."""
+        """Return the latest versions of the masks of some images, by image, oldest first.
+
+        Args:
+            image_ids: The images.
+            deleted: Return the deleted ones instead of the living.
+            stage: Only masks of this stage.
+            review: Only masks with this verdict; `unreviewed` are those without any.
+            category_id: Only masks of this category.
+        """
+        asked = {"stage": stage, "review": review, "category_id": category_id}
+        where = [
+            annotations.c[name].is_(None) if value == UNREVIEWED else annotations.c[name] == value
+            for name, value in asked.items()
+            if value is not None
+        ]
         found: dict[int, list[Annotation]] = {}
         with self._database.read() as connection:
             for ids in chunks([each for each in image_ids if is_key(each)]):
                 statement = self._latest().where(
-                    annotations.c.image_id.in_(ids), annotations.c.deleted == deleted
+                    annotations.c.image_id.in_(ids), annotations.c.deleted == deleted, *where
                 )
                 for row in connection.execute(statement.order_by(annotations.c.id)):
                     found.setdefault(row.image_id, []).append(_annotation(row))

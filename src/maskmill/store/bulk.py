@@ -7,32 +7,46 @@ adds what is missing, and a mask that somebody edited since is not touched.
 
 import hashlib
 import json
-import operator
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter, itemgetter
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection, bindparam, insert, select, update
-from sqlalchemy.sql.compiler import SQLCompiler
 
-from maskmill.errors import MaskError
+from maskmill.errors import MaskError, StoreError
 from maskmill.rle import Rle
 from maskmill.rle_batch import areas_and_boxes
-from maskmill.store.changes import Made, shape_columns
-from maskmill.store.counts import Counted, count_changed, count_new
+from maskmill.store.changes import Made
+from maskmill.store.counts import (
+    Counted,
+    add_bins,
+    bins_of,
+    count_changed,
+    groups_of,
+    insert_groups,
+)
 from maskmill.store.database import next_sequence, now
 from maskmill.store.images import Image, NewImage
 from maskmill.store.project import Project
-from maskmill.store.schema import annotations, images, operations
+from maskmill.store.rows import chunks
+from maskmill.store.schema import images, operations
 
 MADE = tuple(field.name for field in fields(Made))
+SHAPE = ("area", "x0", "y0", "x1", "y1", "relative_size", "centre_x", "centre_y")
+OF_MASK = ("is_crowd", "review", "attributes", "counts", *MADE, *SHAPE)
+"""What is known of a mask before any database is asked, in this order."""
 COLUMNS = (
     *("project_id", "version", "deleted", "changed_by", "at", "image_id", "category_id"),
-    *("is_crowd", "review", "attributes", "operation_id", "sequence", "counts"),
-    *MADE,
-    *shape_columns(1, (0, 0, 1, 1), (1, 1)),
+    *("operation_id", "sequence", *OF_MASK),
 )
 """What a row of `annotations` is written as, in this order."""
+BEFORE = len(COLUMNS) - len(OF_MASK)
+
+_made_of = attrgetter(*MADE)
+_PROMPTS, _CANDIDATES = MADE.index("prompts"), MADE.index("candidates")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +69,19 @@ class Labelled:
     masks: tuple[NewMask, ...] = ()
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """An image and its masks, checked, measured and laid out as rows; made in any process."""
+
+    image: NewImage
+    categories: list[str | None]
+    """Each mask's, by name."""
+    rows: list[tuple[Any, ...]]
+    """Each mask's columns, as `OF_MASK`."""
+    digest: str
+    """Of the labels, without the image."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Added:
     """What became of a batch."""
@@ -72,6 +99,33 @@ class Added:
 def add_labelled(
     project: Project, operation_id: str, batch: Sequence[Labelled], *, by: str
 ) -> Added:
+    """Add images and their masks in one transaction: `add_prepared` of what `prepare` gives."""
+    return add_prepared(project, operation_id, prepare(batch), by=by)
+
+
+def prepare(batch: Sequence[Labelled]) -> list[Prepared]:
+    """Check and measure masks and lay them out as rows, which needs no database.
+
+    Raises:
+        MaskError: If a mask is malformed, empty or not of its image's size.
+    """
+    _check_sizes(batch)
+    masks = [mask for each in batch for mask in each.masks]
+    shapes = iter(_shapes(batch, masks))
+    return [
+        Prepared(
+            each.image,
+            [mask.category for mask in each.masks],
+            [_row(mask) + next(shapes) for mask in each.masks],
+            _digest(each),
+        )
+        for each in batch
+    ]
+
+
+def add_prepared(
+    project: Project, operation_id: str, batch: Sequence[Prepared], *, by: str
+) -> Added:
     """Add images and their masks in one transaction.
 
     Args:
@@ -81,23 +135,28 @@ def add_labelled(
         by: Who imports.
 
     Raises:
-        MaskError: If a mask is malformed, empty or not of its image's size; nothing is added then.
         StoreError: If a known path holds another file now, or writing failed.
     """
-    _check_sizes(batch)
-    count = len(batch) + sum(len(each.masks) for each in batch)
+    count = len(batch) + sum(len(each.rows) for each in batch)
+    paths = [each.image.path for each in batch]
+    names = [f"{operation_id}/{path}" for path in paths]
+    digests = [_digest_with_image(each) for each in batch]
     with project.database.write() as connection:
         sequence = next_sequence(connection, project.id, count)
-        paths = [each.image.path for each in batch]
         known = project.images.by_path_in(connection, paths)
-        rows = project.images.add_in(connection, [each.image for each in batch], sequence)
-        names = [f"{operation_id}/{path}" for path in paths]
         done = _done(connection, project.id, names)
-        digests = [_digest(each) for each in batch]
         fresh = [i for i, name in enumerate(names) if name not in done]
-        added = _add_masks(
-            connection, project, [(batch[i], rows[i], names[i]) for i in fresh], sequence, by
+        rows = project.images.add_in(
+            connection,
+            [each.image for each in batch],
+            sequence,
+            mask_counts=[
+                0 if name in done else len(each.rows)
+                for each, name in zip(batch, names, strict=True)
+            ],
         )
+        masks = _Masks(project, [(batch[i], rows[i], names[i]) for i in fresh], set(known))
+        added = masks.write(connection, sequence, by)
         stamped = [
             {
                 "project_id": project.id,
@@ -131,99 +190,124 @@ def _check_sizes(batch: Sequence[Labelled]) -> None:
                 )
 
 
+def _shapes(batch: Sequence[Labelled], masks: Sequence[NewMask]) -> list[tuple[Any, ...]]:
+    """Measure masks: the columns of `SHAPE`, to the last bit those of `changes.shape_columns`."""
+    areas, boxes = areas_and_boxes([mask.rle for mask in masks])
+    if not areas.all():
+        owners = [each for each in batch for _ in each.masks]
+        empty = owners[int((areas == 0).argmax())]
+        raise MaskError(f"a mask of {empty.image.path} is empty; leave it out")
+    h, w = np.array([mask.rle.size for mask in masks], np.int64).reshape(-1, 2).T
+    x0, y0, x1, y1 = boxes.T
+    measured = (np.sqrt(areas / (h * w)), (x0 + x1) / (2 * w), (y0 + y1) / (2 * h))
+    return list(zip(*(c.tolist() for c in (areas, x0, y0, x1, y1, *measured)), strict=True))
+
+
+def _row(mask: NewMask) -> tuple[Any, ...]:
+    made = _made_of(mask.made)
+    if made[_PROMPTS] is not None or made[_CANDIDATES] is not None:
+        made = tuple(
+            _json(value) if i in (_PROMPTS, _CANDIDATES) else value for i, value in enumerate(made)
+        )
+    return (mask.is_crowd, mask.review, _json(mask.attributes), mask.rle.counts, *made)
+
+
 def _digest(each: Labelled) -> str:
-    digest = hashlib.sha256(each.image.content_hash.encode())
+    digest = hashlib.sha256()
     for mask in each.masks:
         digest.update(b"%d %s " % (mask.is_crowd, (mask.category or "").encode()))
         digest.update(mask.rle.counts)
     return digest.hexdigest()
 
 
+def _digest_with_image(each: Prepared) -> str:
+    return hashlib.sha256(f"{each.image.content_hash} {each.digest}".encode()).hexdigest()
+
+
 def _done(connection: Connection, project_id: int, names: Sequence[str]) -> dict[str, str]:
     """Return the digests of the operations that were done before, by name."""
     found: dict[str, str] = {}
-    for start in range(0, len(names), 500):  # databases bound the number of parameters
+    for some in chunks(names):
         statement = select(operations.c.operation_id, operations.c.digest).where(
-            operations.c.project_id == project_id,
-            operations.c.operation_id.in_(names[start : start + 500]),
+            operations.c.project_id == project_id, operations.c.operation_id.in_(some)
         )
         found |= {name: digest for name, digest in connection.execute(statement)}
     return found
 
 
-def _add_masks(
-    connection: Connection,
-    project: Project,
-    fresh: Sequence[tuple[Labelled, Image, str]],
-    sequence: int,
-    by: str,
-) -> int:
-    masks = [(mask, row, name) for each, row, name in fresh for mask in each.masks]
-    if not masks:
-        return 0
-    named = {mask.category for mask, _, _ in masks if mask.category}
-    kinds = project.categories.ensure_in(connection, sorted(named))
-    areas, boxes = areas_and_boxes([mask.rle for mask, _, _ in masks])
-    if not areas.all():
-        empty = masks[int((areas == 0).argmax())]
-        raise MaskError(f"a mask of {empty[1].path} is empty; leave it out")
-    at, size_of = now(), {row.id: row.size for _, row, _ in fresh}
-    rows = [
-        (
-            *(project.id, 1, False, by, at, row.id, kinds.get(mask.category or ""), mask.is_crowd),
-            *(mask.review, _json(mask.attributes), name, sequence + place, mask.rle.counts),
-            *_provenance(mask.made),
-            *shape_columns(area, box, size_of[row.id]).values(),
-        )
-        for place, ((mask, row, name), area, box) in enumerate(
-            zip(masks, areas.tolist(), boxes.tolist(), strict=True)
-        )
-    ]
-    _insert(connection, rows)
-    _count(connection, project.id, fresh, [dict(zip(COLUMNS, row, strict=True)) for row in rows])
-    return len(rows)
+@dataclass(frozen=True)
+class _Masks:
+    """The masks of a batch that were not there before."""
+
+    project: Project
+    fresh: list[tuple[Prepared, Image, str]]
+    known: set[str]
+    """Paths of images that were there before, which may have masks already."""
+
+    def write(self, connection: Connection, sequence: int, by: str) -> int:
+        named = {name for each, _, _ in self.fresh for name in each.categories if name}
+        kinds = self.project.categories.ensure_in(connection, sorted(named)) if named else {}
+        rows: list[tuple[Any, ...]] = []
+        start, at = (self.project.id, 1, False, by), now()
+        for each, image, name in self.fresh:
+            here = (*start, at, image.id)
+            for category, row in zip(each.categories, each.rows, strict=True):
+                kind = kinds[category] if category else None
+                rows.append((*here, kind, name, sequence + len(rows), *row))
+        if rows:
+            _insert(connection, rows)
+            self._count(connection, rows)
+        return len(rows)
+
+    def _count(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Count the masks, in bulk where their images are new, and anew where they are not."""
+        old = {image.id for _, image, _ in self.fresh if image.path in self.known}
+        new = list(map(_counted, (row for row in rows if row[_IMAGE] not in old)))
+        insert_groups(connection, self.project.id, groups_of(new))
+        add_bins(connection, self.project.id, bins_of(new))
+        if old:
+            masks = [Counted(*_counted(row)) for row in rows if row[_IMAGE] in old]
+            count_changed(connection, self.project.id, (), masks)
+            counts = Counter(mask.image_id for mask in masks)
+            if counts:
+                connection.execute(
+                    update(images)
+                    .where(images.c.id == bindparam("key"))
+                    .values(mask_count=images.c.mask_count + bindparam("n")),
+                    [{"key": key, "n": n} for key, n in counts.items()],
+                )
 
 
-def _count(
-    connection: Connection,
-    project_id: int,
-    fresh: Sequence[tuple[Labelled, Image, str]],
-    rows: Sequence[Mapping[str, Any]],
-) -> None:
-    counts = [{"key": row.id, "n": len(each.masks)} for each, row, _ in fresh if each.masks]
-    connection.execute(
-        update(images)
-        .where(images.c.id == bindparam("key"))
-        .values(mask_count=images.c.mask_count + bindparam("n")),
-        counts,
-    )
-    known = {row.id for _, row, _ in fresh if row.mask_count}
-    masks = [Counted(**{name: row[name] for name in Counted._fields}) for row in rows]
-    count_new(connection, project_id, [m for m in masks if m.image_id not in known])
-    if known:
-        count_changed(connection, project_id, (), [m for m in masks if m.image_id in known])
+_IMAGE = COLUMNS.index("image_id")
+_counted = itemgetter(*(COLUMNS.index(name) for name in Counted._fields))
 
 
 def _insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Hand rows to the driver as they are; SQLAlchemy's own way takes twice as long for each."""
-    statement = insert(annotations).compile(dialect=connection.dialect, column_keys=list(COLUMNS))
-    assert isinstance(statement, SQLCompiler)
-    if statement.positiontup is not None:
-        places = [COLUMNS.index(name) for name in statement.positiontup]
-        in_order = operator.itemgetter(*places)
-        connection.exec_driver_sql(str(statement), list(map(in_order, rows)))
-    else:
-        connection.exec_driver_sql(
-            str(statement), [dict(zip(COLUMNS, r, strict=True)) for r in rows]
-        )
-
-
-def _provenance(made: Made) -> list[Any]:
-    return [
-        _json(getattr(made, n)) if n in ("prompts", "candidates") else getattr(made, n)
-        for n in MADE
-    ]
+    columns = ", ".join(COLUMNS)
+    if connection.dialect.name == "sqlite":
+        marks = ", ".join("?" * len(COLUMNS))
+        connection.exec_driver_sql(f"INSERT INTO annotations ({columns}) VALUES ({marks})", rows)
+        return
+    driver: Any = connection.connection.dbapi_connection
+    dbapi: Any = connection.dialect.dbapi
+    try:
+        with (
+            driver.cursor() as cursor,
+            cursor.copy(f"COPY annotations ({columns}) FROM STDIN") as copy,
+        ):
+            for row in rows:
+                copy.write_row(row)
+    except dbapi.Error as error:
+        said = str(error).split("\n")[0]
+        raise StoreError(f"the database took no masks ({said}); nothing was changed") from error
 
 
 def _json(value: Any) -> str | None:
     return None if not value else json.dumps(value)
+
+
+def with_file(prepared: Prepared, content_hash: str, perceptual_hash: int | None) -> Prepared:
+    """Return the same with what is known of the image's file."""
+    image = replace(prepared.image, content_hash=content_hash, perceptual_hash=perceptual_hash)
+    return replace(prepared, image=image)

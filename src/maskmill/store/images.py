@@ -73,8 +73,22 @@ class Images:
             sequence = next_sequence(connection, self._project, max(1, len(new)))
             return self.add_in(connection, new, sequence)
 
-    def add_in(self, connection: Connection, new: Sequence[NewImage], sequence: int) -> list[Image]:
-        """Do as `add` in an open transaction; changes are numbered from `sequence`."""
+    def add_in(
+        self,
+        connection: Connection,
+        new: Sequence[NewImage],
+        sequence: int,
+        *,
+        mask_counts: Sequence[int] | None = None,
+    ) -> list[Image]:
+        """Do as `add` in an open transaction.
+
+        Args:
+            connection: The transaction.
+            new: The images.
+            sequence: The number of the first change.
+            mask_counts: How many masks each will have, if it is new; by default none.
+        """
         checked_rows = [_new_row(image) for image in new]
         paths = [image.path for image in new]
         known: dict[str, NewImage] = {**self.by_path_in(connection, paths)}
@@ -88,7 +102,7 @@ class Images:
                 {
                     **checked_rows[place],
                     "project_id": self._project,
-                    "mask_count": 0,
+                    "mask_count": mask_counts[place] if mask_counts else 0,
                     "sequence": sequence + place,
                     "added_at": stamp,
                     "deleted": False,

@@ -134,7 +134,7 @@ def _checked(table: Table, column: Column[Any], value: Any) -> Any:
 def _text(name: str, value: Any, longest: int | None) -> str:
     if not isinstance(value, str):
         raise StoreError(f"{name} is {_show(value)}; give a text")
-    if "\0" in value or any("\ud800" <= sign <= "\udfff" for sign in value):
+    if "\0" in value or not _is_unicode(value):
         raise StoreError(
             f"{name} is {_show(value)}, with a sign that is no text (NUL, or bytes that are not "
             "UTF-8); write it with other signs"
@@ -142,6 +142,14 @@ def _text(name: str, value: Any, longest: int | None) -> str:
     if longest is not None and len(value) > longest:
         raise StoreError(f"{name} is {_show(value)}; give at most {longest} signs")
     return value
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell whether a text has bytes in UTF-8, which half of a surrogate pair has not."""
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _finite(value: float) -> bool:

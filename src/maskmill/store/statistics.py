@@ -131,7 +131,7 @@ def _bins(connection: Connection, project_id: int) -> Counter[Bin]:
         ~annotations.c.deleted,
         annotations.c.image_id.in_(_put_away(project_id)),
     )
-    found.subtract(bins_of(map(counted, connection.execute(hidden))))
+    found.subtract(bins_of([counted(row) for row in connection.execute(hidden)]))
     return found
 
 

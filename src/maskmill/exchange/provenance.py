@@ -1,0 +1,6 @@
+"""What our own files say of how a mask came to be, beside what their form knows."""
+
+PROVENANCE = "maskmill"
+"""Under this attribute a mask carries it."""
+KEPT = ("made_by", "author", "stage", "seconds", "clicks", "review")
+"""What is carried."""
