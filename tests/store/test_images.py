@@ -15,7 +15,7 @@ from .masks import BY_PERSON, a_mask, add_image, new_image
 
 def test_an_image_comes_back_as_it_was_added(project: Project) -> None:
     told: dict[str, Any] = {
-        "perceptual_hash": "0123456789abcdef",
+        "perceptual_hash": -0x0123456789ABCDEF,
         "external_id": "a/7",
         "split": "train",
         "group_name": "scene 3",
@@ -75,7 +75,7 @@ def test_names_that_look_alike_are_kept_apart_and_as_they_were(project: Project)
         ({"path": "a\0b"}, "path of images"),
         ({"path": "bild\udce9.jpg"}, "UTF-8"),
         ({"content_hash": "a" * 65}, "content_hash"),
-        ({"perceptual_hash": "a" * 17}, "perceptual_hash"),
+        ({"perceptual_hash": 2**63}, "perceptual_hash"),
         ({"metadata": {"x": float("nan")}}, "metadata"),
         ({"metadata": {"x": "\ud800"}}, "metadata"),
         ({"source": "\0"}, "source"),
@@ -114,7 +114,9 @@ def album(project: Project) -> dict[str, Image]:
     added = project.images.add([new_image(path, **more) for path, more in told])
     at = {image.path: image for image in added}
     cat, dog = project.categories.ensure(["cat", "dog"]).values()
-    automatic = replace(BY_PERSON, made_by="model", stage="automatic")
+    automatic = replace(
+        BY_PERSON, made_by="model", author="run 1", stage="automatic", predicted_iou=0.7
+    )
     made = project.annotations.apply(
         "masks",
         [
@@ -125,14 +127,18 @@ def album(project: Project) -> dict[str, Image]:
             a_mask(at["c"].id, category_id=dog, review="accepted"),
             a_mask(at["e"].id, category_id=cat, review="accepted"),
             a_mask(at["f"].id, category_id=cat),
+            a_mask(at["a"].id, made=replace(automatic, stage="assisted", predicted_iou=0.9)),
         ],
         by="ann",
     )
     project.annotations.apply("gone", [Delete(annotation_id=made[4].id, based_on=1)], by="ann")
+    project.work.set_state(at["b"].id, "in_review", name="ann")
+    project.work.assign([at["a"].id, at["d"].id], "bob")
     project.images.delete(at["f"].id)
     return at
 
 
+NO_CATEGORY = -5
 FILTERS: dict[str, tuple[dict[str, Any], str]] = {
     "nothing": ({}, "abcdeg"),
     "source": ({"source": "s1"}, "abe"),
@@ -143,12 +149,23 @@ FILTERS: dict[str, tuple[dict[str, Any], str]] = {
     "category": ({"category_id": 0}, "abc"),
     "stage": ({"stage": "automatic"}, "b"),
     "review": ({"review": "accepted"}, "ac"),
+    "waiting for review": ({"review": "unreviewed"}, "ac"),
+    "author": ({"author": "run 1"}, "ab"),
+    "author and stage of one mask": ({"author": "run 1", "stage": "assisted"}, "a"),
+    "low predicted IoU": ({"predicted_iou_below": 0.8}, "b"),
+    "predicted IoU and split": ({"predicted_iou_below": 0.95, "split": "train"}, "a"),
+    "without category": ({"category_id": NO_CATEGORY}, "a"),
+    "category and source": ({"category_id": 0, "source": "s1"}, "ab"),
+    "category of deleted images": ({"category_id": 0, "deleted": True}, "f"),
     "category and review of one mask": ({"category_id": 0, "review": "accepted"}, "a"),
     "deleted": ({"deleted": True}, "f"),
     "all together": (
         {"source": "s1", "split": "train", "group_name": "g1", "has_masks": True, "category_id": 0},
         "a",
     ),
+    "in review": ({"state": "in_review"}, "b"),
+    "open, with masks": ({"state": "open", "has_masks": True}, "ac"),
+    "somebody's": ({"assigned_to": "bob"}, "ad"),
     "what nothing is": ({"source": "s9"}, ""),
 }
 
@@ -158,7 +175,9 @@ def test_pages_and_counts_agree_under_every_filter(
     project: Project, album: dict[str, Image], name: str
 ) -> None:
     asked, expected = FILTERS[name]
-    if "category_id" in asked:
+    if asked.get("category_id") == NO_CATEGORY:
+        asked = {**asked, "category_id": 0}
+    elif "category_id" in asked:
         cat = next(each.id for each in project.categories.all() if each.name == "cat")
         asked = {**asked, "category_id": cat}
     which = ImageFilter(**asked)

@@ -7,7 +7,7 @@ from sqlalchemy import delete, update
 
 from maskmill.images import content_hash
 from maskmill.store import Edit, NewImage, Project
-from maskmill.store.schema import annotation_versions, annotations, images
+from maskmill.store.schema import annotation_versions, annotations, images, mask_bins, mask_groups
 from maskmill.store.verify import verify
 
 from .records import BY_ANN, add_masks, square
@@ -65,6 +65,22 @@ def test_a_wrong_count_of_masks(filled: Project) -> None:
     )
     assert len(found) == 1
     assert "is said to have 2 masks and has 1" in found[0]
+
+
+def test_kinds_and_distributions_that_are_counted_wrongly(filled: Project) -> None:
+    first, _ = filled.images.page()
+    ours = mask_groups.c.project_id == filled.id
+    wrong = update(mask_groups).where(ours, mask_groups.c.image_id == first.id)
+    assert spoil(filled, wrong.values(author="eve")) == [
+        f"the kinds of masks of image {first.id} are counted wrongly; please report this"
+    ]
+    found = spoil(
+        filled,
+        update(mask_bins)
+        .where(mask_bins.c.project_id == filled.id)
+        .values(bin=3 + mask_bins.c.bin),
+    )
+    assert found[-1].startswith("the distributions of sizes and places")
 
 
 def test_a_lost_version(filled: Project) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from cyclopts import App, CycloptsError, Parameter
 
 from maskmill import __version__
+from maskmill.cli.account import account_app
 from maskmill.cli.automask import automask
 from maskmill.cli.demo import demo
 from maskmill.cli.evaluate import evaluate
@@ -26,6 +27,7 @@ from maskmill.cli.project import init, snapshot, status, verify
 from maskmill.cli.segment import segment
 from maskmill.cli.settings import merge_settings
 from maskmill.cli.train import train
+from maskmill.cli.up import up
 from maskmill.errors import MaskmillError
 
 DONE, REFUSED, MISUSE, INTERRUPTED = 0, 1, 2, 130
@@ -61,10 +63,11 @@ def build_app() -> App:
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
-    for verb in (segment, automask, init, export, status, verify, snapshot, train, evaluate):
+    for verb in (up, segment, automask, init, export, status, verify, snapshot, train, evaluate):
         app.command(verb)
     app.command(import_, name="import")
     app.command(model_app())
+    app.command(account_app())
     app.command(demo)
     return app
 

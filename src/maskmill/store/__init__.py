@@ -10,7 +10,8 @@ from maskmill.store.changes import (
     Made,
     Restore,
 )
-from maskmill.store.images import Image, ImageFilter, NewImage
+from maskmill.store.filters import ImageFilter
+from maskmill.store.images import Image, NewImage
 from maskmill.store.project import Project, is_project
 
 __all__ = [

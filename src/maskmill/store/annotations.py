@@ -6,7 +6,7 @@ change of what is there names the version it is based on; if somebody was faster
 both. Boxes are half-open XYXY, pixels of the upright image.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, insert, select, update
@@ -22,7 +22,9 @@ from maskmill.store.changes import (
     digest_of,
     first_version,
     following_version,
+    shape_columns,
 )
+from maskmill.store.counts import Counted, count_changed
 from maskmill.store.database import Database, next_sequence, now
 from maskmill.store.rows import checked_text, chunks, is_key, require
 from maskmill.store.schema import (
@@ -49,7 +51,14 @@ class Annotations:
         self._database = database
         self._project = project_id
 
-    def apply(self, operation_id: str, changes: Sequence[Change], *, by: str) -> list[Annotation]:
+    def apply(
+        self,
+        operation_id: str,
+        changes: Sequence[Change],
+        *,
+        by: str,
+        also: Callable[[Connection, list[Annotation]], None] | None = None,
+    ) -> list[Annotation]:
         """Make some changes as one operation, durably.
 
         What arrives late is kept: a mask may be put on an image that was deleted meanwhile, and a
@@ -59,6 +68,8 @@ class Annotations:
             operation_id: Chosen by the caller, anew for each operation; a UUID, say.
             changes: At least one; none may touch an annotation that another of them touches.
             by: Who makes them.
+            also: Writes in the same transaction what belongs to the changes; not called again when
+                the operation is repeated.
 
         Returns:
             The new version of each, in the order of `changes`.
@@ -93,6 +104,8 @@ class Annotations:
                     sequence=sequence,
                 )
             )
+            if also is not None:
+                also(connection, made)
             return made
 
     def get(self, annotation_id: int) -> Annotation:
@@ -288,18 +301,19 @@ class Annotations:
         current: Mapping[int, Annotation],
         made: Sequence[Annotation],
     ) -> None:
-        """Keep each image's number of living masks."""
+        """Keep each image's number of living masks, and what is counted besides."""
         steps: dict[int, int] = {}
-        for change, after in zip(changes, made, strict=True):
-            before = not isinstance(change, Create) and not current[after.id].deleted
-            step = int(not after.deleted) - int(before)
-            steps[after.image_id] = steps.get(after.image_id, 0) + step
+        before = [current[c.annotation_id] for c in changes if not isinstance(c, Create)]
+        for annotation, step in [*((a, -1) for a in before), *((a, 1) for a in made)]:
+            if not annotation.deleted:
+                steps[annotation.image_id] = steps.get(annotation.image_id, 0) + step
         for image_id, step in steps.items():
             if step:
                 counted = images.c.mask_count + step
                 connection.execute(
                     update(images).where(images.c.id == image_id).values(mask_count=counted)
                 )
+        count_changed(connection, self._project, _counted(before), _counted(made))
 
 
 def _refuse_stale(current: Annotation, change: Edit | Delete | Restore) -> None:
@@ -311,6 +325,26 @@ def _refuse_stale(current: Annotation, change: Edit | Delete | Restore) -> None:
             current=current,
             attempted=change,
         )
+
+
+def _counted(versions: Sequence[Annotation]) -> list[Counted]:
+    """Return what is counted of the living ones."""
+    found = []
+    for each in versions:
+        if not each.deleted:
+            shape = shape_columns(each.area, each.box, each.rle.size)
+            found.append(
+                Counted(
+                    image_id=each.image_id,
+                    category_id=each.category_id,
+                    stage=each.made.stage,
+                    review=each.review,
+                    author=each.made.author,
+                    predicted_iou=each.made.predicted_iou,
+                    **{name: shape[name] for name in ("relative_size", "centre_x", "centre_y")},
+                )
+            )
+    return found
 
 
 def _image_size() -> tuple[Any, Any]:

@@ -19,6 +19,7 @@ from maskmill.errors import MaskError
 from maskmill.rle import Rle
 from maskmill.rle_batch import areas_and_boxes
 from maskmill.store.changes import Made, shape_columns
+from maskmill.store.counts import Counted, count_changed, count_new
 from maskmill.store.database import next_sequence, now
 from maskmill.store.images import Image, NewImage
 from maskmill.store.project import Project
@@ -179,14 +180,28 @@ def _add_masks(
         )
     ]
     _insert(connection, rows)
-    counted = [{"key": row.id, "n": len(each.masks)} for each, row, _ in fresh if each.masks]
+    _count(connection, project.id, fresh, [dict(zip(COLUMNS, row, strict=True)) for row in rows])
+    return len(rows)
+
+
+def _count(
+    connection: Connection,
+    project_id: int,
+    fresh: Sequence[tuple[Labelled, Image, str]],
+    rows: Sequence[Mapping[str, Any]],
+) -> None:
+    counts = [{"key": row.id, "n": len(each.masks)} for each, row, _ in fresh if each.masks]
     connection.execute(
         update(images)
         .where(images.c.id == bindparam("key"))
         .values(mask_count=images.c.mask_count + bindparam("n")),
-        counted,
+        counts,
     )
-    return len(rows)
+    known = {row.id for _, row, _ in fresh if row.mask_count}
+    masks = [Counted(**{name: row[name] for name in Counted._fields}) for row in rows]
+    count_new(connection, project_id, [m for m in masks if m.image_id not in known])
+    if known:
+        count_changed(connection, project_id, (), [m for m in masks if m.image_id in known])
 
 
 def _insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:

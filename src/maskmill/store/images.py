@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from maskmill.errors import NotFound, StoreError
 from maskmill.store.database import Database, next_sequence, now
+from maskmill.store.filters import ImageFilter, chosen_ids, count_of
 from maskmill.store.rows import checked, checked_text, chunks, is_key
-from maskmill.store.schema import annotations, images
+from maskmill.store.schema import images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,7 @@ class NewImage:
     height: int
     width: int
     source: str
-    perceptual_hash: str | None = None
+    perceptual_hash: int | None = None
     external_id: str | None = None
     split: str | None = None
     group_name: str | None = None
@@ -47,20 +48,6 @@ class Image(NewImage):
     def size(self) -> tuple[int, int]:
         """(H, W), pixels of the upright image."""
         return self.height, self.width
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageFilter:
-    """Which images; what is None does not matter."""
-
-    source: str | None = None
-    split: str | None = None
-    group_name: str | None = None
-    has_masks: bool | None = None
-    category_id: int | None = None
-    stage: str | None = None
-    review: str | None = None
-    deleted: bool = False
 
 
 class Images:
@@ -137,27 +124,28 @@ class Images:
             after: Only those with a larger id: the last one of the page before.
             limit: Most images returned.
         """
-        statement = self._chosen(select(images), which).where(images.c.id > after)
-        with self._database.read() as connection:
-            rows = connection.execute(statement.order_by(images.c.id).limit(limit)).all()
-        return [_image(row) for row in rows]
+        ids = chosen_ids(self._project, which or ImageFilter(), after=after)
+        return self._rows(ids, 0, limit)
 
     def page_at(
         self, offset: int, which: ImageFilter | None = None, *, limit: int = 100
     ) -> list[Image]:
         """Return the images from place `offset` on, as a person jumps to the middle of a list."""
-        ids = self._chosen(select(images.c.id), which).order_by(images.c.id).offset(offset)
-        statement = select(images).where(images.c.id.in_(ids.limit(limit).scalar_subquery()))
+        return self._rows(chosen_ids(self._project, which or ImageFilter()), offset, limit)
+
+    def _rows(self, ids: Select[Any], offset: int, limit: int) -> list[Image]:
+        """Find the ids first, off an index, then the rows of those alone."""
+        # Not correlated: the images that it looks at are not the row that it is asked for.
+        found = ids.order_by("id").offset(offset).limit(limit).correlate(None).scalar_subquery()
+        statement = select(images).where(images.c.id.in_(found)).order_by(images.c.id)
         with self._database.read() as connection:
-            rows = connection.execute(statement.order_by(images.c.id)).all()
-        return [_image(row) for row in rows]
+            return [_image(row) for row in connection.execute(statement)]
 
     def count(self, which: ImageFilter | None = None) -> int:
         """Count images."""
+        statement = count_of(self._project, which or ImageFilter())
         with self._database.read() as connection:
-            found: int = connection.execute(
-                self._chosen(select(func.count(images.c.id)), which)
-            ).scalar_one()
+            found: int = connection.execute(statement).scalar_one()
         return found
 
     def by_path(self, paths: Sequence[str]) -> dict[str, Image]:
@@ -167,7 +155,9 @@ class Images:
 
     def sources(self) -> dict[str, int]:
         """Return the sources and how many living images each has."""
-        statement = self._chosen(select(images.c.source, func.count()), None)
+        statement = select(images.c.source, func.count()).where(
+            images.c.project_id == self._project, ~images.c.deleted
+        )
         with self._database.read() as connection:
             rows = connection.execute(statement.group_by(images.c.source).order_by(images.c.source))
             return {source: count for source, count in rows}
@@ -222,35 +212,6 @@ class Images:
             )
             found |= {row.path: _image(row) for row in connection.execute(statement)}
         return found
-
-    def _chosen(self, statement: Select[Any], which: ImageFilter | None) -> Select[Any]:
-        which = which or ImageFilter()
-        statement = statement.where(
-            images.c.project_id == self._project, images.c.deleted == which.deleted
-        )
-        for name in ("source", "split", "group_name"):
-            if getattr(which, name) is not None:
-                statement = statement.where(images.c[name] == getattr(which, name))
-        if which.has_masks is not None:
-            count = images.c.mask_count
-            statement = statement.where(count > 0 if which.has_masks else count == 0)
-        about_masks: list[ColumnElement[bool]] = [
-            annotations.c[name] == getattr(which, name)
-            for name in ("category_id", "stage", "review")
-            if getattr(which, name) is not None
-        ]
-        if about_masks:
-            statement = statement.where(
-                select(annotations.c.id)
-                .where(
-                    annotations.c.project_id == self._project,
-                    annotations.c.image_id == images.c.id,
-                    ~annotations.c.deleted,
-                    *about_masks,
-                )
-                .exists()
-            )
-        return statement
 
 
 def _new_row(image: NewImage) -> dict[str, Any]:

@@ -78,7 +78,7 @@ images = Table(
         "path", String, nullable=False
     ),  # where the original lies; it is never copied or changed
     Column("content_hash", String(64), nullable=False),  # SHA-256 of the file
-    Column("perceptual_hash", String(16)),  # 64 bits; near duplicates differ in few
+    Column("perceptual_hash", BigInteger),  # 64 bits; those of near duplicates differ in few
     Column("height", Integer, nullable=False),
     Column("width", Integer, nullable=False),
     Column("source", String, nullable=False),  # the set it came with
@@ -95,7 +95,8 @@ images = Table(
     Index("ix_images_hash", "project_id", "content_hash"),
     Index("ix_images_split", "project_id", "deleted", "split", "id"),
     Index("ix_images_source", "project_id", "deleted", "source", "id"),
-    Index("ix_images_count", "project_id", "deleted", "mask_count", "id"),
+    # Covers any filter on images, in the order of pages: the last page is found without the rows.
+    Index("ix_images_page", "project_id", "deleted", "id", "mask_count", "split", "source"),
     Index("ix_images_group", "project_id", "group_name"),
 )
 
@@ -106,6 +107,7 @@ categories = Table(
     _project(),
     Column("name", String, nullable=False),
     Column("colour", String(7)),  # #rrggbb
+    Column("digit", Integer),  # the key that chooses it, 0 to 9
     Column("supercategory", String),
     Column("deleted", Boolean, nullable=False, default=False),
     UniqueConstraint("project_id", "name"),
@@ -175,6 +177,7 @@ def _version_columns() -> list[Column[Any]]:
         Column("changed_by", String, nullable=False),  # who wrote this version
         Column("seconds", Float),  # a person's time on it
         Column("clicks", Integer),
+        Column("edits", Integer),  # strokes of brush, eraser and lasso
         Column("predicted_iou", Float),
         Column("stability_score", Float),
         Column("area", Integer, nullable=False),  # pixels
@@ -202,19 +205,7 @@ annotations = Table(
     metadata,
     _key(),
     *_version_columns(),
-    # Covers counts and distributions, and finds an image's masks; appended to in order on import.
-    Index(
-        "ix_annotations_image",
-        "project_id",
-        "image_id",
-        "deleted",
-        "stage",
-        "category_id",
-        "review",
-        "relative_size",
-        "centre_x",
-        "centre_y",
-    ),
+    Index("ix_annotations_image", "project_id", "image_id"),
     Index("ix_annotations_sequence", "project_id", "sequence"),
 )
 
@@ -229,6 +220,34 @@ annotation_versions = Table(
 )
 
 VERSION_COLUMNS = tuple(column.name for column in annotations.columns)
+
+# Living masks, counted as they are written (`counts.py`), so that no page and no report reads two
+# million of them. Those of deleted images are counted too.
+mask_groups = Table(
+    "mask_groups",
+    metadata,
+    Column("project_id", Whole, ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True),
+    Column("category_id", Whole, primary_key=True, autoincrement=False),  # or ANY, or NONE
+    Column("image_id", Whole, ForeignKey("images.id"), primary_key=True),
+    Column("stage", String, primary_key=True),
+    Column("review", String, primary_key=True),  # accepted, rejected, unreviewed
+    Column("author", String, primary_key=True),
+    Column("masks", Integer, nullable=False),
+    Column("lowest_iou", Float),  # of their predicted IoUs
+    sqlite_with_rowid=False,
+)
+ANY, NONE = 0, -1
+"""Instead of a category in `mask_groups`: masks whatever their category; masks without any."""
+
+mask_bins = Table(
+    "mask_bins",
+    metadata,
+    Column("project_id", Whole, ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String, primary_key=True),  # size, centre
+    Column("bin", Integer, primary_key=True, autoincrement=False),
+    Column("masks", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
 
 operations = Table(
     "operations",

@@ -4,21 +4,26 @@ Sizes, places and masks per image are those of figures 5 and 6 of "Segment Anyth
 2304.02643. Concavity needs each mask's hull, so it is measured on a sample.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Integer, cast, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from maskmill import rle
 from maskmill.rle import Rle
+from maskmill.store.counts import COUNTED, PLACE_BINS, SIZE_BINS, Bin, bins_of, counted
 from maskmill.store.database import Database
-from maskmill.store.schema import annotations, categories, images
+from maskmill.store.schema import (
+    ANY,
+    annotations,
+    categories,
+    images,
+    mask_bins,
+    mask_groups,
+)
 
-SIZE_BINS = 50
-"""Equal parts of the relative size, [0, 1]: sqrt(mask area / image area)."""
-PLACE_BINS = 32
-"""Parts of either axis for the masks' centres."""
 SAMPLE = 1000
 """Masks whose concavity is measured."""
 
@@ -64,25 +69,27 @@ def statistics(database: Database, project_id: int, *, sample: int = SAMPLE) -> 
         project_id: Which it is.
         sample: Most masks whose concavity is measured.
     """
-    mask_count = images.c.mask_count
     with database.read() as connection:
-        per_image = _images(connection, project_id, mask_count)
-        kinds = _masks(connection, project_id, annotations.c.category_id)
+        per_image = _images(connection, project_id, images.c.mask_count)
         names = _category_names(connection, project_id)
-        stages = _masks(connection, project_id, annotations.c.stage)
-        reviews = _masks(connection, project_id, annotations.c.review)
+        kinds = _masks(connection, project_id, mask_groups.c.category_id, ANY)
+        stages = _masks(connection, project_id, mask_groups.c.stage)
+        bins = _bins(connection, project_id)
         return Statistics(
             images=sum(per_image.values()),
             images_with_masks=sum(n for count, n in per_image.items() if count),
             masks=sum(stages.values()),
-            by_stage={str(stage): n for stage, n in stages.items()},
-            by_review={str(review or "unreviewed"): n for review, n in reviews.items()},
+            by_stage=stages,
+            by_review=_masks(connection, project_id, mask_groups.c.review),
             by_category={names.get(kind, ""): n for kind, n in kinds.items()},
             by_source=_named(_images(connection, project_id, images.c.source)),
             by_split=_named(_images(connection, project_id, images.c.split)),
             masks_per_image={int(count): n for count, n in per_image.items()},
-            sizes=_sizes(connection, project_id),
-            centres=_centres(connection, project_id),
+            sizes=tuple(bins["size", place] for place in range(SIZE_BINS)),
+            centres=tuple(
+                tuple(bins["centre", row * PLACE_BINS + column] for column in range(PLACE_BINS))
+                for row in range(PLACE_BINS)
+            ),
             concavity=_concavity(connection, project_id, sample),
         )
 
@@ -97,45 +104,35 @@ def _images(connection: Connection, project_id: int, by: ColumnElement[Any]) -> 
     return {key: count for key, count in rows}
 
 
-def _living(project_id: int) -> tuple[ColumnElement[bool], ...]:
-    """Choose living masks; a deleted image's are left out by the few that are of one."""
-    gone = select(images.c.id).where(images.c.project_id == project_id, images.c.deleted)
-    return (
+def _put_away(project_id: int) -> Select[Any]:
+    return select(images.c.id).where(images.c.project_id == project_id, images.c.deleted)
+
+
+def _masks(
+    connection: Connection, project_id: int, by: ColumnElement[Any], beside: int | None = None
+) -> dict[Any, int]:
+    """Add up what is counted: under every category but `beside`, or whatever the category."""
+    category = mask_groups.c.category_id
+    statement = select(by, func.sum(mask_groups.c.masks)).where(
+        mask_groups.c.project_id == project_id,
+        category == ANY if beside is None else category != beside,
+        mask_groups.c.image_id.not_in(_put_away(project_id)),
+    )
+    return {key: int(n) for key, n in connection.execute(statement.group_by(by).order_by(by))}
+
+
+def _bins(connection: Connection, project_id: int) -> Counter[Bin]:
+    """Read the distributions; they hold the masks of deleted images, which are taken off again."""
+    statement = select(mask_bins.c.kind, mask_bins.c.bin, mask_bins.c.masks)
+    rows = connection.execute(statement.where(mask_bins.c.project_id == project_id))
+    found: Counter[Bin] = Counter({(kind, place): n for kind, place, n in rows})
+    hidden = select(*COUNTED).where(
         annotations.c.project_id == project_id,
         ~annotations.c.deleted,
-        annotations.c.image_id.not_in(gone),
+        annotations.c.image_id.in_(_put_away(project_id)),
     )
-
-
-def _masks(connection: Connection, project_id: int, *by: ColumnElement[Any]) -> dict[Any, int]:
-    statement = select(*by, func.count()).where(*_living(project_id)).group_by(*by)
-    rows = connection.execute(statement)
-    return {row[0] if len(by) == 1 else tuple(row[:-1]): row[-1] for row in rows}
-
-
-def _bin(column: ColumnElement[Any], bins: int, kind: str) -> ColumnElement[int]:
-    """Cut [0, 1] into equal parts; PostgreSQL rounds where SQLite cuts off."""
-    # Written out: PostgreSQL takes two parameters of one value for two expressions.
-    scaled = column * literal_column(f"{bins}.0")
-    return cast(func.trunc(scaled) if kind == "postgresql" else scaled, Integer)
-
-
-def _sizes(connection: Connection, project_id: int) -> tuple[int, ...]:
-    part = _bin(annotations.c.relative_size, SIZE_BINS, connection.dialect.name)
-    counts = np.zeros(SIZE_BINS, int)
-    for place, count in _masks(connection, project_id, part).items():
-        counts[min(place, SIZE_BINS - 1)] += count
-    return tuple(counts.tolist())
-
-
-def _centres(connection: Connection, project_id: int) -> tuple[tuple[int, ...], ...]:
-    kind = connection.dialect.name
-    column = _bin(annotations.c.centre_x, PLACE_BINS, kind)
-    row = _bin(annotations.c.centre_y, PLACE_BINS, kind)
-    counts = np.zeros((PLACE_BINS, PLACE_BINS), int)
-    for (y, x), count in _masks(connection, project_id, row, column).items():
-        counts[min(y, PLACE_BINS - 1), min(x, PLACE_BINS - 1)] += count
-    return tuple(tuple(line) for line in counts.tolist())
+    found.subtract(bins_of(map(counted, connection.execute(hidden))))
+    return found
 
 
 def _concavity(connection: Connection, project_id: int, sample: int) -> tuple[float, ...]:
@@ -151,7 +148,9 @@ def _concavity(connection: Connection, project_id: int, sample: int) -> tuple[fl
     found: list[float] = []
     for start in range(0, len(wanted), 500):
         statement = select(annotations.c.counts, images.c.height, images.c.width).where(
-            *_living(project_id),
+            annotations.c.project_id == project_id,
+            ~annotations.c.deleted,
+            ~images.c.deleted,
             annotations.c.id.in_(wanted[start : start + 500]),
             annotations.c.image_id == images.c.id,
         )

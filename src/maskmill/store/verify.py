@@ -1,5 +1,6 @@
 """Proves that a project is whole, or says what is not, one sentence for each thing."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,10 +10,18 @@ from maskmill.errors import ImageError, MaskError, StoreError
 from maskmill.images import content_hash
 from maskmill.rle import Rle
 from maskmill.rle_batch import areas_and_boxes
+from maskmill.store.counts import COUNTED, Bin, bins_of, counted, groups_of
 from maskmill.store.project import Project
-from maskmill.store.schema import annotation_versions, annotations, images
+from maskmill.store.schema import (
+    annotation_versions,
+    annotations,
+    images,
+    mask_bins,
+    mask_groups,
+)
 
 MASKS_AT_ONCE = 5000
+IMAGES_AT_ONCE = 5000
 
 
 def verify(project: Project, *, files: bool = True) -> Iterator[str]:
@@ -31,7 +40,7 @@ def verify(project: Project, *, files: bool = True) -> Iterator[str]:
             for (line,) in connection.execute(text("PRAGMA integrity_check")):
                 if line != "ok":
                     yield f"the database is damaged: {line}; restore the last backup"
-    for check in (_masks, _counts, _histories):
+    for check in (_masks, _counts, _groups, _histories):
         with database.read() as connection:
             yield from check(connection, project.id)
     for snapshot in project.snapshots.all():
@@ -95,6 +104,40 @@ def _counts(connection: Connection, project_id: int) -> Iterator[str]:
     )
     for path, said, there in connection.execute(statement):
         yield f"{path} is said to have {said} masks and has {there}; please report this"
+
+
+def _groups(connection: Connection, project_id: int) -> Iterator[str]:
+    """Count every kind of mask anew, some images at a time, and the distributions."""
+    bins: Counter[Bin] = Counter()
+    last = 0
+    ids = select(images.c.id).where(images.c.project_id == project_id).order_by(images.c.id)
+    while some := list(
+        connection.execute(ids.where(images.c.id > last).limit(IMAGES_AT_ONCE)).scalars()
+    ):
+        living = select(*COUNTED).where(
+            annotations.c.image_id.between(last + 1, some[-1]),
+            annotations.c.project_id == project_id,
+            ~annotations.c.deleted,
+        )
+        masks = [counted(row) for row in connection.execute(living)]
+        bins.update(bins_of(masks))
+        groups = mask_groups.c
+        rows = connection.execute(
+            select(mask_groups).where(
+                groups.project_id == project_id, groups.image_id.between(last + 1, some[-1])
+            )
+        )
+        said = {
+            (r.category_id, r.image_id, r.stage, r.review, r.author): (r.masks, r.lowest_iou)
+            for r in rows
+        }
+        there = groups_of(masks)
+        for image in sorted({key[1] for key, _ in said.items() ^ there.items()}):
+            yield f"the kinds of masks of image {image} are counted wrongly; please report this"
+        last = some[-1]
+    of_bins = select(mask_bins).where(mask_bins.c.project_id == project_id, mask_bins.c.masks != 0)
+    if {(r.kind, r.bin): r.masks for r in connection.execute(of_bins)} != dict(bins):
+        yield "the distributions of sizes and places are counted wrongly; please report this"
 
 
 def _histories(connection: Connection, project_id: int) -> Iterator[str]:
