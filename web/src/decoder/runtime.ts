@@ -58,7 +58,7 @@ export class Runtime {
     return parts;
   }
 
-  /** Answer one prompt with its three candidates. */
+  /** Answer one prompt with its candidates. */
   async decode(embedding: Embedding, question: Question): Promise<Decoded> {
     const { coords, labels } = arrange(question.prompt, question.size, this.model.inputSide);
     const low = this.model.lowResSide;
@@ -76,8 +76,10 @@ export class Runtime {
     const outputs = await session.run(feeds);
     const logits = outputs["low_res_mask_logits"]!.data as Float32Array;
     const predictedIou = outputs["predicted_iou"]!.data as Float32Array;
-    // The first mask is the answer to an unambiguous prompt; people are offered the other three.
-    return { logits: logits.slice(low * low), predictedIou: predictedIou.slice(1) };
+    // The first mask answers a prompt that is clear; a single click is not, and gets the others.
+    const isAmbiguous = question.prompt.clicks.length === 1 && !question.prompt.box;
+    const first = isAmbiguous ? 1 : 0;
+    return { logits: logits.slice(first * low * low), predictedIou: predictedIou.slice(first) };
   }
 }
 
