@@ -33,6 +33,8 @@ export class Document {
   private readonly known = new Map<string, Annotation>();
   private readonly listeners = new Set<() => void>();
   history: History;
+  /** Grows with every change; who draws need only look at this. */
+  revision = 0;
 
   constructor(
     readonly imageId: number,
@@ -80,6 +82,17 @@ export class Document {
   receive(annotation: Annotation): void {
     this.known.set(annotation.id, annotation);
     this.tell();
+  }
+
+  /** Take a mask out that the server has never had. */
+  forget(id: string): void {
+    this.known.delete(id);
+    this.tell();
+  }
+
+  /** What is known of a mask, deleted or not. */
+  version(id: string): number {
+    return this.known.get(id)?.version ?? 0;
   }
 
   private step(entry: Entry | undefined, back: boolean): Entry | Refusal {
@@ -131,6 +144,7 @@ export class Document {
   }
 
   private tell(): void {
+    this.revision++;
     for (const listener of this.listeners) listener();
   }
 }

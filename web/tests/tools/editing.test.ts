@@ -7,7 +7,7 @@ describe("brush and eraser", () => {
   test("a stroke on nothing makes a mask; the next one adds to it", async () => {
     const it = await new Pretend(12, 4).use("brush").drag([1.5, 1.5], [4.5, 1.5]);
     await it.drag([7.5, 1.5], [8.5, 1.5]);
-    expect(it.picture).toEqual([".####..##...", ".######.....", ".####..##...", "............"]);
+    expect(it.picture).toEqual([".####..##...", "##########..", ".####..##...", "............"]);
     expect(it.last.content.made.edits).toBe(2);
   });
 
