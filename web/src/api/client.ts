@@ -38,7 +38,9 @@ export async function get<T>(path: string): Promise<T> {
 }
 
 export async function post<T>(path: string, body: unknown = {}): Promise<T> {
-  return (await (await request("POST", path, body)).json()) as T;
+  const answer = await request("POST", path, body);
+  // 204 says that it is done, and nothing else.
+  return (answer.status === 204 ? undefined : await answer.json()) as T;
 }
 
 export async function patch<T>(path: string, body: unknown): Promise<T> {
