@@ -266,6 +266,8 @@ def test_a_project_from_the_first_image_to_the_last_export(run: Run, tmp_path: P
     code, out, _ = run("snapshot", "first", "--project", project, "--json")
     assert json.loads(out)["snapshots"][0]["statistics"]["images"] == 2
     assert "first" in run("snapshot", "--project", project)[1]
+    code, out, _ = run("embed", "--project", project, "--workers", "1", "--json")
+    assert (code, json.loads(out)["computed"], json.loads(out)["failed"]) == (0, 2, [])
     code, out, _ = run("snapshot", "first", "--compare", "first", "--project", project, "--json")
     assert set(json.loads(out).values()) == {0}
     assert run("export", tmp_path / "coco", "--format", "coco", "--project", project)[0] == 0
@@ -284,6 +286,8 @@ def test_a_project_from_the_first_image_to_the_last_export(run: Run, tmp_path: P
         (("export", "out", "--format", "docx"), "no form 'docx' to write; there are: coco"),
         (("export", "out", "--format", "coco", "--category", "cow"), "no category 'cow'"),
         (("snapshot", "--compare", "first"), "name the later one"),
+        (("embed", "--max-gb", "0"), "--max-gb is 0.0; it must be above 0"),
+        (("embed", "--model", "tinny"), "tinny"),
         (("snapshot", "first"), "holds no image"),
     ],
 )

@@ -75,4 +75,4 @@ def test_the_hull_of_run_ends_is_the_hull_of_all_pixels(seed: int, h: int, w: in
     y, x = np.nonzero(mask)
     corners = np.concatenate([np.stack([x + i, y + j], 1) for i in (0, 1) for j in (0, 1)])
     hull = cv2.contourArea(cv2.convexHull(corners.astype(np.int32)))
-    assert concavity(rle.encode(mask)) == pytest.approx(1 - mask.sum() / hull)
+    assert concavity(rle.encode(mask), int(mask.sum())) == pytest.approx(1 - mask.sum() / hull)

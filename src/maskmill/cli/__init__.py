@@ -19,6 +19,7 @@ from maskmill import __version__
 from maskmill.cli.account import account_app
 from maskmill.cli.automask import automask
 from maskmill.cli.demo import demo
+from maskmill.cli.embed import embed
 from maskmill.cli.evaluate import evaluate
 from maskmill.cli.exchange import export, import_
 from maskmill.cli.model import model_app
@@ -63,7 +64,8 @@ def build_app() -> App:
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
-    for verb in (up, segment, automask, init, export, status, verify, snapshot, train, evaluate):
+    of_projects = (up, init, export, status, verify, snapshot, embed)
+    for verb in (segment, automask, *of_projects, train, evaluate):
         app.command(verb)
     app.command(import_, name="import")
     app.command(model_app())

@@ -4,12 +4,13 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from maskmill.cli.options import ModelName, Threads, require, warn
+from maskmill.cli.options import JsonFlag, ModelName, Threads, print_result, require, warn
 from maskmill.errors import NotFound
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def up(
     port: int | None = None,
     url: str | None = None,
     browser: Annotated[bool, Parameter(negative="--no-browser")] = True,
+    as_json: JsonFlag = False,
 ) -> None:
     """Open a folder of photographs in the browser, ready to click masks.
 
@@ -47,28 +49,52 @@ def up(
         url: Where browsers reach the server through a proxy, as https://masks.example.org.
         browser: Open the page in the browser.
     """
+    opened, images = open_project(folder, project)
+    with opened:
+        serve_project(
+            opened,
+            images=images,
+            options={"host": host, "url": url, "model": model, "threads": threads},
+            port=port,
+            browser=browser,
+            as_json=as_json,
+        )
+
+
+def serve_project(
+    project: "Project",
+    *,
+    images: Path | None,
+    options: dict[str, Any],
+    port: int | None = None,
+    browser: bool = True,
+    as_json: bool = False,
+    until: Callable[[str], None] | None = None,
+) -> None:
+    """Serve an open project, and say where, until it is stopped.
+
+    Args:
+        project: Open for writing.
+        images: A folder to bring in meanwhile.
+        options: Of `ServerConfig`, without the port.
+        port: None takes the project's own.
+        browser: Open the browser, if there is a screen.
+        as_json: Say it once, as one JSON object.
+        until: As in `running.serve`.
+    """
     require("server", "fastapi", "uvicorn", "argon2")
     from maskmill.server.running import ServerConfig, serve
 
     logging.basicConfig(format="maskmill: %(message)s", level=logging.WARNING)
-    opened, images = open_project(folder, project)
-    with opened:
-        if port is None:
-            port = PORTS[int(opened.uid[:8], 16) % len(PORTS)]
-        config = ServerConfig(host=host, port=port, url=url, model=model, threads=threads)
-        opener = _Opener(opened.folder) if browser else None
-        try:
-            serve(
-                opened,
-                config,
-                images=images,
-                ready=lambda at: _say(f"{opened.name} is served at {at}; Ctrl-C stops it"),
-                link=lambda at: _show_link(at, opener),
-            )
-        finally:
-            if opener is not None:
-                opener.remove()
-    _say("stopped; all that was saved is in the project")
+    if port is None:
+        port = PORTS[int(project.uid[:8], 16) % len(PORTS)]
+    front = _Front(project, browser=browser, as_json=as_json)
+    config = ServerConfig(port=port, **options)
+    try:
+        serve(project, config, images=images, ready=front.ready, link=front.link, until=until)
+    finally:
+        front.remove()
+    warn("stopped; all that was saved is in the project")
 
 
 def open_project(folder: Path, project: Path | None) -> tuple["Project", Path | None]:
@@ -85,6 +111,7 @@ def open_project(folder: Path, project: Path | None) -> tuple["Project", Path | 
         NotFound: If there is no such folder.
         DatasetError: If it holds no image.
     """
+    require("server", "fastapi", "uvicorn", "argon2")
     from maskmill.formats.recognise import recognise
     from maskmill.store import Project, is_project
 
@@ -100,48 +127,63 @@ def open_project(folder: Path, project: Path | None) -> tuple["Project", Path | 
     return Project.create(home, name=whole.name), whole
 
 
-def _say(line: str) -> None:
-    print(line, flush=True)
-
-
-def _show_link(address: str, opener: "_Opener | None") -> None:
-    _say(f"open once: {address}")
-    if opener is not None:
-        opener.open(address)
-
-
-class _Opener:
-    """Opens the browser on the first link.
+class _Front:
+    """What the terminal and the browser are told: the address, and links that let one in.
 
     The browser is given a file that leads on to the link: a program's arguments can be read by
     everybody on the machine.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._file = folder / OPENING_FILE
-        self._opened = False
+    def __init__(self, project: "Project", *, browser: bool, as_json: bool) -> None:
+        self._project, self._as_json = project, as_json
+        self._file = project.folder / OPENING_FILE
+        self._open = browser and _has_screen()
+        self._url = ""
+        self._told = False
 
-    def open(self, address: str) -> None:
-        if self._opened or not _has_screen():
-            return
-        self._opened = True
+    def ready(self, url: str, *, with_accounts: bool) -> None:
+        """Say where the server is."""
+        self._url = url
+        if with_accounts:
+            self._tell(f"{self._project.name} is served at {url}; Ctrl-C stops it", None)
+
+    def link(self, address: str) -> None:
+        """Show a link that is good for one browser; the first one opens by itself."""
+        name = self._project.name
+        first = f"{name} is served at {self._url}; Ctrl-C stops it\nopen once: {address}"
+        self._tell(f"open once: {address}" if self._told else first, address)
+        if self._open:
+            self._open = False
+            self._show(address)
+
+    def remove(self) -> None:
+        """Take the file away."""
+        self._file.unlink(missing_ok=True)
+
+    def _tell(self, text: str, link: str | None) -> None:
+        if self._as_json and self._told:
+            return  # exactly one object
+        self._told = True
+        result = {"project": self._project.folder, "url": self._url, "link": link}
+        print_result(result, as_json=self._as_json, text=text)
+        sys.stdout.flush()
+
+    def _show(self, address: str) -> None:
         self.remove()
         with os.fdopen(os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as f:
             f.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={address}">\n')
         target = self._file.absolute().as_uri()
-        threading.Thread(target=self._run, args=(target,), daemon=True).start()
+        threading.Thread(target=_browse, args=(target,), daemon=True).start()
 
-    def remove(self) -> None:
-        self._file.unlink(missing_ok=True)
 
-    def _run(self, target: str) -> None:
-        import webbrowser
+def _browse(target: str) -> None:
+    import webbrowser
 
-        try:
-            if not webbrowser.open(target):
-                warn("no browser could be opened; open the address above in one")
-        except webbrowser.Error as error:
-            warn(f"no browser could be opened ({error}); open the address above in one")
+    try:
+        if not webbrowser.open(target):
+            warn("no browser could be opened; open the address above in one")
+    except webbrowser.Error as error:
+        warn(f"no browser could be opened ({error}); open the address above in one")
 
 
 def _has_screen() -> bool:

@@ -87,11 +87,11 @@ def create_app(service: Service | None) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         max_body_size=MAX_BODY,
-        generate_unique_id_function=_operation_id,
     )
     app.state.service = service
     api = APIRouter(prefix="/api", responses=ERRORS)
     for route in api_routes():
+        route.operation_id = f"{route.tags[0]}_{route.name}"
         route.openapi_extra = {"x-roles": list(allowed(route).roles or ("anybody",))}
     for part in ROUTERS:
         api.include_router(part.router)
@@ -119,10 +119,6 @@ def allowed(route: APIRoute) -> Allow:
     if len(found) != 1:
         raise RuntimeError(f"{route.path} must say once who may call it; see server/access.py")
     return found[0]
-
-
-def _operation_id(route: APIRoute) -> str:
-    return f"{route.tags[0]}_{route.name}"
 
 
 def _refused(request: Request, error: Exception) -> JSONResponse:

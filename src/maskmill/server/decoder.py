@@ -105,7 +105,11 @@ class Decoder:
                 ) from error
             mask_input = np.nan_to_num(values).clip(-100, 100)
         points, labels = request.points or [], request.labels or []
-        given = bool(points or labels)
+        if len(points) != len(labels):
+            raise PromptError(
+                f"the prompt has {len(points)} points and {len(labels)} labels; give one per point"
+            )
+        given = bool(points)
         return Prompt(
             point_coords=np.array(points, np.float32).reshape(-1, 2) if given else None,
             point_labels=np.array(labels, np.int64) if given else None,

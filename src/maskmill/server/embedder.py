@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -17,6 +18,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from maskmill.embed import KIND
 from maskmill.errors import ImageError, MaskmillError
 from maskmill.server.events import Events
 from maskmill.server.pictures import Pictures
@@ -27,8 +29,8 @@ PAGE = 500
 """Images looked up at once."""
 TRIES = 2
 """How often an image may kill the child."""
-REPORT_EVERY = 20
-"""Images between two words to the jobs table and the browsers."""
+REPORT_SECONDS = 1
+"""Time between two words to the jobs table and the browsers."""
 NICE = 5
 """How far the child stands back behind people's requests."""
 log = logging.getLogger("maskmill.server")
@@ -54,7 +56,8 @@ class Embedder:
         events: Events,
         threads: int | None = None,
     ) -> None:
-        self._project, self._model_id, self._events = project, model_id, events
+        self._project, self._model, self._events = project, model, events
+        self._model_id = model_id
         self._child = _Child(project.folder, model, threads)
         self._wished: deque[int] = deque()
         self._failed: dict[int, str] = {}
@@ -75,7 +78,7 @@ class Embedder:
         with self._wake:
             self._stopping = True
             self._wake.notify_all()
-        self._child.kill()
+        self._child.close()
         if self._thread.is_alive():
             self._thread.join(10)
 
@@ -105,8 +108,9 @@ class Embedder:
 
     def _run(self) -> None:
         self._child.warm()
-        job = _Job(self._project, self._model_id, self._events)
-        while (image := self._next()) is not None:
+        job = _Job(self._project, self._model, self._events)
+        while (found := self._next()) is not None:
+            image, in_order = found
             if not self._project.embeddings.has(image.content_hash, self._model_id):
                 job.begin()
                 error = self._child.embed(image)
@@ -117,24 +121,24 @@ class Embedder:
                     self._failed[image.id] = error
                     continue
                 self._events.tell("embedding", image_id=image.id)
-            self.done += 1
+            self.done += in_order
             job.progress(self.done)
             if not self._page and not self._wished:
                 job.rest(self.done)
         job.rest(self.done)
 
-    def _next(self) -> Image | None:
-        """Return the next image, waiting for one if need be; None means stop."""
+    def _next(self) -> tuple[Image, bool] | None:
+        """Return the next image, and whether it is its turn; None means stop."""
         with self._wake:
             while not self._stopping:
                 if self._wished:
-                    return self._project.images.get(self._wished.popleft())
+                    return self._project.images.get(self._wished.popleft()), False
                 if not self._page:
                     page = self._project.images.page(after=self._after, limit=PAGE)
                     self._page.extend(page)
                     self._after = page[-1].id if page else self._after
                 if self._page:
-                    return self._page.popleft()
+                    return self._page.popleft(), True
                 self._wake.wait(2)
         return None
 
@@ -142,24 +146,23 @@ class Embedder:
 class _Job:
     """The row that says how far the embedding is; there is one only while something is to do."""
 
-    def __init__(self, project: Project, model_id: str, events: Events) -> None:
-        self._project, self._model_id, self._events = project, model_id, events
+    def __init__(self, project: Project, model: str, events: Events) -> None:
+        self._project, self._model, self._events = project, model, events
         self._job: Any = None
-        self._told = 0
+        self._told = 0.0
 
     def begin(self) -> None:
         if self._job is not None:
             return
-        jobs = self._project.jobs
-        left = [job for job in jobs.all(kind="embed", running=True)]
-        settings = {"model_id": self._model_id}
-        job = left[-1] if left else jobs.queue("embed", settings)
+        jobs, settings = self._project.jobs, {"model": self._model}
+        left = [job for job in jobs.all(kind=KIND, running=True) if job.settings == settings]
+        job = left[-1] if left else jobs.queue(KIND, settings)
         self._job = jobs.claim(job.id, f"server, process {os.getpid()}")
 
     def progress(self, done: int) -> None:
-        if done - self._told < REPORT_EVERY and done > 1:
+        if time.monotonic() - self._told < REPORT_SECONDS:
             return
-        self._told = done
+        self._told = time.monotonic()
         total = self._project.images.count()
         self._events.tell("progress", embedded=done, images=total)
         if self._job is not None:
@@ -179,6 +182,7 @@ class _Child:
         self._arguments = (folder, model, threads)
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
+        self._closed = False
 
     def embed(self, image: Image) -> str | None:
         """Embed one image; returns why not, if not."""
@@ -190,11 +194,18 @@ class _Child:
                 return answer
             except (EOFError, OSError):
                 self.kill()
+                if self._closed:
+                    return "the server is being stopped"
         return f"{image.path} ended the process that embeds, {TRIES} times; look at the file"
 
     def warm(self) -> None:
         """Begin to load the model before the first image is there."""
         self._started()
+
+    def close(self) -> None:
+        """End the process for good, whatever it does."""
+        self._closed = True
+        self.kill()
 
     def kill(self) -> None:
         process, self._process = self._process, None

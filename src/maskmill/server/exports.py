@@ -1,5 +1,6 @@
 """Routes of exports: a project's masks in one of the known forms, as a file to fetch."""
 
+import os
 import re
 import secrets
 import shutil
@@ -79,7 +80,12 @@ def _written(service: Service, folder: FilePath, body: ExportRequest) -> tuple[F
     part.mkdir(parents=True)
     try:
         written = export_dataset(
-            service.project, part / "out", body.format, chosen=chosen, copy_images=body.copy_images
+            service.project,
+            part / "out",
+            body.format,
+            chosen=chosen,
+            copy_images=body.copy_images,
+            image_folder=None if body.copy_images else _folder_of_all(service),
         )
         files = [path for path in (part / "out").rglob("*") if path.is_file()]
         if len(files) == 1:
@@ -95,6 +101,16 @@ def _written(service: Service, folder: FilePath, body: ExportRequest) -> tuple[F
         if NAME.fullmatch(old.name):
             old.unlink(missing_ok=True)
     return path, written
+
+
+def _folder_of_all(service: Service) -> FilePath | None:
+    """Return the innermost folder that holds all images; file names in COCO start from it."""
+    found, after = "", 0
+    while page := service.project.images.page(after=after, limit=500):
+        after = page[-1].id
+        folders = [os.path.dirname(image.path) for image in page]
+        found = os.path.commonpath([*folders, found] if found else folders)
+    return FilePath(found) if found else None
 
 
 def _zip(root: FilePath, files: list[FilePath], path: FilePath) -> None:

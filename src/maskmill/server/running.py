@@ -52,7 +52,7 @@ def serve(
     config: ServerConfig,
     *,
     images: Path | None = None,
-    ready: Callable[[str], None] = lambda url: None,
+    ready: Callable[..., None] = lambda url, with_accounts: None,
     link: Callable[[str], None] = lambda url: None,
     until: Callable[[str], None] | None = None,
 ) -> None:
@@ -62,7 +62,7 @@ def serve(
         project: Open for writing.
         config: How it is reached.
         images: A folder whose images are brought into the project meanwhile.
-        ready: Called with the address once it answers.
+        ready: Called with the address once it answers, and with `with_accounts`.
         link: Called with each address that lets one browser in without a password.
         until: Called with such an address once it answers, or with the plain one where there are
             accounts; the server stops when it returns. Without it, it runs until a signal comes.
@@ -84,7 +84,7 @@ def serve(
             _in_thread("ingest", lambda: ingest(service, images, stop))
 
         def begin() -> None:
-            ready(url)
+            ready(url, with_accounts=service.door.with_accounts)
             address = url
             if not service.door.with_accounts:
                 address = f"{url}/#token={service.door.new_token()}"

@@ -1,8 +1,9 @@
 """Routes of sessions: coming in with a token or a password, who one is, going out."""
 
 import getpass
+from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 
 from maskmill.server.access import Anybody, AnyMember
 from maskmill.server.service import Service
@@ -40,6 +41,13 @@ def end(request: Request, response: Response, member: AnyMember) -> None:
     service.project.accounts.end_session(member.digest)
     service.project.audit.record(member.name, "signed out")
     response.delete_cookie(service.door.cookie, httponly=True, samesite="strict")
+
+
+@router.get("/openapi.json")
+def openapi(request: Request, member: AnyMember) -> dict[str, Any]:
+    """Return the description of this interface."""
+    app: FastAPI = request.app
+    return app.openapi()
 
 
 def _session(service: Service, member: AnyMember) -> SessionOut:

@@ -85,6 +85,11 @@ class Embeddings:
         """Tell whether there is a file; whether it is whole shows when it is read."""
         return self._path(content_hash, model_id).is_file()
 
+    def size_of(self, content_hash: str, model_id: str) -> int:
+        """Count the bytes of one file; 0 if there is none."""
+        path = self._path(content_hash, model_id)
+        return path.stat().st_size if path.is_file() else 0
+
     def size(self) -> int:
         """Count the bytes on disk."""
         return sum(size for _, size, _ in self._files())

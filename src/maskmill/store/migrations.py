@@ -31,6 +31,9 @@ def migrate(database: Database) -> None:
     Raises:
         StoreError: If a newer maskmill has written the database.
     """
+    with database.read() as connection:  # an up-to-date one is not locked, and nothing is checked
+        if version_of(connection) == VERSION:
+            return
     while not _step(database):
         pass
 
