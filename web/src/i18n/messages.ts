@@ -104,6 +104,7 @@ export const MESSAGES = {
   "reason.begun": ["begun, not finished", "已开始未完成"],
   "reason.in_review": ["waits for a reviewer", "等待审核"],
   "queue.empty": ["Nothing is waiting. Well done.", "没有等待的图像。做得好。"],
+  "queue.coming": ["The images are being brought in…", "正在导入图像…"],
   "queue.next": ["Next image", "下一张图像"],
   "note.returned": ["A reviewer says: {note}", "审核意见：{note}"],
   "leased": ["{name} is working on this image too; their masks appear as they come.", "{name} 也在标注此图像；其掩码会即时出现。"],
