@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,21 @@ class Annotator:
     def ready(self) -> "Annotator":
         """Wait until a click would be answered."""
         selector = '[data-testid="prepared"][data-prepared="ready"]'
-        self.page.wait_for_selector(selector, state="attached", timeout=60_000)
-        self.page.wait_for_function("window.maskmill?.stage.scene?.()?.picture")
+        self.page.wait_for_selector(selector, state="attached", timeout=120_000)
+        self.until("!!window.maskmill?.stage.scene?.()?.picture")
         return self
+
+    def until(self, expression: str, arg: Any = None, seconds: float = 60) -> None:
+        """Wait until something is true in the page.
+
+        Asked again and again from here: Playwright's own waiting compiles text inside the page, which
+        the page's policy forbids, as it should.
+        """
+        give_up = time.monotonic() + seconds
+        while not self.page.evaluate(expression, arg):
+            if time.monotonic() > give_up:
+                raise AssertionError(f"not true within {seconds} s: {expression}")
+            time.sleep(0.05)
 
     def screen(self, x: float, y: float) -> tuple[float, float]:
         """Where a point of the image lies in the window."""
@@ -96,8 +109,8 @@ class Annotator:
         self.page.mouse.click(*self.screen(x, y))
         if alt:
             self.page.keyboard.up("Alt")
-        self.page.wait_for_function(
-            "n => maskmill.session.editor.prompting.prompt.clicks.length === n", arg=before + 1
+        self.until(
+            "n => maskmill.session.editor.prompting.prompt.clicks.length === n", before + 1
         )
 
     def drag(self, *points: tuple[float, float], steps: int = 5) -> None:
@@ -112,10 +125,9 @@ class Annotator:
 
     def saved(self) -> "Annotator":
         """Wait until the server has everything."""
-        self.page.wait_for_function(
+        self.until(
             "(async () => { const left = await maskmill.session.project.outbox.waiting();"
-            " return left.length === 0; })()",
-            timeout=60_000,
+            " return left.length === 0; })()"
         )
         return self
 

@@ -44,7 +44,7 @@ def test_offline_work_is_there_after_a_reload_and_sent_when_the_network_is_back(
     # The page dies and comes back before anything was sent.
     context.set_offline(False)
     server.kill()
-    person.page.wait_for_function(
+    person.until(
         "(async () => (await maskmill.session.project.outbox.waiting()).length <= 3)()"
     )
     server.start()
@@ -82,7 +82,7 @@ def test_a_stroke_of_a_page_that_dies_is_finished_by_the_next(
     page = context.new_page()
     page.goto(f"{server.address}/#/annotate/1")
     again = Annotator(page).ready()
-    page.wait_for_function("maskmill.session.document.annotations.length === 1")
+    again.until("maskmill.session.document.annotations.length === 1")
     assert len(again.saved().masks()) == 1
 
 
@@ -97,7 +97,7 @@ def test_conflicts_show_both_and_ask(person: Annotator, server: Server, chromium
     page.wait_for_selector("canvas")
     page.goto(f"{server.address}/#/annotate/1")
     other = Annotator(page).ready()
-    page.wait_for_function("maskmill.session?.document.annotations.length === 1")
+    other.until("maskmill.session?.document.annotations.length === 1")
     person.page.context.set_offline(True)
     person.drag((60, 160), (200, 160))
     mine = person.masks()[0]["rle"]
@@ -109,7 +109,7 @@ def test_conflicts_show_both_and_ask(person: Annotator, server: Server, chromium
     dialog = person.page.get_by_role("dialog", name="Two versions of one mask")
     dialog.wait_for()
     dialog.get_by_role("button", name="Keep both").click()
-    person.page.wait_for_function("maskmill.session.document.annotations.length === 2")
+    person.until("maskmill.session.document.annotations.length === 2")
     kept = [each["rle"] for each in person.saved().masks()]
     assert sorted(each["counts"] for each in kept) == sorted([mine["counts"], theirs["counts"]])
     context.close()

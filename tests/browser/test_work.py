@@ -89,7 +89,7 @@ def test_the_keyboard_alone_makes_a_mask(person: Annotator) -> None:
     person.page.locator("canvas").focus()
     for key in ("ArrowRight", "ArrowDown", "Shift+ArrowUp", "Space"):
         person.press(key)
-    person.page.wait_for_function("!maskmill.session.editor.prompting.isEmpty")
+    person.until("!maskmill.session.editor.prompting.isEmpty")
     person.press("Enter")
     assert len(person.saved().masks()) == 1
     person.press("PageDown")
@@ -100,9 +100,9 @@ def test_the_keyboard_alone_makes_a_mask(person: Annotator) -> None:
 def test_turbo_and_oops(person: Annotator) -> None:
     person.press("t")
     person.page.mouse.click(*person.screen(250, 120))
-    person.page.wait_for_function("maskmill.session.document.annotations.length === 1")
+    person.until("maskmill.session.document.annotations.length === 1")
     person.page.mouse.click(*person.screen(420, 150))
-    person.page.wait_for_function("maskmill.session.document.annotations.length === 2")
+    person.until("maskmill.session.document.annotations.length === 2")
     person.press("z")
     assert len(person.saved().masks()) == 1
     person.press("t")
@@ -129,7 +129,7 @@ def test_review_is_two_questions(person: Annotator, server: Server) -> None:
     person.press("b")
     person.drag((60, 60), (200, 60))
     person.saved().press("n")
-    page.wait_for_function("maskmill.session.image.id !== 1")
+    person.until("maskmill.session.image.id !== 1")
     page.goto(f"{server.address}/#/review")
     question = page.get_by_test_id("question")
     question.get_by_text("Good mask?").wait_for()
@@ -151,10 +151,10 @@ def test_two_people_see_each_other(person: Annotator, server: Server, chromium: 
     page.wait_for_selector("canvas")
     page.goto(f"{server.address}/#/annotate/1")
     other = Annotator(page).ready()
-    page.wait_for_function("maskmill.session.image.id === 1")
+    other.until("maskmill.session.image.id === 1")
     person.press("b")
     person.drag((60, 60), (200, 60))
-    page.wait_for_function("maskmill.session.document.annotations.length === 1")
+    other.until("maskmill.session.document.annotations.length === 1")
     assert other.masks()[0]["rle"] == person.masks()[0]["rle"]
     context.close()
 
