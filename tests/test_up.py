@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import sys
 import threading
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from maskmill.cli import main, up
+from maskmill.cli import main
 from maskmill.cli.up import OPENING_FILE, PORTS, open_project, serve_project
 from maskmill.errors import DatasetError, NotFound
 from maskmill.store import Project, is_project
@@ -76,8 +77,8 @@ def test_the_browser_gets_the_link_in_a_file_that_only_its_owner_reads(
         seen["mode"] = stat.S_IMODE(file.stat().st_mode)
         base, _, token = address.partition("/#token=")
         seen["token in target"] = token in opened[0]
-        client = httpx.Client(base_url=base, headers={"origin": base}, timeout=60)
-        assert client.post("/api/session", json={"token": token}).status_code == 200
+        with httpx.Client(base_url=base, headers={"origin": base}, timeout=60) as client:
+            assert client.post("/api/session", json={"token": token}).status_code == 200
 
     project, images = open_project(photos, None)
     with project:
@@ -116,7 +117,11 @@ def test_what_keeps_it_from_serving_is_one_line(
     with Project(photos.with_name("photos.maskmill")):
         assert main(["up", str(photos), "--no-browser"]) == 1
     assert "another process" in capsys.readouterr().err
-    monkeypatch.setattr(up, "require", lambda *_: (_ for _ in ()).throw(NotFound("no server")))
+
+    def refuse(*_: str) -> None:
+        raise NotFound("no server")
+
+    monkeypatch.setattr(sys.modules["maskmill.cli.up"], "require", refuse)
     assert main(["up", str(photos)]) == 1
     assert "no server" in capsys.readouterr().err
 

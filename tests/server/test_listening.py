@@ -4,6 +4,7 @@ import json
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -27,10 +28,13 @@ def events_of(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, Any]]]:
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_masks_arrive_and_what_was_missed_comes_first(project: Project, photos: Any) -> None:
     done: list[str] = []
+    clients = ExitStack()
 
     def people(address: str) -> None:
         base, _, token = address.partition("/#token=")
-        client = httpx.Client(base_url=base, headers={"origin": base}, timeout=60)
+        client = clients.enter_context(
+            httpx.Client(base_url=base, headers={"origin": base}, timeout=60)
+        )
         client.post("/api/session", json={"token": token})
         while not client.get("/api/images").json()["images"]:
             pass
@@ -55,7 +59,8 @@ def test_masks_arrive_and_what_was_missed_comes_first(project: Project, photos: 
     runner = threading.Thread(
         target=serve, args=(project, ServerConfig()), kwargs={"images": photos, "until": people}
     )
-    runner.start()
-    runner.join(120)
+    with clients:
+        runner.start()
+        runner.join(120)
     assert not runner.is_alive()
     assert done

@@ -107,6 +107,7 @@ def test_a_killed_server_has_lost_nothing_that_it_said_it_kept(
         server.process.communicate()
         for each in painters:
             each.join()
+        client.close()
         with Project(project) as opened:
             lost = [key for key in kept if opened.keys.find(key) is None]
             assert not lost, f"{len(lost)} of {len(kept)} lost"
@@ -130,6 +131,7 @@ def test_a_signal_stops_it_cleanly_with_a_listener_at_the_door(
         assert not list(verify(opened))
     with pytest.raises(httpx.HTTPError):
         client.get("/api/session")
+    client.close()
 
 
 def test_a_port_that_is_taken_is_said(project: Project) -> None:
@@ -178,10 +180,10 @@ def test_it_serves_until_it_is_told_to_stop(project: Project) -> None:
 
     def visit(address: str) -> None:
         base, _, token = address.partition("/#token=")
-        client = httpx.Client(base_url=base, headers={"origin": base}, timeout=60)
-        assert client.get("/").status_code == 200
-        assert client.post("/api/session", json={"token": token}).status_code == 200
-        said.append(client.get("/api/session").json()["role"])
+        with httpx.Client(base_url=base, headers={"origin": base}, timeout=60) as client:
+            assert client.get("/").status_code == 200
+            assert client.post("/api/session", json={"token": token}).status_code == 200
+            said.append(client.get("/api/session").json()["role"])
 
     serve(
         project,

@@ -11,6 +11,7 @@ def test_a_session_says_who_and_where_one_is(client: TestClient, service: Servic
     told = client.get("/api/session").json()
     assert (told["role"], told["project"], told["accounts"]) == ("admin", "project", False)
     assert (told["images"], told["embedded"]) == (3, 0)
+    assert told["project_uid"] == service.project.uid
 
 
 def test_an_account_says_its_role(team: Service, browser: Browser) -> None:

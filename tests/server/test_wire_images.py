@@ -13,7 +13,7 @@ def test_a_prompt_has_bounds() -> None:
         {"points": [[1, float("nan")]]},
         {"points": [[1, 2]] * 201},
         {"box": [1, 2, 3]},
-        {"labels": [True]},
+        {"labels": [2]},
     ):
         with pytest.raises(ValidationError):
             DecodeRequest.model_validate(wrong)

@@ -183,6 +183,7 @@ class _Child:
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
         self._closed = False
+        self._starting = threading.Lock()
 
     def embed(self, image: Image) -> str | None:
         """Embed one image; returns why not, if not."""
@@ -200,11 +201,13 @@ class _Child:
 
     def warm(self) -> None:
         """Begin to load the model before the first image is there."""
-        self._started()
+        with suppress(EOFError):
+            self._started()
 
     def close(self) -> None:
         """End the process for good, whatever it does."""
-        self._closed = True
+        with self._starting:
+            self._closed = True
         self.kill()
 
     def kill(self) -> None:
@@ -216,13 +219,16 @@ class _Child:
     def _started(self) -> Connection:
         if self._process is None or self._pipe is None or not self._process.is_alive():
             context = multiprocessing.get_context("spawn")
-            ours, theirs = context.Pipe()
-            self._process = context.Process(
+            self._pipe, theirs = context.Pipe()
+            process = context.Process(
                 target=_serve, args=(theirs, *self._arguments), name="embedder", daemon=True
             )
-            self._process.start()
+            with self._starting:
+                if self._closed:
+                    raise EOFError("the server is being stopped")
+                process.start()
+                self._process = process
             theirs.close()
-            self._pipe = ours
         return self._pipe
 
 

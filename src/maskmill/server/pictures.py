@@ -9,6 +9,7 @@ import hashlib
 import io
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from warnings import catch_warnings, simplefilter
 
@@ -181,4 +182,5 @@ def _keep(path: Path, content: bytes) -> None:
         part.write_bytes(content)
         part.replace(path)
     except OSError:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)

@@ -55,6 +55,7 @@ def _session(service: Service, member: AnyMember) -> SessionOut:
         name=member.name,
         role=member.role,
         project=service.project.name,
+        project_uid=service.project.uid,
         accounts=service.door.with_accounts,
         images=service.project.images.count(),
         embedded=service.embedder.done,

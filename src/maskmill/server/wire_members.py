@@ -31,6 +31,8 @@ class SessionOut(Out):
     name: str
     role: RoleName
     project: str
+    project_uid: str
+    """Names the project for ever, whatever it is called."""
     accounts: bool
     """Whether people come in with passwords; false on one's own machine."""
     images: int
