@@ -1398,6 +1398,8 @@ export interface components {
             role: "admin" | "reviewer" | "annotator";
             /** Project */
             project: string;
+            /** Project Uid */
+            project_uid: string;
             /** Accounts */
             accounts: boolean;
             /** Images */
