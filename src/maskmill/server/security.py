@@ -71,7 +71,7 @@ class Guard:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                _add_policies(MutableHeaders(scope=message))
+                _add_policies(MutableHeaders(scope=message), status=message["status"])
             await send(message)
 
         reason = self._reason_against(scope)
@@ -114,9 +114,11 @@ def name_of(host: str) -> str:
     return name if colon and port.isdigit() else host.lower()
 
 
-def _add_policies(headers: MutableHeaders) -> None:
+def _add_policies(headers: MutableHeaders, *, status: int) -> None:
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
+    if status == 304:
+        return  # says nothing of its kind: the browser keeps the policies that it has of the file
     # A worker is held to the policy that its own script came with.
     is_page = headers.get("content-type", "").startswith(("text/html", "text/javascript"))
     headers.setdefault("content-security-policy", PAGE_POLICY if is_page else MEDIA_POLICY)
