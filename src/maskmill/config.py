@@ -278,6 +278,8 @@ class TrainConfig:
     """Larger masks are left out, as in the paper."""
     sources: tuple[str, ...] = ()
     """Folders that may be used, by name; empty takes all."""
+    max_images: int | None = None
+    """Use only so many images, evenly over sources; by default all."""
     precision: Literal["float32", "bf16"] = "float32"
     """Arithmetic of the forward pass; bf16 needs hardware for it."""
     device: str = "auto"

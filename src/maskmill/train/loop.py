@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Subset
 
 from maskmill.config import MODEL_CONFIGS, ModelConfig, TrainConfig
 from maskmill.errors import CheckpointError, ConfigError
-from maskmill.formats.labelled import LabelledImage
+from maskmill.formats.labelled import LabelledImage, even_sample
 from maskmill.model.checkpoint import load_model, save_model
 from maskmill.model.sam import Sam, build
 from maskmill.train.data import Batch, StepDataset, usable_images
@@ -67,7 +67,7 @@ def train(images: Sequence[LabelledImage], run: Path, config: TrainConfig) -> Pa
     place = join_processes(config)
     if config.threads and place.device.type == "cpu":
         torch.set_num_threads(config.threads)
-    images = usable_images(images, config)
+    images = even_sample(usable_images(images, config), config.max_images)
     sam = first_weights(config).to(place.device)
     # Sides that the model cannot take are refused before the folder is claimed.
     if config.late_share:
