@@ -3,6 +3,7 @@
 #
 #   make demo    install without PyTorch, segment photographs, write demo/index.html, open the tool
 #   make test    install everything, run every check and every test
+#   make tiny    train the embedded default again: DATA=LABELLED, hours on two cores
 #   make lint    only the checks that need no test: layers, style, types
 #   make clean   remove .venv and what the commands above wrote
 
@@ -11,7 +12,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 WORKERS ?= 2
 
-.PHONY: demo test lint clean
+.PHONY: demo test tiny lint clean
 
 demo: .venv/.demo
 	$(BIN)/maskmill demo -o demo --serve
@@ -19,6 +20,18 @@ demo: .venv/.demo
 # One thread per worker: two workers with two threads each only wait for one another.
 test: .venv/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+
+TRAIN = OMP_NUM_THREADS=1 $(BIN)/torchrun --nproc-per-node 2 -m -- maskmill train $(DATA) --split train
+RECIPE = src/maskmill/weights/tiny/recipe
+RUNS ?= runs/tiny
+
+# Stopped at any moment, it goes on where it was. Leaves the model in $(RUNS)/tiny.
+tiny: .venv/.dev
+	@test -n "$(DATA)" || { echo "say what to train on: make tiny DATA=FOLDER"; exit 1; }
+	$(TRAIN) --config $(RECIPE)-1.toml --run $(RUNS)/first
+	test -d $(RUNS)/start || $(BIN)/maskmill model export $(RUNS)/first/model --out $(RUNS)/start --float16
+	$(TRAIN) --config $(RECIPE)-2.toml --start-from $(RUNS)/start --run $(RUNS)/second
+	$(BIN)/maskmill model export $(RUNS)/second/model --out $(RUNS)/tiny --float16
 
 lint: .venv/.dev
 	$(BIN)/python -m pytest -q tests/test_layers.py

@@ -30,10 +30,7 @@ from maskmill.rle import Rle, decode
 from maskmill.weights import model_folder
 
 WEB = Path(__file__).parents[1] / "web"
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
-    "--disable-sync --no-first-run"
-).split()
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
 PROMPTS_PER_IMAGE = 10
 
 

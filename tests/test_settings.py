@@ -49,8 +49,9 @@ def test_a_file_without_tables_is_for_the_command_it_is_given_to(tmp_path: Path)
     assert settings == TrainConfig(steps=7, sources=("a", "b"))
 
 
-def test_the_shipped_models_recipe_is_one() -> None:
-    path = model_folder("tiny") / "recipe.toml"
+@pytest.mark.parametrize("run", [1, 2])
+def test_the_shipped_models_recipes_are_settings(run: int) -> None:
+    path = model_folder("tiny") / f"recipe-{run}.toml"
     settings = parse("train", "photos", "--run", "out", "--config", path)["settings"]
     assert settings.model == "tiny"
     assert settings.sources
