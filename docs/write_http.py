@@ -22,9 +22,9 @@ Written by `docs/write_http.py` from the interface's own description. As JSON it
 - **2xx means that it is on the disk.** A change of a mask carries an `op_id`, and is done once
   however often it is sent; and the version it is based on: if somebody was faster, 409 answers with
   both versions.
-- **Errors** are `{"error": "one sentence", "where": ["fields"]}`: 401 not signed in, 403 not with
-  this role or not from our page, 404, 409, 413 too large, 421 under another name, 422 not allowed,
-  429 and 503 with `Retry-After`, 507 disk full.
+- **Errors** are `{"error": "one sentence", "where": ["fields"]}`: 400 no JSON, 401 not signed in,
+  403 not with this role or not from our page, 404, 409, 413 too large, 421 under another name,
+  422 not allowed, 429 and 503 with `Retry-After`, 507 disk full.
 
 """
 

