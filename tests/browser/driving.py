@@ -15,7 +15,7 @@ FLAGS = (
     "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
     "--disable-sync --no-first-run"
 ).split()
-START_SECONDS = 60
+START_SECONDS = 180
 
 
 class Server:
@@ -25,6 +25,7 @@ class Server:
         self.folder, self.port = folder, port
         self.links: list[str] = []
         self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
 
     def start(self) -> "Server":
         """Start it, and wait until it says where it is."""
@@ -37,7 +38,11 @@ class Server:
         )
         there = threading.Event()
         lines: list[str] = []
-        threading.Thread(target=self._read, args=(lines, there), daemon=True).start()
+        process = self._process
+        self._reader = threading.Thread(
+            target=self._read, args=(process.stdout, lines, there), daemon=True
+        )
+        self._reader.start()
         if not there.wait(START_SECONDS):
             self.kill()
             raise RuntimeError(f"no link within {START_SECONDS} s: {lines}")
@@ -45,9 +50,12 @@ class Server:
 
     def kill(self) -> None:
         """End it as a power cut would."""
-        if self._process is not None:
+        if self._process is not None and self._reader is not None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
+            self._reader.join()
+            self._process.stdout.close()  # type: ignore[union-attr]
+            self._process = None
 
     @property
     def address(self) -> str:
@@ -57,9 +65,8 @@ class Server:
     def project(self) -> Path:
         return self.folder.with_name(f"{self.folder.name}.maskmill")
 
-    def _read(self, lines: list[str], there: threading.Event) -> None:
-        assert self._process is not None and self._process.stdout is not None
-        for line in self._process.stdout:
+    def _read(self, output: Any, lines: list[str], there: threading.Event) -> None:
+        for line in output:
             lines.append(line)
             found = re.search(r"open once: (\S+)", line)
             if found:
