@@ -1,8 +1,9 @@
-"""Makes the pictures of docs/annotate.md: real work in a real browser, on scikit-image's photographs.
+"""Makes the pictures of docs/annotate.md: real work in a real browser, on scikit-image's photos.
 
-    python docs/make_screenshots.py [--folder docs/screenshots] [--width 1280 --height 720] [--theme dark]
+    python docs/make_screenshots.py [--folder FOLDER] [--width 1280 --height 720] [--theme dark]
 
-Needs Playwright and a Chromium. Pictures are reduced to 256 colours, so that the repository stays small.
+Needs Playwright and a Chromium. Pictures are reduced to 256 colours, so that the
+repository stays small.
 """
 
 import argparse
@@ -38,6 +39,7 @@ class Camera:
 
 
 def main() -> None:
+    """Start a server over some photographs, and work on them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent / "screenshots")
     parser.add_argument("--width", type=int, default=1280)

@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Any
 
 CHROMIUM = os.environ.get("MASKMILL_CHROMIUM", "/usr/bin/chromium")
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
-    "--disable-sync --no-first-run"
-).split()
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 START_SECONDS = 180
 
 
@@ -90,8 +94,8 @@ class Annotator:
     def until(self, expression: str, arg: Any = None, seconds: float = 60) -> None:
         """Wait until something is true in the page.
 
-        Asked again and again from here: Playwright's own waiting compiles text inside the page, which
-        the page's policy forbids, as it should.
+        Asked again and again from here: Playwright's own waiting compiles text inside the page,
+        which the page's policy forbids, as it should.
         """
         give_up = time.monotonic() + seconds
         while not self.page.evaluate(expression, arg):
@@ -116,9 +120,7 @@ class Annotator:
         self.page.mouse.click(*self.screen(x, y))
         if alt:
             self.page.keyboard.up("Alt")
-        self.until(
-            "n => maskmill.session.editor.prompting.prompt.clicks.length === n", before + 1
-        )
+        self.until("n => maskmill.session.editor.prompting.prompt.clicks.length === n", before + 1)
 
     def drag(self, *points: tuple[float, float], steps: int = 5) -> None:
         self.move(*points[0])
