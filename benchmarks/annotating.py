@@ -3,9 +3,10 @@
     python benchmarks/annotating.py [--clicks 200] [--masks 300] [--out RESULT.json]
 
 Two claims. A mask is painted within 60 ms (95th percentile) of the press; measured in the page,
-from the tool hearing of it to the end of the frame that shows the mask. And panning and zooming over
-300 masks on an image of 4,000 x 3,000 pixels costs the page's thread at most 8 ms a frame. The
-photographs are those of scikit-image. Both figures depend on the load of the machine, which is stated.
+from the tool hearing of it to the end of the frame that shows the mask. And panning and zooming
+over 300 masks on an image of 4,000 x 3,000 pixels costs the page's thread at most 8 ms a frame.
+The photographs are those of scikit-image. Both figures depend on the machine's load, which is
+stated.
 """
 
 import argparse
