@@ -30,7 +30,7 @@ class PagesHook(BuildHookInterface[Any]):
     PLUGIN_NAME = "custom"
 
     def dependencies(self) -> list[str]:
-        """Ask for Node's wheel where the machine has none, and only if there is something to build."""
+        """Ask for Node's wheel where the machine has none and there is something to build."""
         root = Path(self.root)
         return [NODE] if needs_build(root) and own_node() is None else []
 
@@ -132,6 +132,6 @@ def _run(command: list[str], folder: Path, node: Path, what: str) -> None:
     if done.returncode:
         said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
         raise RuntimeError(
-            f"could not {what} ({' '.join(command[-4:])}):\n{said}\nIf there is no network, connect "
-            f"once, or set {SKIP}=1 to install without the browser's pages"
+            f"could not {what} ({' '.join(command[-4:])}):\n{said}\nIf there is no network, "
+            f"connect once, or set {SKIP}=1 to install without the browser's pages"
         )

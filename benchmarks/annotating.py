@@ -1,11 +1,12 @@
 """The annotate page against a real server: from pointer event to painted mask, and frames.
 
-    python benchmarks/annotating.py [--clicks 200] [--masks 300] [--out benchmarks/results/annotating.json]
+    python benchmarks/annotating.py [--clicks 200] [--masks 300] [--out RESULT.json]
 
-Two claims. A click's mask is painted within 60 ms (95th percentile) of the pointer event; measured in
-the page, from the event's own time stamp to the end of the frame that shows the mask. And panning and
-zooming over 300 masks on an image of 4,000 x 3,000 pixels costs the page's thread at most 8 ms a
-frame. Photographs are scikit-image's. The machine's load is stated: both figures depend on it.
+Two claims. A mask is painted within 60 ms (95th percentile) of the press; measured in the page,
+from the tool hearing of it to the end of the frame that shows the mask. And panning and zooming
+over 300 masks on an image of 4,000 x 3,000 pixels costs the page's thread at most 8 ms a frame.
+The photographs are those of scikit-image. Both figures depend on the machine's load, which is
+stated.
 """
 
 import argparse

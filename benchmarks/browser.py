@@ -4,8 +4,8 @@
 
 LABELLED is a folder of photographs with masks in SA-1B form. Each prompt is one point on one of
 their masks; every second prompt then gets a second click with the first answer fed back. The page
-is built from the very worker that the tool uses, and is served with the headers that allow threads. The
-load of the machine is stated, because both figures depend on it. Needs Node and Chromium.
+is built from the very worker that the tool uses, and is served with the headers that allow threads.
+The load of the machine is stated, because both figures depend on it. Needs Node and Chromium.
 """
 
 import argparse
@@ -30,7 +30,14 @@ from maskmill.rle import Rle, decode
 from maskmill.weights import model_folder
 
 WEB = Path(__file__).parents[1] / "web"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 PROMPTS_PER_IMAGE = 10
 
 

@@ -82,7 +82,9 @@ def test_the_types_are_those_of_the_server(tmp_path: Path) -> None:
 
     text = (ROOT / "web" / "src" / "api" / "types.ts").read_text("utf-8")
     written = set(re.findall(r'^    "(/api[^"]*)": \{', text, re.MULTILINE))
-    assert written == set(described()["paths"]), "run npm run types in web/, see docs/decisions/web.md"
+    assert written == set(described()["paths"]), (
+        "run npm run types in web/, see docs/decisions/web.md"
+    )
     schemas = set(described()["components"]["schemas"])
     missing = [name for name in schemas if f"        {name}: " not in text]
     assert missing == [], "run npm run types in web/, see docs/decisions/web.md"

@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 CHROMIUM = os.environ.get("MASKMILL_CHROMIUM", "/usr/bin/chromium")
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
-    "--disable-sync --no-first-run"
-).split()
-START_SECONDS = 60
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+START_SECONDS = 180
 
 
 class Server:
@@ -25,6 +29,7 @@ class Server:
         self.folder, self.port = folder, port
         self.links: list[str] = []
         self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
 
     def start(self) -> "Server":
         """Start it, and wait until it says where it is."""
@@ -37,7 +42,11 @@ class Server:
         )
         there = threading.Event()
         lines: list[str] = []
-        threading.Thread(target=self._read, args=(lines, there), daemon=True).start()
+        process = self._process
+        self._reader = threading.Thread(
+            target=self._read, args=(process.stdout, lines, there), daemon=True
+        )
+        self._reader.start()
         if not there.wait(START_SECONDS):
             self.kill()
             raise RuntimeError(f"no link within {START_SECONDS} s: {lines}")
@@ -45,9 +54,12 @@ class Server:
 
     def kill(self) -> None:
         """End it as a power cut would."""
-        if self._process is not None:
+        if self._process is not None and self._reader is not None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
+            self._reader.join()
+            self._process.stdout.close()  # type: ignore[union-attr]
+            self._process = None
 
     @property
     def address(self) -> str:
@@ -57,9 +69,8 @@ class Server:
     def project(self) -> Path:
         return self.folder.with_name(f"{self.folder.name}.maskmill")
 
-    def _read(self, lines: list[str], there: threading.Event) -> None:
-        assert self._process is not None and self._process.stdout is not None
-        for line in self._process.stdout:
+    def _read(self, output: Any, lines: list[str], there: threading.Event) -> None:
+        for line in output:
             lines.append(line)
             found = re.search(r"open once: (\S+)", line)
             if found:
@@ -83,8 +94,8 @@ class Annotator:
     def until(self, expression: str, arg: Any = None, seconds: float = 60) -> None:
         """Wait until something is true in the page.
 
-        Asked again and again from here: Playwright's own waiting compiles text inside the page, which
-        the page's policy forbids, as it should.
+        Asked again and again from here: Playwright's own waiting compiles text inside the page,
+        which the page's policy forbids, as it should.
         """
         give_up = time.monotonic() + seconds
         while not self.page.evaluate(expression, arg):
@@ -109,9 +120,7 @@ class Annotator:
         self.page.mouse.click(*self.screen(x, y))
         if alt:
             self.page.keyboard.up("Alt")
-        self.until(
-            "n => maskmill.session.editor.prompting.prompt.clicks.length === n", before + 1
-        )
+        self.until("n => maskmill.session.editor.prompting.prompt.clicks.length === n", before + 1)
 
     def drag(self, *points: tuple[float, float], steps: int = 5) -> None:
         self.move(*points[0])

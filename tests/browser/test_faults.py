@@ -44,9 +44,7 @@ def test_offline_work_is_there_after_a_reload_and_sent_when_the_network_is_back(
     # The page dies and comes back before anything was sent.
     context.set_offline(False)
     server.kill()
-    person.until(
-        "(async () => (await maskmill.session.project.outbox.waiting()).length <= 3)()"
-    )
+    person.until("(async () => (await maskmill.session.project.outbox.waiting()).length <= 3)()")
     server.start()
     person.page.reload()
     person.ready()

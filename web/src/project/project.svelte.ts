@@ -66,7 +66,7 @@ export class Project {
 
   static async open(session: Session, signedOut: () => void): Promise<Project> {
     const model = await get<Wire["ModelOut"]>("/api/model");
-    const database = await openDatabase(session.project);
+    const database = await openDatabase(session.project_uid);
     return new Project(session, model, database, signedOut);
   }
 
