@@ -8,6 +8,9 @@ import type { Editor } from "./editor";
 
 export class Drafts {
   private kept = "";
+  /** What the page before left; nothing is written over it until it was taken up. */
+  private left: Draft | undefined;
+  private isOpen = false;
 
   constructor(
     private readonly database: Database,
@@ -17,6 +20,7 @@ export class Drafts {
 
   /** Write the draft down, if it is another than before. */
   keep(): void {
+    if (!this.isOpen) return;
     const draft = this.now();
     const text = JSON.stringify(draft);
     if (text === this.kept) return;
@@ -24,18 +28,26 @@ export class Drafts {
     void this.database.put("drafts", draft, this.imageId).catch(() => (this.kept = ""));
   }
 
-  /** Ask again what was asked, and finish the stroke that was cut off. */
+  /** Finish the stroke that was cut off; clicks wait for the decoder. */
+  async open(): Promise<void> {
+    this.left = await this.database.get("drafts", this.imageId);
+    const { left, editor } = this;
+    if (!left) return;
+    if (left.selected) editor.select(left.selected);
+    if (left.stroke) this.stroke(left.stroke.tool as ToolName, left.stroke.path);
+  }
+
+  /** Ask again what was asked, and begin to keep what comes. */
   async restore(): Promise<void> {
-    const draft = await this.database.get("drafts", this.imageId);
-    const { editor } = this;
-    if (!draft || !editor.prompting.isEmpty) return;
-    if (draft.selected) editor.select(draft.selected);
-    if (draft.box) {
-      const [x0, y0, x1, y1] = draft.box;
-      await editor.prompting.drawBox({ x0, y0, x1, y1 });
+    const { left, editor } = this;
+    if (left && editor.prompting.isEmpty) {
+      if (left.box) {
+        const [x0, y0, x1, y1] = left.box;
+        await editor.prompting.drawBox({ x0, y0, x1, y1 });
+      }
+      for (const [x, y, label] of left.clicks) await editor.prompting.click(imagePoint(x, y), label);
     }
-    for (const [x, y, label] of draft.clicks) await editor.prompting.click(imagePoint(x, y), label);
-    if (draft.stroke) this.stroke(draft.stroke.tool as ToolName, draft.stroke.path);
+    this.isOpen = true;
   }
 
   private stroke(tool: ToolName, path: readonly (readonly [number, number])[]): void {

@@ -60,13 +60,16 @@ export class ImageSession {
   }
 
   static async open(project: Project, image: ImageRow, around: Surroundings): Promise<ImageSession> {
-    const [answer, waiting, history] = await Promise.all([
-      get<Wire["AnnotationsOut"]>(`/api/images/${image.id}/annotations`),
+    const [there, waiting, history] = await Promise.all([
+      annotationsOf(image.id),
       project.outbox.waiting(),
       project.database.get("histories", image.id),
     ]);
     const letters = waiting.filter((letter) => letter.imageId === image.id);
-    const known = replay(answer.annotations.map(fromWire), letters, project.session.name);
+    // What was deleted can only be brought back by who knows its version.
+    const canUndo = Boolean(history?.done.length || history?.undone.length);
+    const gone = canUndo ? await annotationsOf(image.id, "?deleted=true") : [];
+    const known = replay([...gone, ...there], letters, project.session.name);
     const doors = {
       send: (operation: Parameters<typeof project.outbox.put>[0]) => void project.outbox.put(operation),
       keep: (kept: typeof NO_HISTORY) => void project.database.put("histories", kept, image.id),
@@ -127,12 +130,13 @@ export class ImageSession {
 
   private async prepare(): Promise<void> {
     try {
+      await this.drafts.open();
       await this.project.prepare(this.image);
       this.prepared = "ready";
-      await this.drafts.restore();
     } catch (error) {
       this.prepared = error instanceof Error ? error.message : String(error);
     }
+    await this.drafts.restore();
   }
 
   /** Somebody changed a mask; if it was this page, nothing is new. */
@@ -182,4 +186,9 @@ export class ImageSession {
       throw error;
     }
   }
+}
+
+async function annotationsOf(imageId: number, query = ""): Promise<Annotation[]> {
+  const answer = await get<Wire["AnnotationsOut"]>(`/api/images/${imageId}/annotations${query}`);
+  return answer.annotations.map(fromWire);
 }
