@@ -147,11 +147,11 @@ def _of_different_sources(found: list[Failure], count: int) -> list[Failure]:
     seen: Counter[tuple[str, str]] = Counter()
     left = list(found)
     while left and len(chosen) < count:
-        best = min(
-            left,
-            key=lambda f: (seen[f.image.source, f.cause] + seen["", f.cause] / 4, -f.truth.sum()),
-        )
-        left.remove(best)
+        ranks = [
+            (seen[f.image.source, f.cause] + seen["", f.cause] / 4, -int(f.truth.sum()))
+            for f in left
+        ]
+        best = left.pop(ranks.index(min(ranks)))
         chosen.append(best)
         seen[best.image.source, best.cause] += 1
         seen["", best.cause] += 1
