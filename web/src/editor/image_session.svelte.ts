@@ -120,6 +120,8 @@ export class ImageSession {
     const keeping = setInterval(() => this.drafts.keep(), 1000);
     this.endings.push(
       this.document.subscribe(changed),
+      // A stroke that became a change is a draft no longer: it must not be painted twice.
+      this.document.subscribe(() => this.drafts.keep()),
       () => project.annotationListeners.delete(heard),
       () => project.letterListeners.delete(done),
       () => project.refusalListeners.delete(refused),
