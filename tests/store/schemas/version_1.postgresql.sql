@@ -276,10 +276,10 @@ ALTER TABLE ONLY public.projects ALTER COLUMN id SET DEFAULT nextval('public.pro
 ALTER TABLE ONLY public.rounds ALTER COLUMN id SET DEFAULT nextval('public.rounds_id_seq'::regclass);
 ALTER TABLE ONLY public.schema_version ALTER COLUMN version SET DEFAULT nextval('public.schema_version_version_seq'::regclass);
 ALTER TABLE ONLY public.snapshots ALTER COLUMN id SET DEFAULT nextval('public.snapshots_id_seq'::regclass);
-INSERT INTO public.annotation_versions (id, project_id, image_id, version, deleted, category_id, is_crowd, made_by, author, model_id, round_id, stage, review, changed_by, seconds, clicks, predicted_iou, stability_score, area, x0, y0, x1, y1, relative_size, centre_x, centre_y, prompts, candidates, attributes, operation_id, sequence, at, counts) VALUES (1, 1, 1, 1, false, NULL, false, 'person', 'ann', NULL, NULL, 'assisted', NULL, 'ann', NULL, NULL, NULL, NULL, 9, 1, 1, 4, 4, 0.4330127018922193, 0.3125, 0.4166666666666667, NULL, NULL, NULL, 'one', 3, 1795243804.7469988, '\x3733333030306730');
-INSERT INTO public.annotations (id, project_id, image_id, version, deleted, category_id, is_crowd, made_by, author, model_id, round_id, stage, review, changed_by, seconds, clicks, predicted_iou, stability_score, area, x0, y0, x1, y1, relative_size, centre_x, centre_y, prompts, candidates, attributes, operation_id, sequence, at, counts) VALUES (1, 1, 1, 2, false, NULL, false, 'person', 'ann', NULL, NULL, 'assisted', NULL, 'ann', NULL, NULL, NULL, NULL, 8, 0, 5, 8, 6, 0.408248290463863, 0.5, 0.9166666666666666, NULL, NULL, NULL, 'two', 4, 1795243804.8832052, '\x35313530303030303030303030303030');
+INSERT INTO public.annotation_versions (id, project_id, image_id, version, deleted, category_id, is_crowd, made_by, author, model_id, round_id, stage, review, changed_by, seconds, clicks, predicted_iou, stability_score, area, x0, y0, x1, y1, relative_size, centre_x, centre_y, prompts, candidates, attributes, operation_id, sequence, at, counts) VALUES (1, 1, 1, 1, false, NULL, false, 'person', 'ann', NULL, NULL, 'assisted', NULL, 'ann', NULL, NULL, NULL, NULL, 9, 1, 1, 4, 4, 0.4330127018922193, 0.3125, 0.4166666666666667, NULL, NULL, NULL, 'one', 3, 1795248830.866372, '\x3733333030306730');
+INSERT INTO public.annotations (id, project_id, image_id, version, deleted, category_id, is_crowd, made_by, author, model_id, round_id, stage, review, changed_by, seconds, clicks, predicted_iou, stability_score, area, x0, y0, x1, y1, relative_size, centre_x, centre_y, prompts, candidates, attributes, operation_id, sequence, at, counts) VALUES (1, 1, 1, 2, false, NULL, false, 'person', 'ann', NULL, NULL, 'assisted', NULL, 'ann', NULL, NULL, NULL, NULL, 8, 0, 5, 8, 6, 0.408248290463863, 0.5, 0.9166666666666666, NULL, NULL, NULL, 'two', 4, 1795248831.5265036, '\x35313530303030303030303030303030');
 INSERT INTO public.categories (id, project_id, name, colour, supercategory, deleted) VALUES (1, 1, 'cat', '#e6194b', NULL, false);
-INSERT INTO public.images (id, project_id, path, content_hash, perceptual_hash, height, width, source, external_id, split, group_name, licence, metadata, mask_count, sequence, added_at, deleted) VALUES (1, 1, 'one.jpg', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', NULL, 6, 8, 'album', NULL, NULL, NULL, NULL, NULL, 1, 1, 1795243804.6624525, false);
+INSERT INTO public.images (id, project_id, path, content_hash, perceptual_hash, height, width, source, external_id, split, group_name, licence, metadata, mask_count, sequence, added_at, deleted) VALUES (1, 1, 'one.jpg', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', NULL, 6, 8, 'album', NULL, NULL, NULL, NULL, NULL, 1, 1, 1795248830.5424922, false);
 INSERT INTO public.jobs (id, project_id, kind, status, settings, done, total, message, owner, token, at, ended_at) VALUES (1, 1, 'train', 'queued', NULL, 0, NULL, NULL, NULL, 0, 0, NULL);
 INSERT INTO public.mask_bins (project_id, kind, bin, masks) VALUES (1, 'centre', 426, 0);
 INSERT INTO public.mask_bins (project_id, kind, bin, masks) VALUES (1, 'centre', 944, 1);
@@ -291,7 +291,7 @@ INSERT INTO public.metrics (id, project_id, round_id, model_id, name, value, det
 INSERT INTO public.models (id, project_id, model_id, name, card, blob, added_at) VALUES (1, 1, 'm', 'm', NULL, NULL, 0);
 INSERT INTO public.operations (project_id, operation_id, digest, answer, sequence) VALUES (1, 'one', '3287732f81b2b88ebc3c068f69c4307d82fa96c6b88b8d591cb222b723f4601f', '[[1, 1]]', 3);
 INSERT INTO public.operations (project_id, operation_id, digest, answer, sequence) VALUES (1, 'two', 'e9f39e55e9bf77d9dfc495e1753b0a8763ec27cb653afd9a8741776805fbd861', '[[1, 2]]', 4);
-INSERT INTO public.projects (id, uid, name, created_at, sequence) VALUES (1, '655911f5846fe06c767957db57150c92', 'dumped', 1795243804.4956212, 4);
+INSERT INTO public.projects (id, uid, name, created_at, sequence) VALUES (1, '711265cbe889f04f32f6633a1b00094f', 'dumped', 1795248830.117948, 4);
 INSERT INTO public.rounds (id, project_id, number, stage, status, incumbent_id, candidate_id, snapshot_id, settings, reason, started_at, ended_at) VALUES (1, 1, 1, 'assisted', 'open', NULL, 1, 1, NULL, NULL, 0, NULL);
 INSERT INTO public.schema_version (version) VALUES (1);
 INSERT INTO public.snapshot_annotations (snapshot_id, annotation_id, version) VALUES (1, 1, 1);
@@ -351,7 +351,8 @@ ALTER TABLE ONLY public.rounds
     ADD CONSTRAINT uq_rounds_project_id UNIQUE (project_id, number);
 ALTER TABLE ONLY public.snapshots
     ADD CONSTRAINT uq_snapshots_project_id UNIQUE (project_id, name);
-CREATE INDEX ix_annotations_image ON public.annotations USING btree (project_id, image_id);
+CREATE INDEX ix_annotation_versions_image ON public.annotation_versions USING btree (image_id);
+CREATE INDEX ix_annotations_image ON public.annotations USING btree (image_id);
 CREATE INDEX ix_annotations_sequence ON public.annotations USING btree (project_id, sequence);
 CREATE INDEX ix_images_group ON public.images USING btree (project_id, group_name);
 CREATE INDEX ix_images_hash ON public.images USING btree (project_id, content_hash);
@@ -360,6 +361,8 @@ CREATE INDEX ix_images_source ON public.images USING btree (project_id, deleted,
 CREATE INDEX ix_images_split ON public.images USING btree (project_id, deleted, split, id);
 CREATE INDEX ix_jobs_status ON public.jobs USING btree (project_id, status);
 CREATE INDEX ix_metrics_name ON public.metrics USING btree (project_id, name);
+CREATE INDEX ix_snapshot_annotations_annotation ON public.snapshot_annotations USING btree (annotation_id);
+CREATE INDEX ix_snapshot_images_image ON public.snapshot_images USING btree (image_id);
 ALTER TABLE ONLY public.annotation_versions
     ADD CONSTRAINT fk_annotation_versions_category_id_categories FOREIGN KEY (category_id) REFERENCES public.categories(id);
 ALTER TABLE ONLY public.annotation_versions
@@ -390,8 +393,6 @@ ALTER TABLE ONLY public.jobs
     ADD CONSTRAINT fk_jobs_project_id_projects FOREIGN KEY (project_id) REFERENCES public.projects(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.mask_bins
     ADD CONSTRAINT fk_mask_bins_project_id_projects FOREIGN KEY (project_id) REFERENCES public.projects(id) ON DELETE CASCADE;
-ALTER TABLE ONLY public.mask_groups
-    ADD CONSTRAINT fk_mask_groups_image_id_images FOREIGN KEY (image_id) REFERENCES public.images(id);
 ALTER TABLE ONLY public.mask_groups
     ADD CONSTRAINT fk_mask_groups_project_id_projects FOREIGN KEY (project_id) REFERENCES public.projects(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.metrics
