@@ -1,7 +1,7 @@
 # The two commands of the README, and the chores behind them. All use .venv at the root and make
 # it where it is missing; versions are those of constraints.txt.
 #
-#   make demo    install without PyTorch, segment photographs, write demo/index.html
+#   make demo    install without PyTorch, segment photographs, write demo/index.html, open the tool
 #   make test    install everything, run every check and every test
 #   make lint    only the checks that need no test: layers, style, types
 #   make clean   remove .venv and what the commands above wrote
@@ -14,7 +14,7 @@ WORKERS ?= 2
 .PHONY: demo test lint clean
 
 demo: .venv/.demo
-	$(BIN)/maskmill demo -o demo
+	$(BIN)/maskmill demo -o demo --serve
 
 # One thread per worker: two workers with two threads each only wait for one another.
 test: .venv/.dev
@@ -33,7 +33,7 @@ clean:
 
 .venv/.demo: pyproject.toml constraints.txt | .venv/bin/pip
 	@echo "Installing maskmill and its demo photographs into .venv (about a minute, once) ..."
-	@$(PIP) install --quiet --constraint constraints.txt --editable '.[demo]'
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[demo,server]'
 	@touch $@
 
 # segment-anything is what the parity tests compare with. Its own requirements are not declared,

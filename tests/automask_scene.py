@@ -226,7 +226,9 @@ class ReferenceSam:
             keys = image_embeddings.flatten(2).transpose(1, 2) + dense_prompt_embeddings
             attended = self.sam.mask_decoder.attend(keys, image_pe, sparse_prompt_embeddings)
             chosen = slice(1, None) if multimask_output else slice(0, 1)
-            masks = self.sam.draw(attended, self.high_res, *self.prompts, chosen)
+            described = self.sam.describe(self.embedding, self.high_res)
+            maps = self.sam.draw_maps(described, *self.prompts)
+            masks = self.sam.mask_decoder.draw(attended, self.high_res, chosen, maps)
             answer = masks, attended.predicted_iou[:, chosen]
         if self.scenes is not None:
             scene = self.scene

@@ -23,6 +23,8 @@ SMALL = replace(
         high_res=True,
         look_at_points=True,
         prompt_maps=True,
+        likeness=True,
+        read_masks=True,
     ),
     name="small",
     input_side=64,

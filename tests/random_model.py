@@ -25,6 +25,8 @@ SMALL_TINY = ModelConfig(
         high_res=True,
         look_at_points=True,
         prompt_maps=True,
+        likeness=True,
+        read_masks=True,
     ),
     input_side=160,
 )

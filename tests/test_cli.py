@@ -239,6 +239,17 @@ def test_evaluate_prints_one_object_with_every_number(run: Run, tmp_path: Path) 
         assert result[name] is None or -1 <= result[name] <= 1
 
 
+def test_evaluate_says_what_the_labels_reader_refused(run: Run, tmp_path: Path) -> None:
+    folder = scenes(tmp_path)
+    (folder / "broken.json").write_text("{", "utf-8")
+    code, out, err = run("evaluate", folder, "--json", "--everything-images", 0, "--workers", 1)
+    assert code == 0
+    (refused,) = json.loads(out)["refused"]
+    assert refused["path"] == "broken.json"
+    assert "left out: " in err
+    assert "broken.json" in err
+
+
 def test_evaluate_prints_a_table_and_writes_numbers_and_curves(run: Run, tmp_path: Path) -> None:
     folder = scenes(tmp_path / "scenes")
     code, out, err = run(

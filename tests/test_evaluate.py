@@ -51,7 +51,7 @@ def oracle(answer: Answer) -> Oracle:
 
 def test_a_perfect_and_a_useless_model(folder: Path) -> None:
     config = EvaluateConfig(points_per_side=6)
-    images = evaluation_images(folder, config)
+    images = evaluation_images(folder, config).images
     best = evaluate(oracle(perfect).predictor(), images, config).overall
     assert set(best.iou_at_click.values()) == {1.0}
     assert (best.best_of_three, best.iou_from_box) == (1, 1)
@@ -66,7 +66,7 @@ def test_a_perfect_and_a_useless_model(folder: Path) -> None:
 
 
 def test_predicted_iou_that_ranks_well_correlates(folder: Path) -> None:
-    images = evaluation_images(folder, WITHOUT_EVERYTHING)
+    images = evaluation_images(folder, WITHOUT_EVERYTHING).images
     scores = evaluate(oracle(perfect).predictor(), images, WITHOUT_EVERYTHING).overall
     # Two of three candidates are empty and tie in truth only, so it stays below 1.
     assert scores.iou_rank_correlation == pytest.approx(0.866, abs=0.01)
@@ -110,7 +110,7 @@ def test_split_sources_and_limit_choose_images(tmp_path: Path) -> None:
 
 
 def test_a_bad_photograph_is_reported_and_the_rest_measured(folder: Path) -> None:
-    images = evaluation_images(folder, WITHOUT_EVERYTHING)
+    images = evaluation_images(folder, WITHOUT_EVERYTHING).images
     # After they were read, for reading refuses a photograph of another size itself.
     (folder / "a" / "0.jpg").write_bytes(b"not an image")
     Image.new("RGB", (96, 65)).save(folder / "a" / "1.jpg")
@@ -132,7 +132,7 @@ def test_numbers_do_not_depend_on_the_order_of_images(folder: Path) -> None:
         mask[:, : 12 - 2 * clicks if clicks else 8] = False
         return mask
 
-    images = evaluation_images(folder, WITHOUT_EVERYTHING)
+    images = evaluation_images(folder, WITHOUT_EVERYTHING).images
     forward = evaluate(oracle(uneven).predictor(), images, WITHOUT_EVERYTHING).to_json()
     backward = evaluate(oracle(uneven).predictor(), images[::-1], WITHOUT_EVERYTHING).to_json()
     assert forward == backward
@@ -140,7 +140,7 @@ def test_numbers_do_not_depend_on_the_order_of_images(folder: Path) -> None:
 
 
 def test_everything_mode_can_be_limited_and_says_so(folder: Path) -> None:
-    images = evaluation_images(folder, EvaluateConfig())
+    images = evaluation_images(folder, EvaluateConfig()).images
     one = EvaluateConfig(everything_images=1, points_per_side=6)
     scores = evaluate(oracle(perfect).predictor(), images, one).overall
     assert (scores.average_recall_images, scores.images) == (1, 3)
@@ -167,7 +167,7 @@ def test_processes_give_the_same_numbers(folder: Path, monkeypatch: pytest.Monke
     predictor = oracle(perfect).predictor()
     monkeypatch.setattr(module, "ProcessPoolExecutor", InThisProcess)
     monkeypatch.setattr(module.Predictor, "load", lambda *_, **__: predictor)
-    images = evaluation_images(folder, WITHOUT_EVERYTHING)
+    images = evaluation_images(folder, WITHOUT_EVERYTHING).images
     here = evaluate(predictor, images, WITHOUT_EVERYTHING)
     there = evaluate_in_processes("tiny", images, WITHOUT_EVERYTHING, workers=2)
     assert there.to_json() == here.to_json()

@@ -14,9 +14,9 @@ from labelled_scene import SMALL, offer_small_model, write_scenes
 
 from maskmill.config import MODEL_CONFIGS, TrainConfig, VitConfig
 from maskmill.errors import CheckpointError, ConfigError
-from maskmill.model.checkpoint import load_model
+from maskmill.model.checkpoint import load_model, save_model
 from maskmill.train import loop
-from maskmill.train.loop import train
+from maskmill.train.loop import first_weights, train
 from maskmill.train.report import Report, read_metrics
 
 offer_small_model()
@@ -223,3 +223,26 @@ def test_a_vit_trains_at_its_own_side_and_says_so_at_another(
     train(scenes, tmp_path / "run", config)
     with pytest.raises(ConfigError, match="input side 96 is not allowed for small_vit"):
         train(scenes, tmp_path / "other", replace(config, input_side=96))
+
+
+def test_a_model_grows_the_parts_that_its_start_left_out(tmp_path: Path) -> None:
+    plain = first_weights(replace(CONFIG, leave_out=("likeness", "read_masks")))
+    assert plain.likeness is None
+    save_model(tmp_path / "plain", plain.eval(), {})
+    start = {"start_from": str(tmp_path / "plain"), "seed": 5}
+    assert first_weights(replace(CONFIG, **start)).likeness is None
+    grown = first_weights(replace(CONFIG, **start, grow=True))
+    assert grown.likeness is not None
+    given, whole = plain.state_dict(), grown.state_dict()
+    assert len(given) < len(whole)
+    for name, tensor in given.items():
+        torch.testing.assert_close(whole[name], tensor, msg=name)
+
+
+def test_what_cannot_grow_or_be_left_out_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="leave_out names 'wings'; the parts are high_res, like"):
+        first_weights(replace(CONFIG, leave_out=("wings",)))
+    save_model(tmp_path / "whole", first_weights(CONFIG).eval(), {})
+    config = replace(CONFIG, start_from=str(tmp_path / "whole"), grow=True)
+    with pytest.raises(ConfigError, match="cannot grow into small: likeness"):
+        first_weights(replace(config, leave_out=("likeness",)))

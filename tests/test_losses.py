@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from maskmill.train.losses import bce_loss, dice_loss, focal_loss, mask_iou
+from maskmill.train.losses import bce_loss, dice_loss, focal_loss, mask_iou, sketch_loss
 
 
 def masks(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -52,3 +52,15 @@ def test_mask_iou_counts_pixels_and_empty_masks_score_zero() -> None:
     logits = torch.full((2, 4, 6), -1.0)
     logits[0, 1:3, :3] = 1.0
     torch.testing.assert_close(mask_iou(logits, target), torch.tensor([3 / 9, 0.0]))
+
+
+def test_a_sketch_is_best_where_it_says_each_cells_share_and_moves_nothing_but_itself() -> None:
+    drawn = torch.full((1, 1, 4, 4), -30.0)
+    drawn[..., :2, :2] = 30.0  # the first of four cells wholly
+    drawn[..., 2:, 2] = 30.0  # the last by half
+    drawn.requires_grad_()
+    best = torch.tensor([[[30.0, -30.0, -30.0, 0.0]]])
+    loss = sketch_loss(best, drawn)
+    assert loss < sketch_loss(best + 0.1, drawn)
+    assert loss < sketch_loss(best - 0.1, drawn)
+    assert not loss.requires_grad

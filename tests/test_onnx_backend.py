@@ -138,3 +138,29 @@ def test_a_truncated_file_is_named(folder: Path, frame: np.ndarray, tmp_path: Pa
     embedding, high_res = backend.encode(frame)
     with pytest.raises(CheckpointError, match=r"decoder\.onnx is not a usable ONNX file"):
         backend.decode(embedding, high_res, *points(1, 2), None, True)
+
+
+def test_the_two_halves_give_the_decoders_masks(backend: OnnxBackend, frame: np.ndarray) -> None:
+    embedding, high_res = backend.encode(frame)
+    coords, _ = points(5, 2)
+    labels = np.tile(np.array([1, -1]), (5, 1))
+    logits, iou = backend.decode(embedding, high_res, coords, labels, None, True)
+    halves = backend.point_decoder(embedding, high_res)
+    seen, found = halves.attend(coords, labels)
+    np.testing.assert_allclose(found, iou, atol=1e-4)
+    rows = np.array([3, 0])
+    np.testing.assert_allclose(halves.draw(seen, rows), logits[rows], rtol=1e-3, atol=1e-3)
+    with halves.threads() as pool:
+        assert pool is None  # one thread was asked for
+
+
+def test_several_threads_share_the_halves(folder: Path, frame: np.ndarray) -> None:
+    backend = OnnxBackend(folder, threads=2)
+    halves = backend.point_decoder(*backend.encode(frame))
+    coords, labels = points(6, 2)[0], np.tile(np.array([1, -1]), (6, 1))
+    alone = halves.attend(coords, labels)[1]
+    with halves.threads() as pool:
+        assert pool is not None
+        calls = [pool.submit(halves.attend, coords[i : i + 1], labels[:1]) for i in range(6)]
+        together = [call.result()[1] for call in calls]
+    np.testing.assert_allclose(np.concatenate(together), alone, atol=1e-4)

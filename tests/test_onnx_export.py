@@ -95,6 +95,8 @@ def test_inputs_and_outputs_are_float32_under_their_documented_names(folder: Pat
         "encoder.onnx": (["image"], ["embedding", *finer]),
         "decoder.onnx": (prompt, drawn),
         "decoder_mask.onnx": ([*prompt, "mask_input"], drawn),
+        "attend.onnx": (prompt, ["predicted_iou", "mask_tokens", "keys"]),
+        "draw.onnx": ([*prompt, "mask_tokens", "keys"], drawn[:1]),
     }
     for file, (inputs, outputs) in expected.items():
         graph = onnx.load(folder / file).graph

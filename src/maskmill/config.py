@@ -77,6 +77,10 @@ class DecoderConfig:
     """Whether a point's token also holds what the encoder's maps show at that point."""
     prompt_maps: bool = False
     """Whether nearness to clicks and the inside of the box are added to the masks' logits."""
+    likeness: bool = False
+    """Whether likeness to the clicked pixels is added to the masks' logits."""
+    read_masks: bool = False
+    """Whether predicted IoU rests on what each mask covers, and not on one token alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +145,8 @@ TINY = ModelConfig(
         high_res=True,
         look_at_points=True,
         prompt_maps=True,
+        likeness=True,
+        read_masks=True,
     ),
     input_side=384,
     pred_iou_thresh=0.5,
@@ -214,6 +220,10 @@ class TrainConfig:
     """Variant to train, by name."""
     start_from: str = ""
     """Model folder, built-in name or published checkpoint to start from; empty: random weights."""
+    leave_out: tuple[str, ...] = ()
+    """Parts of the decoder that a fresh model does without: `high_res`, `likeness`, and so on."""
+    grow: bool = False
+    """Whether parts that `model` has and the model to start from lacks are added, untrained."""
     steps: int = 4000
     """Optimiser steps."""
     batch_images: int = 8
@@ -242,6 +252,8 @@ class TrainConfig:
     """Weight of the dice loss."""
     iou_weight: float = 1.0
     """Weight of the regression of predicted IoU."""
+    sketch_weight: float = 0.5
+    """Weight of the coarse sketches' likeness to the masks drawn, where a model sketches."""
     learning_rate: float = 8e-4
     """Peak rate of AdamW."""
     weight_decay: float = 0.05
@@ -266,6 +278,8 @@ class TrainConfig:
     """Larger masks are left out, as in the paper."""
     sources: tuple[str, ...] = ()
     """Folders that may be used, by name; empty takes all."""
+    max_images: int | None = None
+    """Use only so many images, evenly over sources; by default all."""
     precision: Literal["float32", "bf16"] = "float32"
     """Arithmetic of the forward pass; bf16 needs hardware for it."""
     device: str = "auto"

@@ -16,12 +16,14 @@ from PIL import Image
 from maskmill.automask import automask
 from maskmill.config import AutomaskConfig, SettledAutomaskConfig
 from maskmill.errors import NotFound
+from maskmill.exchange import import_dataset
 from maskmill.formats.prompts import NamedPrompt
 from maskmill.formats.sa1b import write_sa1b
 from maskmill.gallery import Figure, Section, write_gallery
 from maskmill.overlay import draw_masks, draw_prompts
 from maskmill.predict import Predictor
 from maskmill.segment import PromptedMask, segment, write_segmentation
+from maskmill.store import Create, Made, Project, is_project
 from maskmill.values import Prompt, box_prompt, point_prompt
 
 
@@ -128,6 +130,50 @@ def run_demo(
         footer="Photographs: scikit-image's own, listed with their sources in its documentation.",
     )
     return {"gallery": page, "model": predictor.model_id, "photographs": photographs}
+
+
+def make_sample(out: Path, predictor: Predictor) -> Path:
+    """Write the photographs to a folder and make a project of them, with the prompted masks.
+
+    A project that is there already is left as it is.
+
+    Args:
+        out: Where the folder `photographs` is made, and beside it `photographs.maskmill`.
+        predictor: The model that makes the masks.
+
+    Returns:
+        The folder of the photographs.
+
+    Raises:
+        NotFound: If scikit-image is not installed.
+    """
+    folder = out.absolute() / "photographs"
+    home = folder.with_name(f"{folder.name}.maskmill")
+    if is_project(home):
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    for scene, image in load_scenes():
+        Image.fromarray(image).save(folder / f"{scene.name}.png")
+    with Project.create(home, name="photographs") as project:
+        import_dataset(project, folder, by=predictor.model_id)
+        known = project.models.add(predictor.model_id, name=predictor.config.name)
+        for scene, image in load_scenes():
+            (row,) = project.images.by_path([str(folder / f"{scene.name}.png")]).values()
+            made = segment(predictor, image, [NamedPrompt(prompt=p) for _, p in scene.prompts])
+            masks = [_sample_mask(row.id, mask, predictor.model_id, known.id) for mask in made]
+            project.annotations.apply(f"demo/{scene.name}", masks, by=predictor.model_id)
+    return folder
+
+
+def _sample_mask(image_id: int, mask: PromptedMask, author: str, model: int) -> Create:
+    made = Made(
+        made_by="model",
+        author=author,
+        stage="automatic",
+        model_id=model,
+        predicted_iou=mask.predicted_iou,
+    )
+    return Create(image_id=image_id, rle=mask.rle, made=made)
 
 
 def load_scenes() -> Iterator[tuple[Scene, UInt8[np.ndarray, "h w 3"]]]:

@@ -2,12 +2,17 @@
 
 The files' inputs and outputs are described in `docs/decisions/onnx.md`. Prompts without a mask and
 prompts with one have a graph each: without a mask, all prompts share the image's side of the first
-attention, which is computed once per call instead of once per prompt.
+attention, which is computed once per call instead of once per prompt. For the grids of everything
+mode the decoder stands in two halves: most masks of a grid are not worth drawing.
 """
 
+import os
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int
@@ -20,7 +25,9 @@ if TYPE_CHECKING:
 ENCODER_FILE = "encoder.onnx"
 DECODER_FILE = "decoder.onnx"
 MASK_DECODER_FILE = "decoder_mask.onnx"
-ONNX_FILES = (ENCODER_FILE, DECODER_FILE, MASK_DECODER_FILE)
+ATTEND_FILE = "attend.onnx"
+DRAW_FILE = "draw.onnx"
+ONNX_FILES = (ENCODER_FILE, DECODER_FILE, MASK_DECODER_FILE, ATTEND_FILE, DRAW_FILE)
 """What an exported model's folder holds beside its card."""
 
 
@@ -77,8 +84,7 @@ class OnnxBackend:
     ) -> tuple[Float32[np.ndarray, "n k low low"], Float32[np.ndarray, "n k"]]:
         """Return low-res mask logits and predicted IoU of `n` prompts in the input frame."""
         feeds = {
-            "embedding": embedding,
-            **dict(zip(("high_res_8", "high_res_4"), high_res, strict=False)),
+            **_image_feeds(embedding, high_res),
             "point_coords": point_coords,
             "point_labels": point_labels.astype(np.float32),
         }
@@ -89,15 +95,96 @@ class OnnxBackend:
         chosen = slice(1, None) if multimask_output else slice(0, 1)
         return logits[:, chosen], iou[:, chosen]
 
+    def point_decoder(
+        self,
+        embedding: Float32[np.ndarray, "1 c h w"],
+        high_res: tuple[Float32[np.ndarray, "1 _c _h _w"], ...],
+    ) -> "OnnxPointDecoder":
+        """Return a decoder for many single points on one image; see `maskmill.automask`."""
+        attend, draw = self._session(ATTEND_FILE, 1), self._session(DRAW_FILE, 1)
+        threads = self._threads or os.cpu_count() or 1
+        return OnnxPointDecoder(attend, draw, _image_feeds(embedding, high_res), threads)
+
     def _run(self, name: str, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
-        outputs: list[np.ndarray] = self._session(name).run(None, feeds)
+        outputs: list[np.ndarray] = self._session(name, self._threads).run(None, feeds)
         return outputs
 
-    def _session(self, name: str) -> "onnxruntime.InferenceSession":
+    def _session(self, name: str, threads: int | None) -> "onnxruntime.InferenceSession":
         with self._lock:
             if name not in self._sessions:
-                self._sessions[name] = _open_session(self._folder / name, self._threads)
+                self._sessions[name] = _open_session(self._folder / name, threads)
             return self._sessions[name]
+
+
+NUMBERS_KEPT = 1 << 21
+"""What a point decoder may hold of one batch's prompts, float32: 8 MiB per thread."""
+
+
+class Seen(NamedTuple):
+    """What the decoder's first half made of `n` prompts: its answers, and the prompts."""
+
+    mask_tokens: Float32[np.ndarray, "n 4 c"]
+    keys: Float32[np.ndarray, "n hw c"]
+    point_coords: Float32[np.ndarray, "n p 2"]
+    point_labels: Float32[np.ndarray, "n p"]
+
+
+class OnnxPointDecoder:
+    """The decoder in two halves, for single foreground points on one image.
+
+    Its sessions run on one thread each: two batches on a core each finish sooner than two batches
+    on two cores one after the other.
+
+    Args:
+        attend: Session of the first half.
+        draw: Session of the second half.
+        image: The inputs that all prompts share.
+        threads: How many may call this at once.
+    """
+
+    def __init__(
+        self,
+        attend: "onnxruntime.InferenceSession",
+        draw: "onnxruntime.InferenceSession",
+        image: dict[str, np.ndarray],
+        threads: int,
+    ) -> None:
+        self._attend, self._draw, self._image, self._count = attend, draw, image, threads
+        self.most_at_once = max(1, NUMBERS_KEPT // image["embedding"].size)
+
+    def attend(
+        self, point_coords: Float32[np.ndarray, "n p 2"], point_labels: Int[np.ndarray, "n p"]
+    ) -> tuple[Seen, Float32[np.ndarray, "n k"]]:
+        """Return what `draw` needs, and the predicted IoU of each point's three candidates."""
+        labels = point_labels.astype(np.float32)
+        feeds = {**self._image, "point_coords": point_coords, "point_labels": labels}
+        iou, tokens, keys = self._attend.run(None, feeds)
+        return Seen(tokens, keys, point_coords, labels), iou[:, 1:]
+
+    def draw(self, seen: Seen, rows: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m k low low"]:
+        """Return low-res mask logits of some of the points that `attend` saw."""
+        feeds = {name: array[rows] for name, array in seen._asdict().items()}
+        logits: Float32[np.ndarray, "m k low low"] = self._draw.run(None, {**self._image, **feeds})[
+            0
+        ]
+        return logits
+
+    @contextmanager
+    def threads(self) -> Iterator[ThreadPoolExecutor | None]:
+        """Return a pool whose threads may call this at once."""
+        if self._count == 1:
+            yield None
+            return
+        with ThreadPoolExecutor(self._count, "decode") as pool:
+            yield pool
+
+
+def _image_feeds(
+    embedding: Float32[np.ndarray, "1 c h w"],
+    high_res: tuple[Float32[np.ndarray, "1 _c _h _w"], ...],
+) -> dict[str, np.ndarray]:
+    finer = dict(zip(("high_res_8", "high_res_4"), high_res, strict=False))
+    return {"embedding": embedding, **finer}
 
 
 def _reopen(folder: Path, threads: int | None) -> OnnxBackend:

@@ -1,41 +1,33 @@
 """Writes a model as ONNX files that `onnx_backend` and a browser run, and proves that they agree.
 
-Three graphs: the encoder, the decoder, and the decoder for prompts that bring a mask. Their inputs
-and outputs are float32 tensors, described in `docs/decisions/onnx.md`. Weights are stored as
+Five graphs: the encoder, the decoder, the decoder for prompts that bring a mask, and for everything
+mode the decoder's two halves. Their inputs and outputs are float32 tensors, described in
+`docs/decisions/onnx.md`. Weights are stored as
 float16 followed by a cast, and computed with in float32: the runtime folds the casts when it opens
 a file, so small files cost neither accuracy nor time. Only values that float16 holds exactly are
 stored so; call `round_to_float16` first to make that all of them.
 """
 
-import copy
-import logging
 import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
-from torch import Tensor, nn
+from torch import nn
 
 from maskmill.config import ModelConfig
 from maskmill.errors import CheckpointError
 from maskmill.model.checkpoint import SMALL_TENSOR
 from maskmill.model.sam import Sam
-from maskmill.model.tiny_encoder import fold_batch_norm
 from maskmill.model.torch_backend import TorchBackend
 from maskmill.onnx_backend import (
-    DECODER_FILE,
-    ENCODER_FILE,
-    MASK_DECODER_FILE,
     ONNX_FILES,
     OnnxBackend,
 )
+from maskmill.onnx_graphs import graphs
 from maskmill.weights import CARD, read_card, write_card
 
 MAX_LOGIT_DIFFERENCE = 1e-3
@@ -106,7 +98,7 @@ def export(sam: Sam, folder: Path) -> Parity:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as scratch:
         staged = Path(scratch)
-        for name, model in _graphs(sam):
+        for name, model in graphs(sam):
             _store_as_float16(model.graph, sam)
             _strip_origin(model)
             onnx.save(model, staged / name)
@@ -145,107 +137,6 @@ def measure_parity(sam: Sam, folder: Path, *, seed: int = 0) -> Parity:
             mask_iou=min(worst.mask_iou, _smallest_iou(logits_a > 0, logits_b > 0)),
         )
     return worst
-
-
-class _Encoder(nn.Module):
-    def __init__(self, sam: Sam) -> None:
-        super().__init__()
-        self.sam = sam
-
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        embedding, high_res = self.sam.encode(image)
-        return embedding, *high_res
-
-
-class _Decoder(nn.Module):
-    """All four masks at once: what is left out of a graph's outputs saves next to nothing."""
-
-    def __init__(self, sam: Sam) -> None:
-        super().__init__()
-        self.sam = sam
-
-    def forward(
-        self,
-        embedding: Tensor,
-        high_res: tuple[Tensor, ...],
-        point_coords: Tensor,
-        point_labels: Tensor,
-        mask_input: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        labels = point_labels.long()
-        attended = self.sam.attend(embedding, high_res, point_coords, labels, mask_input)
-        masks = self.sam.draw(attended, high_res, point_coords, labels, slice(0, None))
-        return masks, attended.predicted_iou
-
-
-def _graphs(sam: Sam) -> Iterator[tuple[str, onnx.ModelProto]]:
-    """Yield each file's name and graph; every float is still 32 bits wide."""
-    sam = copy.deepcopy(sam).requires_grad_(False)
-    fold_batch_norm(sam)
-    side, n, p = sam.config.input_side, 3, 4
-    image = torch.zeros(1, 3, side, side)
-    with torch.no_grad():
-        embedding, high_res = sam.encode(image)
-    finer = ["high_res_8", "high_res_4"][: len(high_res)]
-    yield (
-        ENCODER_FILE,
-        _trace(_Encoder(sam), (image,), (None,), ["image"], ["embedding", *finer]),
-    )
-    low = sam.config.low_res_side
-    mask_input = torch.zeros(n, 1, low, low)
-    args = (embedding, high_res, torch.zeros(n, p, 2), torch.ones(n, p))
-    free = torch.export.Dim.DYNAMIC
-    shapes = (None, (None,) * len(high_res), {0: free, 1: free}, {0: free, 1: free})
-    inputs = ["embedding", *finer, "point_coords", "point_labels"]
-    outputs = ["low_res_mask_logits", "predicted_iou"]
-    decoder = _Decoder(sam)
-    yield DECODER_FILE, _trace(decoder, args, shapes, inputs, outputs)
-    yield (
-        MASK_DECODER_FILE,
-        _trace(
-            decoder, (*args, mask_input), (*shapes, {0: free}), [*inputs, "mask_input"], outputs
-        ),
-    )
-
-
-def _trace(
-    module: nn.Module,
-    args: tuple[Any, ...],
-    dynamic_shapes: tuple[Any, ...],
-    input_names: list[str],
-    output_names: list[str],
-) -> onnx.ModelProto:
-    with _quiet_exporter():
-        program = torch.export.export(
-            module.eval(), args, dynamic_shapes=dynamic_shapes, strict=False
-        )
-        exported = torch.onnx.export(
-            program,
-            (),
-            dynamo=True,
-            optimize=True,
-            verbose=False,
-            input_names=input_names,
-            output_names=output_names,
-        )
-    assert exported is not None
-    proto: onnx.ModelProto = exported.model_proto
-    return proto
-
-
-@contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    """Silence what PyTorch's exporter says about itself and about torchvision's absence."""
-    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=FutureWarning, module="copyreg")
-            warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch|onnx")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def _store_as_float16(graph: onnx.GraphProto, sam: Sam) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
 from maskmill import rle
+from maskmill.drawn import picture_bytes
 from maskmill.formats.prompts import NamedPrompt
 from maskmill.formats.sa1b import sa1b_record
 from maskmill.masks import stability_score
@@ -137,11 +137,12 @@ def write_segmentation(
     }
     files["masks"] = [folder / f"{name}_mask_{i}.png" for i in range(1, len(masks) + 1)]
     for path, mask in zip(files["masks"], masks, strict=True):
-        Image.fromarray(rle.decode(mask.rle).astype(np.uint8) * 255).save(path)
+        picture = rle.decode(mask.rle).astype(np.uint8) * 255
+        path.write_bytes(picture_bytes(picture, file_name))
     overlay = draw_prompts(
         draw_masks(image, [mask.rle for mask in masks]), [mask.prompt for mask in masks]
     )
-    Image.fromarray(overlay).save(files["overlay"])
+    files["overlay"].write_bytes(picture_bytes(overlay, file_name))
     files["json"].write_text(json.dumps(record, allow_nan=False), "utf-8")
     return record | {"files": files}
 

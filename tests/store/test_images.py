@@ -132,6 +132,8 @@ def album(project: Project) -> dict[str, Image]:
         by="ann",
     )
     project.annotations.apply("gone", [Delete(annotation_id=made[4].id, based_on=1)], by="ann")
+    project.work.set_state(at["b"].id, "in_review", name="ann")
+    project.work.assign([at["a"].id, at["d"].id], "bob")
     project.images.delete(at["f"].id)
     return at
 
@@ -161,6 +163,9 @@ FILTERS: dict[str, tuple[dict[str, Any], str]] = {
         {"source": "s1", "split": "train", "group_name": "g1", "has_masks": True, "category_id": 0},
         "a",
     ),
+    "in review": ({"state": "in_review"}, "b"),
+    "open, with masks": ({"state": "open", "has_masks": True}, "ac"),
+    "somebody's": ({"assigned_to": "bob"}, "ad"),
     "what nothing is": ({"source": "s9"}, ""),
 }
 

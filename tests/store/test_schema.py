@@ -7,6 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from maskmill.errors import StoreError
 from maskmill.store import Edit, Project
 from maskmill.store import schema as tables
+from maskmill.store import team_tables as team
 
 from .masks import BAR, BY_PERSON, a_mask, add_image
 
@@ -35,6 +36,17 @@ def filled(project: Project) -> None:
         put(tables.snapshot_images, snapshot_id=snapshot, image_id=image.id, split="val")
         put(tables.snapshot_annotations, snapshot_id=snapshot, annotation_id=made.id, version=1)
         put(tables.jobs, kind="train", status="queued", at=0)
+        ann = {"name": "ann", "at": 0}
+        put(
+            team.accounts, name="ann", role="admin", password_hash="h", disabled=False, created_at=0
+        )
+        put(team.sessions, digest=f"of {project.uid}", expires_at=0, **ann)
+        put(team.audit_log, action="signed in", **ann)
+        put(team.annotation_keys, key="k", annotation_id=made.id)
+        put(team.image_states, image_id=image.id, state="complete", **ann)
+        put(team.assignments, image_id=image.id, name="ann")
+        put(team.leases, image_id=image.id, name="ann", expires_at=0)
+        put(team.reviews, annotation_id=made.id, version=1, verdict="accepted", **ann)
 
 
 def measure(project: Project, model: int) -> None:

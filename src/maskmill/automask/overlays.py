@@ -1,24 +1,18 @@
-"""Pictures of what everything mode found in a folder, and how they are told from photographs.
+"""Pictures of what everything mode found in a folder.
 
-`cats/a.jpg` has its picture in `cats/a.jpg.png` of the output folder. That folder may lie inside
-the folder of photographs, or be the same one. So each picture says in its header what it is, and
-no later run takes it for a photograph.
+`cats/a.jpg` has its picture in `cats/a.jpg.png` of the output folder.
 """
 
-import io
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PIL import Image, PngImagePlugin
-
-from maskmill.images import EXTENSIONS, list_images, read_image
+from maskmill import drawn
+from maskmill.drawn import picture_bytes
+from maskmill.images import read_image
 from maskmill.overlay import draw_masks
 from maskmill.rle import Rle
 from maskmill.weights import write_atomically
-
-MARK = "maskmill-overlay"
-"""Keyword of the PNG text that makes a picture known; the text is its photograph's name."""
 
 
 def photographs(source: Path) -> list[str]:
@@ -34,8 +28,7 @@ def photographs(source: Path) -> list[str]:
         NotFound: If `source` is no folder.
         ImageError: If a folder in it cannot be read.
     """
-    paths = [path for path in list_images(source) if not _is_overlay(path)]
-    return [path.relative_to(source).as_posix() for path in paths]
+    return [path.relative_to(source).as_posix() for path in drawn.photographs(source)]
 
 
 def without_overlay(out: Path, names: Sequence[str]) -> list[str]:
@@ -57,22 +50,7 @@ def draw_overlays(
     for name in names:
         annotations = json.loads((out / f"{name}.json").read_bytes())["annotations"]
         masks = [Rle.from_json(annotation["segmentation"]) for annotation in annotations]
-        mark = PngImagePlugin.PngInfo()
-        mark.add_itxt(MARK, name)
-        png = io.BytesIO()
-        picture = Image.fromarray(draw_masks(read_image(source / name), masks))
-        picture.save(png, "PNG", pnginfo=mark)
+        picture = draw_masks(read_image(source / name), masks)
         # Whole or not at all: what exists is never drawn again.
-        write_atomically(out / f"{name}.png", png.getvalue())
+        write_atomically(out / f"{name}.png", picture_bytes(picture, name))
         on_image()
-
-
-def _is_overlay(path: Path) -> bool:
-    """Tell whether an image is one of our pictures; only what is named like one is opened."""
-    if path.suffix != ".png" or Path(path.stem).suffix.lower() not in EXTENSIONS:
-        return False
-    try:
-        with Image.open(path, formats=("PNG",)) as picture:
-            return MARK in picture.info
-    except (OSError, ValueError, SyntaxError):  # damaged: whoever reads the photographs says so
-        return False

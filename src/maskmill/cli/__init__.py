@@ -16,6 +16,7 @@ from typing import Any
 from cyclopts import App, CycloptsError, Parameter
 
 from maskmill import __version__
+from maskmill.cli.account import account_app
 from maskmill.cli.automask import automask
 from maskmill.cli.demo import demo
 from maskmill.cli.embed import embed
@@ -27,6 +28,7 @@ from maskmill.cli.project import init, snapshot, status, verify
 from maskmill.cli.segment import segment
 from maskmill.cli.settings import merge_settings
 from maskmill.cli.train import train
+from maskmill.cli.up import up
 from maskmill.errors import MaskmillError
 
 DONE, REFUSED, MISUSE, INTERRUPTED = 0, 1, 2, 130
@@ -62,11 +64,12 @@ def build_app() -> App:
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
-    of_projects = (init, export, status, verify, snapshot, embed)
+    of_projects = (up, init, export, status, verify, snapshot, embed)
     for verb in (segment, automask, *of_projects, train, evaluate):
         app.command(verb)
     app.command(import_, name="import")
     app.command(model_app())
+    app.command(account_app())
     app.command(demo)
     return app
 

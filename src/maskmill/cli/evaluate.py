@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,7 @@ from maskmill.cli.options import (
     processes,
     progress_bar,
     require,
-    warn,
+    warn_refused,
 )
 from maskmill.config import EvaluateConfig
 
@@ -56,7 +57,8 @@ def evaluate(
     size = processes(workers)
     # Here as well as in the workers: a missing model is one error, and an early one.
     predictor = Predictor.load(model, backend=backend, threads=1)
-    images = evaluation_images(folder, settings)
+    dataset = evaluation_images(folder, settings)
+    images = dataset.images
     with progress_bar("photographs", len(images)) as advance:
         if size == 1:
             evaluation = measure(predictor, images, settings, on_image=advance)
@@ -64,8 +66,8 @@ def evaluate(
             evaluation = evaluate_in_processes(
                 model, images, settings, workers=size, backend=backend, on_image=advance
             )
-    for refused in evaluation.refused:
-        warn(f"left out: {refused.reason}")
+    evaluation = replace(evaluation, refused=(*dataset.refused, *evaluation.refused))
+    warn_refused(evaluation.refused)
     result = evaluation.to_json()
     if out is not None:
         (out / "evaluation.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")

@@ -2,16 +2,13 @@
 
 import getpass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from maskmill.cli.options import JsonFlag, print_result, progress_bar, warn
+from maskmill.cli.options import JsonFlag, print_result, progress_bar, warn, warn_refused
 from maskmill.cli.project import ProjectFolder
 from maskmill.errors import DatasetError
-
-if TYPE_CHECKING:
-    from maskmill.formats import Refused
 
 SHOWN = 20
 """Things left out that are printed one by one; `--json` has all."""
@@ -48,7 +45,7 @@ def import_(
         report = import_dataset(
             opened, source, form=form, images=images, by=by or getpass.getuser(), progress=advance
         )
-    _say_refused(report.refused)
+    warn_refused(report.refused)
     for path in report.differing[:SHOWN]:
         warn(f"kept as it is in the project, though its labels are others now: {path}")
     if not (report.images or report.repeated):
@@ -110,10 +107,3 @@ def export(
         "notes": list(written.notes),
     }
     print_result(result, as_json=as_json, text=text)
-
-
-def _say_refused(refused: "list[Refused]") -> None:
-    for each in refused[:SHOWN]:
-        warn(f"left out: {each.path}: {each.reason}")
-    if len(refused) > SHOWN:
-        warn(f"left out: {len(refused) - SHOWN} more; --json names all")

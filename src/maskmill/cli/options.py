@@ -3,16 +3,22 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from cyclopts import App, ArgumentCollection, CoercionError, Parameter
 
 from maskmill.config import Backend
 from maskmill.errors import ConfigError
+
+if TYPE_CHECKING:
+    from maskmill.formats import Refused
+
+REFUSED_SHOWN = 20
+"""Things left out that a verb names in its text; `--json` names all."""
 
 JsonFlag = Annotated[
     bool,
@@ -173,6 +179,15 @@ def require(extra: str, *modules: str) -> None:
 def warn(line: str) -> None:
     """Print one line on standard error, for what does not stop the command."""
     print(f"maskmill: {line}", file=sys.stderr)
+
+
+def warn_refused(refused: "Sequence[Refused]") -> None:
+    """Name the first few things that were left out, and count the rest."""
+    for each in refused[:REFUSED_SHOWN]:
+        named = str(each.path) in each.reason
+        warn(f"left out: {each.reason}" if named else f"left out: {each.path}: {each.reason}")
+    if len(refused) > REFUSED_SHOWN:
+        warn(f"left out: {len(refused) - REFUSED_SHOWN} more; --json names all")
 
 
 def _is_fraction(text: str) -> bool:

@@ -134,13 +134,13 @@ def _read(path: Path) -> bytes:
 
 def _photographs(image: Path, asked: "list[NamedPrompt]") -> dict[Path, str]:
     """Return the photographs that something is asked of, and what their files are called."""
-    from maskmill.images import list_images
+    from maskmill.drawn import photographs
 
     if image == STANDARD_INPUT:
         return {image: "image"}
     if not image.exists():
         raise NotFound(f"{image} does not exist; give a photograph or a folder of photographs")
-    everything = list_images(image) if image.is_dir() else [image]
+    everything = photographs(image) if image.is_dir() else [image]
     if not everything:
         raise NotFound(f"{image} holds no photograph; name a photograph or a folder of them")
     wanted = [path for path in everything if any(a.is_for(path) for a in asked)]

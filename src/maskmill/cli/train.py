@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from maskmill.cli.options import ConfigFile, JsonFlag, print_result, require, warn
+from maskmill.cli.options import ConfigFile, JsonFlag, print_result, require, warn_refused
 from maskmill.config import TrainConfig
 
 
@@ -36,10 +36,7 @@ def train(
     # Loading PyTorch takes seconds: only where there is something to train on.
     from maskmill.train.loop import train as run_training
 
-    for refused in dataset.refused[:5]:
-        warn(f"left out: {refused.path}: {refused.reason}")
-    if len(dataset.refused) > 5:
-        warn(f"left out {len(dataset.refused) - 5} more")
+    warn_refused(dataset.refused)
     model = run_training(dataset.images, run, settings)
     result = {
         "run": run,

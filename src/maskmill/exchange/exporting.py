@@ -56,6 +56,7 @@ def export_dataset(
     *,
     chosen: Chosen | None = None,
     copy_images: bool = True,
+    image_folder: Path | None = None,
 ) -> Written:
     """Write a project in one of the forms of `formats`.
 
@@ -65,6 +66,8 @@ def export_dataset(
         form: The form's name.
         chosen: Which masks; images of which none is chosen go along unless something is chosen.
         copy_images: Whether the images are copied beside the labels.
+        image_folder: Where COCO's file names start from if they are not copied; None is the
+            folder of its file.
 
     Returns:
         Counts, and what the form could not hold.
@@ -84,6 +87,8 @@ def export_dataset(
         raise ConfigError(f"{out} is a file; {form} writes a folder: name one")
     if form in ALWAYS_WITH_IMAGES:
         return write(out, images)
+    if form == "coco" and image_folder is not None:
+        return write_coco(out, images, copy_images=copy_images, image_folder=image_folder)
     return write(out, images, copy_images=copy_images)
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from maskmill.drawn import photographs
 from maskmill.errors import DatasetError
 from maskmill.formats.labelled import Dataset, LabelledImage, Refused, collected
 from maskmill.formats.photograph import require_header
-from maskmill.images import list_images
 
 
 def read_folder(folder: Path) -> Dataset:
@@ -16,6 +16,8 @@ def read_folder(folder: Path) -> Dataset:
 
 def stream_folder(folder: Path, images: Path | None = None) -> Iterator[LabelledImage | Refused]:
     """Read a folder of photographs, subfolders included, in the order of their names.
+
+    Pictures that maskmill drew of photographs are passed over.
 
     Args:
         folder: The folder.
@@ -29,7 +31,7 @@ def stream_folder(folder: Path, images: Path | None = None) -> Iterator[Labelled
         DatasetError: If it holds no photograph.
     """
     folder = images or folder
-    found = list_images(folder)
+    found = photographs(folder)
     if not found:
         raise DatasetError(f"{folder} holds no photograph")
     for path in found:

@@ -19,34 +19,31 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
+from maskmill.model.grid_drawing import Drawing
 from maskmill.model.low_rank import Keys, Projection, Written, centred, split_heads
-from maskmill.model.mask_decoder import blocks_of_cells
+from maskmill.model.mask_reader import MaskReader
 from maskmill.model.sam import Sam
 from maskmill.model.transformer import Attention, TwoWayAttentionBlock
 
 NUMBERS_AT_ONCE = 1 << 19
 """About the size of the largest temporary: what a core's cache holds. So prompts are run one by one
 in the paper's models, and many at once in small ones, where the calls would cost more."""
-CELLS_AT_ONCE = 512
-"""Cells of one prompt upscaled at once, for the same reason."""
 
 
 class Seen(NamedTuple):
     """What the transformer made of `n` prompts, before any mask is drawn.
 
     `mask_tokens` is `n 4 c`, `predicted_iou` `n 4`; `keys` are one per prompt, without the `n`;
-    `point_coords` and `point_labels` are the prompts.
+    `places` (n 2) are the points (x, y) as shares of the frame.
     """
 
     mask_tokens: Tensor
     predicted_iou: Tensor
     keys: list[Keys]
-    point_coords: Tensor
-    point_labels: Tensor
+    places: Tensor
 
 
 class GridDecoder:
@@ -71,9 +68,6 @@ class GridDecoder:
         assert isinstance(second, TwoWayAttentionBlock)
         self.first, self.second = first, second
         self.heads = self.first.cross_attn_token_to_image.num_heads
-        self.high_res = tuple(
-            blocks_of_cells(x, cell)[0] for x, cell in zip(high_res, (2, 4), strict=False)
-        )
         pe = sam.prompt_encoder.dense_pe()[0]
         keys = embedding[0].flatten(1).t() + sam.prompt_encoder.embed_masks(None)[0]
         self._share_first(keys, pe)
@@ -114,14 +108,11 @@ class GridDecoder:
         base = self.base1 * norm.weight
         self.last_k = Projection(look.k_proj, self.heads, base, norm.bias, pe)
         self.last_v = Projection(look.v_proj, self.heads, base, norm.bias)
-        weight, bias = _unshuffled(self.decoder.output_upscaling[0])
-        self.up_weight = weight
-        self.up_base = base @ weight.t()
-        self.up_constant = F.linear(norm.bias, weight, bias)
-        # Pixels are upscaled cell by cell, each split 2x2 and again 2x2.
-        side = self.decoder.embedding_side
-        order = torch.arange(16 * side * side, device=pe.device).view(side, side, 2, 2, 2, 2)
-        self.reading_order = order.permute(0, 2, 4, 1, 3, 5).flatten()
+        if self.decoder.mask_reader is not None:
+            self.read_k = Projection(self.decoder.mask_reader.k_proj, 1, base, norm.bias)
+            self.read_v = Projection(self.decoder.mask_reader.v_proj, 1, base, norm.bias)
+        embedding, *high_res = self.maps
+        self.drawing = Drawing(self.sam, embedding, tuple(high_res), base, norm.bias)
 
     def attend(
         self, point_coords: Float[Tensor, "n p 2"], point_labels: Int[Tensor, "n p"]
@@ -129,8 +120,8 @@ class GridDecoder:
         """Run points through the transformer and the IoU head, and draw nothing yet.
 
         Args:
-            point_coords: (x, y) in the input frame, padding point included.
-            point_labels: 1 foreground, 0 background, -1 padding.
+            point_coords: (x, y) in the input frame; each prompt's point, then its padding.
+            point_labels: 1 and -1.
         """
         embedding, *high_res = self.maps
         sparse = self.sam.embed_points(embedding, tuple(high_res), point_coords, point_labels)
@@ -143,8 +134,7 @@ class GridDecoder:
             torch.cat(mask_tokens),
             torch.cat(predicted_iou),
             [each for part in keys for each in part],
-            point_coords,
-            point_labels,
+            (point_coords[:, 0] + 0.5) / self.sam.prompt_encoder.input_side,
         )
 
     def _attend(self, tokens: Float[Tensor, "n t c"]) -> tuple[Tensor, Tensor, list[Keys]]:
@@ -153,9 +143,20 @@ class GridDecoder:
         look = self.decoder.transformer.final_attn_token_to_image
         queries = queries + self._look(look, self.last_k, self.last_v, queries + tokens, keys)
         queries = self.decoder.transformer.norm_final_attn(queries)
-        iou = self.decoder.iou_prediction_head(queries[:, 0])
+        iou_token, mask_tokens = queries[:, 0], queries[:, 1 : 1 + self.decoder.num_mask_tokens]
+        iou = self.decoder.iou_prediction_head(iou_token)
+        if self.decoder.mask_reader is not None:
+            iou = iou + self._read(self.decoder.mask_reader, iou_token, mask_tokens, keys)
         each = [Keys(*parts) for parts in zip(*(part.unbind() for part in keys), strict=True)]
-        return queries[:, 1 : 1 + self.decoder.num_mask_tokens], iou, each
+        return mask_tokens, iou, each
+
+    def _read(
+        self, reader: MaskReader, iou_token: Tensor, mask_tokens: Tensor, keys: Keys
+    ) -> Float[Tensor, "n k"]:
+        """Return what the masks' sketches add to their predicted IoU."""
+        sketches = self.read_k.scores(reader.queries(mask_tokens)[:, None], keys)
+        averages = self.read_v.weighted(reader.weights(sketches), keys)[:, 0]
+        return reader.correct(iou_token, mask_tokens, sketches, averages)
 
     def _first_layer(self, tokens: Tensor) -> tuple[Keys, Tensor, Tensor]:
         layer, n = self.first, len(tokens)
@@ -250,46 +251,5 @@ class GridDecoder:
 
     def draw(self, seen: Seen, rows: Sequence[int]) -> Float[Tensor, "n k low_h low_w"]:
         """Upscale the image of some of the prompts `seen`, and read three candidates off each."""
-        mlps = list(self.decoder.output_hypernetworks_mlps)[1:]
-        tokens = seen.mask_tokens[rows, 1:]
-        hyper = torch.stack([mlp(tokens[:, i]) for i, mlp in enumerate(mlps)], dim=1)  # n k c/8
-        (n, k, _), side = hyper.shape, self.decoder.embedding_side
-        masks = hyper.new_empty(n, k, 4 * side, 4 * side)
-        for i, row in enumerate(rows):
-            factors = seen.keys[row].factors @ self.up_weight.t()
-            keys = seen.keys[row]._replace(factors=factors)
-            pixels = torch.cat(
-                [
-                    hyper[i] @ self._upscale(keys, slice(start, start + CELLS_AT_ONCE)).t()
-                    for start in range(0, side * side, CELLS_AT_ONCE)
-                ],
-                dim=1,
-            )
-            masks[i] = pixels.index_select(1, self.reading_order).view(masks.shape[1:])
-        if self.sam.config.decoder.prompt_maps:
-            prompts = seen.point_coords[rows], seen.point_labels[rows]
-            masks += self.decoder.weigh(tokens, self.sam.prompt_encoder.draw_maps(*prompts))
-        return masks
-
-    def _upscale(self, keys: Keys, cells: slice) -> Float[Tensor, "pixels c_low"]:
-        """Upscale some cells of one prompt's image; the factors have passed the first layer."""
-        _, norm, _, up2, _ = self.decoder.output_upscaling
-        x = torch.addcmul(self.up_constant, self.up_base[cells], keys.scale[0, cells, None])
-        x = x.addmm_(keys.coefficients[:, cells].t(), keys.factors)
-        if self.high_res:
-            x += self.high_res[0][cells]
-        count = len(x)
-        x = F.gelu(norm.channels_last(x.view(count * 4, -1)))  # type: ignore[operator]
-        weight, bias = _unshuffled(up2)
-        x = (x @ weight.t()).add_(bias)  # a product that begins with a bias copies it out first
-        if self.high_res:
-            x += self.high_res[1][cells].view(x.shape)
-        return F.gelu(x).view(count * 16, -1)
-
-
-def _unshuffled(conv: nn.Module) -> tuple[Float[Tensor, "c4 c"], Float[Tensor, " c4"]]:
-    """Return a 2x2 transposed convolution of stride 2 as a linear layer to the four sub-pixels."""
-    weight, bias = conv.weight, conv.bias  # c out 2 2
-    assert isinstance(weight, Tensor)
-    assert isinstance(bias, Tensor)
-    return weight.permute(2, 3, 1, 0).flatten(0, 2), bias.repeat(4)
+        keys = [seen.keys[row] for row in rows]
+        return self.drawing.draw(seen.mask_tokens[rows, 1:], keys, seen.places[rows])

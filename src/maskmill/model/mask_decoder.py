@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from maskmill.config import DecoderConfig
 from maskmill.model.layers import LayerNorm2d, Mlp
+from maskmill.model.likeness import NUM_LIKENESS_MAPS
+from maskmill.model.mask_reader import MaskReader
 from maskmill.model.prompt_maps import NUM_PROMPT_MAPS
 from maskmill.model.transformer import TwoWayTransformer
 
@@ -22,17 +24,22 @@ from maskmill.model.transformer import TwoWayTransformer
 class Attended(NamedTuple):
     """What the transformer made of `n` prompts, before any mask is drawn.
 
-    `mask_tokens` is `n 4 c` (one mask, then three for ambiguous prompts), `predicted_iou` `n 4` and
-    `keys`, the image as each prompt sees it, `n hw c`.
+    `mask_tokens` is `n 4 c` (one mask, then three for ambiguous prompts), `predicted_iou` `n 4`,
+    `keys`, the image as each prompt sees it, `n hw c`, and `sketches` `n 4 hw` are the masks on the
+    coarse keys, in logits; None for a model that predicts IoU from one token.
     """
 
     mask_tokens: Tensor
     predicted_iou: Tensor
     keys: Tensor
+    sketches: Tensor | None = None
 
     def rows(self, index: Tensor) -> "Attended":
         """Keep some prompts only, by index or by a boolean mask."""
-        return Attended(self.mask_tokens[index], self.predicted_iou[index], self.keys[index])
+        sketches = None if self.sketches is None else self.sketches[index]
+        return Attended(
+            self.mask_tokens[index], self.predicted_iou[index], self.keys[index], sketches
+        )
 
 
 def blocks_of_cells(x: Float[Tensor, "b c hs ws"], cell: int) -> Float[Tensor, "b hw c_cells"]:
@@ -89,11 +96,11 @@ class MaskDecoder(nn.Module):
         self.iou_prediction_head = Mlp(
             dim, config.iou_head_hidden_dim, self.num_mask_tokens, config.iou_head_depth
         )
-        self.prompt_map_head: nn.Linear | None = None
-        if config.prompt_maps:
-            self.prompt_map_head = nn.Linear(dim, NUM_PROMPT_MAPS)
-            nn.init.zeros_(self.prompt_map_head.weight)
-            nn.init.zeros_(self.prompt_map_head.bias)
+        self.prompt_map_head = _zeros(dim, NUM_PROMPT_MAPS) if config.prompt_maps else None
+        self.likeness_head = _zeros(dim, NUM_LIKENESS_MAPS) if config.likeness else None
+        self.mask_reader: MaskReader | None = None
+        if config.read_masks:
+            self.mask_reader = MaskReader(dim, config.iou_head_hidden_dim)
 
     def attend(
         self,
@@ -111,8 +118,12 @@ class MaskDecoder(nn.Module):
         output_tokens = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
         expanded = output_tokens.unsqueeze(0).expand(sparse.shape[0], -1, -1)
         tokens, keys = self.transformer(keys, key_pe, torch.cat([expanded, sparse], dim=1))
-        predicted_iou = self.iou_prediction_head(tokens[:, 0])
-        return Attended(tokens[:, 1 : 1 + self.num_mask_tokens], predicted_iou, keys)
+        iou_token, mask_tokens = tokens[:, 0], tokens[:, 1 : 1 + self.num_mask_tokens]
+        predicted_iou = self.iou_prediction_head(iou_token)
+        if self.mask_reader is None:
+            return Attended(mask_tokens, predicted_iou, keys)
+        correction, sketches = self.mask_reader(iou_token, mask_tokens, keys)
+        return Attended(mask_tokens, predicted_iou + correction, keys, sketches)
 
     def draw(
         self,
@@ -127,7 +138,7 @@ class MaskDecoder(nn.Module):
             attended: Prompts that deserve a mask.
             high_res: Finer maps, coarse to fine (strides 8 and 4), or none; batch 1 or `n`.
             chosen: Which of the mask tokens to draw.
-            maps: The prompts as maps, for a model that adds them to its masks.
+            maps: Nearness and likeness to the prompts, for a model that adds them to its masks.
 
         Returns:
             Low-res mask logits, a quarter of the input frame's side.
@@ -146,8 +157,8 @@ class MaskDecoder(nn.Module):
         self, tokens: Float[Tensor, "n k c"], maps: Float[Tensor, "n m low_h low_w"]
     ) -> Float[Tensor, "n k low_h low_w"]:
         """Sum the maps of each prompt with the weights that its mask tokens give them."""
-        assert self.prompt_map_head is not None
-        weights = self.prompt_map_head(tokens)  # n k m
+        heads = [head for head in (self.prompt_map_head, self.likeness_head) if head is not None]
+        weights = torch.cat([head(tokens) for head in heads], dim=-1)  # n k m
         summed: Tensor = weights @ maps.flatten(2)
         return summed.reshape(*weights.shape[:2], *maps.shape[2:])
 
@@ -171,3 +182,11 @@ class MaskDecoder(nn.Module):
         assert isinstance(weight, Tensor)
         assert isinstance(bias, Tensor)
         return F.linear(x, weight.permute(2, 3, 1, 0).flatten(0, 2), bias.repeat(4))
+
+
+def _zeros(in_dim: int, out_dim: int) -> nn.Linear:
+    """Build a linear layer that answers nothing until it has learned something."""
+    layer = nn.Linear(in_dim, out_dim)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -14,7 +14,6 @@ from torch import Tensor
 REACHES = (0.02, 0.05, 0.12, 0.3)
 """Deviations of the bells around a click, shares of the frame's side: a screw, a cup, a car."""
 NUM_PROMPT_MAPS = 2 * len(REACHES) + 2
-FAR = 100.0  # a squared distance, in frame sides, at which every bell is zero
 
 
 def prompt_maps(
@@ -40,16 +39,40 @@ def prompt_maps(
     # A padding point, which is nothing, so that a prompt without points has one to be far from.
     points = F.pad(points, (0, 0, 1, 0))
     point_labels = F.pad(point_labels, (1, 0), value=-1)
-    centres = (torch.arange(side, device=points.device, dtype=points.dtype) + 0.5) / side
-    across = (centres - points[..., :1]) ** 2  # n p side
-    down = (centres - points[..., 1:]) ** 2
-    distance = down[..., None] + across[..., None, :]  # n p side side, squared
+    centres = pixel_centres(side, points)
+    down, across = bells_by_axis(points, centres)  # each n p reach side
     bells = []
     for label in (1, 0):
-        away = ((point_labels != label) * FAR).to(points.dtype)[..., None, None]
-        nearest = (distance + away).amin(1)
-        bells += [torch.exp(nearest * (-0.5 / reach**2)) for reach in REACHES]
-    return torch.stack([*bells, *_box_maps(points, point_labels, centres)], dim=1)
+        of_kind = (point_labels == label).to(points.dtype)[..., None, None]
+        # The bell around the nearest click is the highest of all clicks' bells.
+        bells.append((down[..., None] * (across * of_kind)[..., None, :]).amax(1))
+    box = torch.stack(_box_maps(points, point_labels, centres), dim=1)
+    return torch.cat([*bells, box], dim=1)
+
+
+def pixel_centres(side: int, like: Tensor) -> Float[Tensor, " side"]:
+    """Place the centres of a map's pixels, as shares of the frame."""
+    return (torch.arange(side, device=like.device, dtype=like.dtype) + 0.5) / side
+
+
+def bells_by_axis(
+    points: Float[Tensor, "*n 2"], centres: Float[Tensor, " side"]
+) -> tuple[Float[Tensor, "*n reach side"], Float[Tensor, "*n reach side"]]:
+    """Draw the bells around points along each axis; a bell is the product of its two sections.
+
+    So a map costs a product per pixel and no exponential.
+
+    Args:
+        points: (x, y) as shares of the frame.
+        centres: From `pixel_centres`.
+
+    Returns:
+        Sections down the image, and across it.
+    """
+    narrow = -0.5 / points.new_tensor(REACHES).square()[:, None]  # reach 1
+    across = torch.exp((centres - points[..., :1, None]) ** 2 * narrow)
+    down = torch.exp((centres - points[..., 1:, None]) ** 2 * narrow)
+    return down, across
 
 
 def _box_maps(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from maskmill.config import ModelConfig, TinyConfig, VitConfig
 from maskmill.errors import ConfigError
 from maskmill.model.image_encoder import ImageEncoderViT
+from maskmill.model.likeness import Likeness
 from maskmill.model.mask_decoder import Attended, MaskDecoder
 from maskmill.model.prompt_encoder import PromptEncoder
 from maskmill.model.tiny_encoder import TinyEncoder
@@ -40,8 +41,9 @@ class Sam(nn.Module):
             input_side=config.input_side,
             embedding_side=config.embedding_side,
             mask_in_chans=config.decoder.mask_in_chans,
-            look_chans=_look_chans(config),
+            look_chans=sum(_map_chans(config)) if config.decoder.look_at_points else 0,
         )
+        self.likeness = Likeness(_map_chans(config)) if config.decoder.likeness else None
         self.mask_decoder = MaskDecoder(config.decoder, embedding_side=config.embedding_side)
 
     def resize_input(self, input_side: int) -> None:
@@ -96,25 +98,34 @@ class Sam(nn.Module):
         point_labels: Int[Tensor, "n p"],
         mask_input: Float[Tensor, "n 1 low_h low_w"] | None = None,
     ) -> Attended:
-        """Run prompts through the transformer and draw no mask yet; see `decode`."""
+        """Run prompts through the transformer and draw no mask yet; arguments as in `decode`."""
         sparse = self.embed_points(embedding, high_res, point_coords, point_labels)
         dense = self.prompt_encoder.embed_masks(mask_input)
         keys = embedding.flatten(2).transpose(1, 2) + dense
         return self.mask_decoder.attend(keys, self.prompt_encoder.dense_pe(), sparse)
 
-    def draw(
+    def describe(
         self,
-        attended: Attended,
+        embedding: Float[Tensor, "m c h w"],
         high_res: tuple[Float[Tensor, "_ _ _ _"], ...],
+    ) -> Float[Tensor, "m groups d low_h low_w"] | None:
+        """Describe every low-res pixel for likeness; None for a model that does not use it."""
+        return None if self.likeness is None else self.likeness.descriptors((embedding, *high_res))
+
+    def draw_maps(
+        self,
+        described: Float[Tensor, "m groups d low_h low_w"] | None,
         point_coords: Float[Tensor, "n p 2"],
         point_labels: Int[Tensor, "n p"],
-        chosen: slice,
-    ) -> Float[Tensor, "n k low_h low_w"]:
-        """Draw the `chosen` of each prompt's four masks; the prompts are those that attended."""
-        maps = None
+    ) -> Float[Tensor, "n maps low_h low_w"] | None:
+        """Draw what the mask decoder adds to its masks: nearness and likeness to the prompts."""
+        maps = []
         if self.config.decoder.prompt_maps:
-            maps = self.prompt_encoder.draw_maps(point_coords, point_labels)
-        return self.mask_decoder.draw(attended, high_res, chosen, maps)
+            maps.append(self.prompt_encoder.draw_maps(point_coords, point_labels))
+        if self.likeness is not None:
+            places = (point_coords + 0.5) / self.prompt_encoder.input_side
+            maps.append(self.likeness(described, places, point_labels))
+        return torch.cat(maps, dim=1) if maps else None
 
     def decode(
         self,
@@ -141,16 +152,16 @@ class Sam(nn.Module):
         """
         attended = self.attend(embedding, high_res, point_coords, point_labels, mask_input)
         chosen = slice(1, None) if multimask_output else slice(0, 1)
-        masks = self.draw(attended, high_res, point_coords, point_labels, chosen)
+        described = self.describe(embedding, high_res)
+        maps = self.draw_maps(described, point_coords, point_labels)
+        masks = self.mask_decoder.draw(attended, high_res, chosen, maps)
         return masks, attended.predicted_iou[:, chosen]
 
 
-def _look_chans(config: ModelConfig) -> int:
-    """Count the channels that a point's token looks at."""
-    if not config.decoder.look_at_points:
-        return 0
+def _map_chans(config: ModelConfig) -> tuple[int, ...]:
+    """Count the channels of the embedding and of the finer maps."""
     finer = config.encoder.high_res_dims if isinstance(config.encoder, TinyConfig) else ()
-    return config.decoder.transformer_dim + sum(finer)
+    return (config.decoder.transformer_dim, *finer)
 
 
 def build(config: ModelConfig, *, seed: int = 0) -> Sam:

@@ -6,7 +6,7 @@ change of what is there names the version it is based on; if somebody was faster
 both. Boxes are half-open XYXY, pixels of the upright image.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, insert, select, update
@@ -51,7 +51,14 @@ class Annotations:
         self._database = database
         self._project = project_id
 
-    def apply(self, operation_id: str, changes: Sequence[Change], *, by: str) -> list[Annotation]:
+    def apply(
+        self,
+        operation_id: str,
+        changes: Sequence[Change],
+        *,
+        by: str,
+        also: Callable[[Connection, list[Annotation]], None] | None = None,
+    ) -> list[Annotation]:
         """Make some changes as one operation, durably.
 
         What arrives late is kept: a mask may be put on an image that was deleted meanwhile, and a
@@ -61,6 +68,8 @@ class Annotations:
             operation_id: Chosen by the caller, anew for each operation; a UUID, say.
             changes: At least one; none may touch an annotation that another of them touches.
             by: Who makes them.
+            also: Writes in the same transaction what belongs to the changes; not called again when
+                the operation is repeated.
 
         Returns:
             The new version of each, in the order of `changes`.
@@ -95,6 +104,8 @@ class Annotations:
                     sequence=sequence,
                 )
             )
+            if also is not None:
+                also(connection, made)
             return made
 
     def get(self, annotation_id: int) -> Annotation:

@@ -1,7 +1,7 @@
 """Kinds of objects: names, colours, and what happens to them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -24,6 +24,7 @@ class Category:
     id: int
     name: str
     colour: str
+    digit: int | None
     supercategory: str | None
 
 
@@ -47,8 +48,7 @@ class Categories:
         with self._database.read() as connection:
             rows = connection.execute(statement.order_by(categories.c.id)).all()
         return [
-            Category(id=row.id, name=row.name, colour=row.colour, supercategory=row.supercategory)
-            for row in rows
+            Category(**{f.name: row._mapping[f.name] for f in fields(Category)}) for row in rows
         ]
 
     def ensure(self, names: list[str]) -> dict[str, int]:
@@ -80,18 +80,28 @@ class Categories:
         return {name: known[name].id for name in names}
 
     def change(
-        self, category_id: int, *, name: str | None = None, colour: str | None = None
+        self,
+        category_id: int,
+        *,
+        name: str | None = None,
+        colour: str | None = None,
+        digit: int | None = None,
     ) -> None:
-        """Rename or recolour a category; its masks stay its own.
+        """Rename or recolour a category, or give it a key; its masks stay its own.
+
+        A key that another category had is taken from it.
 
         Raises:
             NotFound: If there is no such category.
-            StoreError: If another one has that name, or the colour is not #rrggbb.
+            StoreError: If another one has that name, the colour is not #rrggbb, or the digit is not
+                0 to 9.
         """
         if name is not None:
             checked_text("a category's name", name)
         if colour is not None and not re.fullmatch("#[0-9a-fA-F]{6}", colour):
             raise StoreError(f"colour {colour!r} is not of the form #rrggbb; write #e6194b, say")
+        if digit is not None and digit not in range(10):
+            raise StoreError(f"digit {digit} is no key; give 0 to 9")
         with self._database.write() as connection:
             next_sequence(connection, self._project)
             require(connection, categories, self._project, [category_id], "category")
@@ -102,7 +112,10 @@ class Categories:
             )
             if name is not None and connection.execute(taken).first():
                 raise StoreError(f"a category {name!r} exists already; choose another name")
-            for key, value in (("name", name), ("colour", colour)):
+            if digit is not None:
+                had = (categories.c.project_id == self._project, categories.c.digit == digit)
+                connection.execute(update(categories).where(*had).values(digit=None))
+            for key, value in (("name", name), ("colour", colour), ("digit", digit)):
                 if value is not None:
                     this = update(categories).where(categories.c.id == category_id)
                     connection.execute(this.values(**{key: value}))

@@ -30,6 +30,7 @@ class Made:
         round_id: Row of the round.
         seconds: A person's time on it.
         clicks: Prompts it took.
+        edits: Strokes of brush, eraser and lasso that it took.
         predicted_iou: The model's own estimate.
         stability_score: IoU of the mask between two cut-offs.
         prompts: Points, boxes and strokes, pixels of the image, as JSON.
@@ -43,6 +44,7 @@ class Made:
     round_id: int | None = None
     seconds: float | None = None
     clicks: int | None = None
+    edits: int | None = None
     predicted_iou: float | None = None
     stability_score: float | None = None
     prompts: Any = None

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, select
 
 from maskmill.store.schema import ANY, NONE, images, mask_groups
+from maskmill.store.team_tables import assignments, image_states
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,8 @@ class ImageFilter:
         review: A mask with this verdict: accepted, rejected, or unreviewed, which waits for one.
         author: A mask by this annotator.
         predicted_iou_below: A mask whose predicted IoU is lower.
+        state: Where it stands in the queue: open, in_review, returned or complete.
+        assigned_to: Whose it is.
         deleted: Deleted images instead of living ones.
     """
 
@@ -42,6 +45,8 @@ class ImageFilter:
     review: str | None = None
     author: str | None = None
     predicted_iou_below: float | None = None
+    state: str | None = None
+    assigned_to: str | None = None
     deleted: bool = False
 
 
@@ -88,6 +93,14 @@ def _of_images(which: ImageFilter) -> list[ColumnElement[bool]]:
     if which.has_masks is not None:
         count = images.c.mask_count
         asked.append(count > 0 if which.has_masks else count == 0)
+    if which.state == "open":
+        asked.append(images.c.id.not_in(select(image_states.c.image_id)))
+    elif which.state is not None:
+        there = select(image_states.c.image_id).where(image_states.c.state == which.state)
+        asked.append(images.c.id.in_(there))
+    if which.assigned_to is not None:
+        theirs = select(assignments.c.image_id).where(assignments.c.name == which.assigned_to)
+        asked.append(images.c.id.in_(theirs))
     return asked
 
 

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, func, insert, inspect, select, update
 
 from maskmill.errors import StoreError
 from maskmill.store.database import Database
-from maskmill.store.schema import metadata, schema_version
+from maskmill.store.schema import schema_version
+from maskmill.store.team_tables import metadata  # the same, with the tables of people at work
 
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = ()
 """The step from version i + 1 to i + 2 stands at place i."""

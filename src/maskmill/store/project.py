@@ -19,18 +19,23 @@ from filelock import FileLock, Timeout
 from sqlalchemy import URL, insert
 
 from maskmill.errors import NotFound, StoreError
+from maskmill.store.accounts import Accounts
 from maskmill.store.annotations import Annotations
+from maskmill.store.audit import Audit
 from maskmill.store.blobs import Blobs, sync_folder
 from maskmill.store.categories import Categories
 from maskmill.store.database import Database, now, postgresql_url, project_id_of, sqlite_url
 from maskmill.store.embeddings import Embeddings
 from maskmill.store.images import Images
 from maskmill.store.jobs import Jobs
+from maskmill.store.keys import AnnotationKeys
 from maskmill.store.migrations import check_version, migrate
 from maskmill.store.models import Models
+from maskmill.store.reviews import Reviews
 from maskmill.store.rows import checked, checked_text
 from maskmill.store.schema import projects
 from maskmill.store.snapshots import Snapshots
+from maskmill.store.work import Work
 from maskmill.weights import write_atomically
 
 PROJECT_FILE, DATABASE_FILE = "project.json", "maskmill.db"
@@ -49,11 +54,16 @@ class Project:
         images: Its images.
         categories: Kinds of objects.
         annotations: Masks and their history.
+        keys: The names that browsers gave to masks.
         models: Models, the rounds that made them, and their metrics.
         jobs: Work in the background.
         snapshots: Frozen versions of the dataset.
         blobs: Files by content.
         embeddings: What encoders made of the images.
+        accounts: Who may come in.
+        audit: Who did what.
+        work: Who works on which image.
+        reviews: What reviewers said of masks.
     """
 
     def __init__(
@@ -79,11 +89,16 @@ class Project:
         self.images = Images(self.database, self.id)
         self.categories = Categories(self.database, self.id)
         self.annotations = Annotations(self.database, self.id)
+        self.keys = AnnotationKeys(self.database, self.id)
         self.models = Models(self.database, self.id)
         self.jobs = Jobs(self.database, self.id)
         self.snapshots = Snapshots(self.database, self.id)
         self.blobs = Blobs(folder / "blobs")
         self.embeddings = Embeddings(folder / "embeddings")
+        self.accounts = Accounts(self.database, self.id)
+        self.audit = Audit(self.database, self.id)
+        self.work = Work(self.database, self.id)
+        self.reviews = Reviews(self.database, self.id)
 
     @classmethod
     def create(

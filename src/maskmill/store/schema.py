@@ -107,6 +107,7 @@ categories = Table(
     _project(),
     Column("name", String, nullable=False),
     Column("colour", String(7)),  # #rrggbb
+    Column("digit", Integer),  # the key that chooses it, 0 to 9
     Column("supercategory", String),
     Column("deleted", Boolean, nullable=False, default=False),
     UniqueConstraint("project_id", "name"),
@@ -176,6 +177,7 @@ def _version_columns() -> list[Column[Any]]:
         Column("changed_by", String, nullable=False),  # who wrote this version
         Column("seconds", Float),  # a person's time on it
         Column("clicks", Integer),
+        Column("edits", Integer),  # strokes of brush, eraser and lasso
         Column("predicted_iou", Float),
         Column("stability_score", Float),
         Column("area", Integer, nullable=False),  # pixels

@@ -13,7 +13,7 @@ from pathlib import Path
 from maskmill import rle
 from maskmill.config import AutomaskConfig, Backend, EvaluateConfig
 from maskmill.errors import DatasetError, ImageError
-from maskmill.formats import LabelledImage, Refused, even_sample, read_dataset, read_pixels
+from maskmill.formats import Dataset, LabelledImage, Refused, even_sample, read_dataset, read_pixels
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
 from maskmill.train.limits import refuse_nonsense_to_measure
@@ -22,8 +22,10 @@ from maskmill.train.scores import Evaluation, ImageResult, score_all
 from maskmill.train.sessions import run_sessions
 
 
-def evaluation_images(path: Path, config: EvaluateConfig) -> list[LabelledImage]:
+def evaluation_images(path: Path, config: EvaluateConfig) -> Dataset:
     """Read the images to measure on: those of the split and sources asked for, evenly limited.
+
+    What the labels' reader refused, files or single annotations, is in `refused` of the result.
 
     Raises:
         DatasetError: If the path holds no labelled image that fits.
@@ -37,7 +39,7 @@ def evaluation_images(path: Path, config: EvaluateConfig) -> list[LabelledImage]
             f"{path} holds {len(dataset)} images, but no mask between {config.min_mask_share:g} "
             f"and {config.max_mask_share:g} of its image; check the labels or widen the limits"
         )
-    return even_sample(usable, config.limit)
+    return Dataset(tuple(even_sample(usable, config.limit)), dataset.refused)
 
 
 def counted_masks(image: LabelledImage, config: EvaluateConfig) -> list[Rle]:

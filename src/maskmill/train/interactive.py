@@ -13,8 +13,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from maskmill.config import TrainConfig
+from maskmill.model.mask_decoder import Attended
 from maskmill.model.sam import Sam
-from maskmill.train.losses import bce_loss, dice_loss, focal_loss, mask_iou
+from maskmill.train.losses import bce_loss, dice_loss, focal_loss, mask_iou, sketch_loss
 
 LOW_RES_STRIDE = 4
 
@@ -60,13 +61,16 @@ class InteractiveLoss(nn.Module):
         per_image = masks.shape[1]
         target = F.avg_pool2d(masks.flatten(0, 1)[:, None].float(), LOW_RES_STRIDE)[:, 0]
         embedding, high_res = self.sam.encode(images)
+        described = self.sam.describe(embedding, high_res)
+        if described is not None:
+            described = described.repeat_interleave(per_image, 0)
         embedding = embedding.repeat_interleave(per_image, 0)
         high_res = tuple(x.repeat_interleave(per_image, 0) for x in high_res)
         is_box = torch.rand(len(target), generator=generator).to(target.device)
         is_box = is_box < self.config.box_share
         coords, labels = self._first_prompt(target, is_box, generator)
         logits, loss, metrics = self._first_round(
-            embedding, high_res, coords, labels, target, is_box
+            embedding, high_res, described, coords, labels, target, is_box
         )
         pointless = self._rounds_without_point(generator)
         rounds = self.config.click_iterations + self.config.iterations_without_point
@@ -75,12 +79,12 @@ class InteractiveLoss(nn.Module):
                 point, label = self._error_click(target, logits, generator)
                 coords = torch.cat([coords, point], dim=1)
                 labels = torch.cat([labels, label], dim=1)
-            masks_out, predicted = self.sam.decode(
-                embedding, high_res, coords, labels, logits[:, None], multimask_output=False
-            )
-            part, iou = self._criticise(masks_out, predicted, target[:, None])
-            loss = loss + part.mean()
-            logits = masks_out[:, 0].detach().float()
+            attended = self.sam.attend(embedding, high_res, coords, labels, logits[:, None])
+            maps = self.sam.draw_maps(described, coords, labels)
+            drawn = self.sam.mask_decoder.draw(attended, high_res, slice(0, 1), maps)
+            part, iou = self._criticise(drawn, attended.predicted_iou[:, :1], target[:, None])
+            loss = loss + part.mean() + self._sketch_loss(attended, drawn)
+            logits = drawn[:, 0].detach().float()
             metrics[f"iou_round_{i + 2}"] = iou.mean()
         return StepResult(loss / (1 + rounds), metrics)
 
@@ -88,6 +92,7 @@ class InteractiveLoss(nn.Module):
         self,
         embedding: Tensor,
         high_res: tuple[Tensor, ...],
+        described: Tensor | None,
         coords: Tensor,
         labels: Tensor,
         target: Tensor,
@@ -95,7 +100,8 @@ class InteractiveLoss(nn.Module):
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Answer the first prompt: a box with the one mask, a point with the best of three."""
         attended = self.sam.attend(embedding, high_res, coords, labels)
-        drawn = self.sam.draw(attended, high_res, coords, labels, slice(None))
+        maps = self.sam.draw_maps(described, coords, labels)
+        drawn = self.sam.mask_decoder.draw(attended, high_res, slice(None), maps)
         part, iou = self._criticise(drawn, attended.predicted_iou, target[:, None])  # n 4
         with torch.no_grad():
             n = torch.arange(len(target), device=target.device)
@@ -103,7 +109,7 @@ class InteractiveLoss(nn.Module):
             taught = torch.where(is_box, 0, best)
             trusted = attended.predicted_iou[:, 1:].argmax(1) + 1
             shown = torch.where(is_box, 0, trusted)
-        loss = part[n, taught].mean()
+        loss = part[n, taught].mean() + self._sketch_loss(attended, drawn)
         # Every candidate's predicted IoU is taught: choosing among the three depends on it.
         gap = self._iou_gap(attended.predicted_iou, iou)
         unused = torch.ones_like(gap)
@@ -132,6 +138,13 @@ class InteractiveLoss(nn.Module):
             + self.config.iou_weight * self._iou_gap(predicted_iou, iou)
         )
         return loss, iou
+
+    def _sketch_loss(self, attended: Attended, drawn: Tensor) -> Tensor | float:
+        """Measure how well the first of the sketches show the masks that were drawn of them."""
+        if attended.sketches is None:
+            return 0.0
+        loss = sketch_loss(attended.sketches[:, : drawn.shape[1]], drawn)
+        return self.config.sketch_weight * loss
 
     @staticmethod
     def _iou_gap(predicted_iou: Tensor, iou: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
-from maskmill.config import MODEL_CONFIGS, TrainConfig
+from maskmill.config import MODEL_CONFIGS, ModelConfig, TrainConfig
 from maskmill.errors import CheckpointError, ConfigError
-from maskmill.formats.labelled import LabelledImage
+from maskmill.formats.labelled import LabelledImage, even_sample
 from maskmill.model.checkpoint import load_model, save_model
 from maskmill.model.sam import Sam, build
 from maskmill.train.data import Batch, StepDataset, usable_images
@@ -67,7 +67,7 @@ def train(images: Sequence[LabelledImage], run: Path, config: TrainConfig) -> Pa
     place = join_processes(config)
     if config.threads and place.device.type == "cpu":
         torch.set_num_threads(config.threads)
-    images = usable_images(images, config)
+    images = even_sample(usable_images(images, config), config.max_images)
     sam = first_weights(config).to(place.device)
     # Sides that the model cannot take are refused before the folder is claimed.
     if config.late_share:
@@ -186,13 +186,46 @@ def distribute(session: InteractiveLoss, place: Place) -> nn.Module:
 
 def first_weights(config: TrainConfig) -> Sam:
     """Build the model with random weights, or with those it is to start from."""
-    if config.start_from:
+    if config.start_from and not config.grow:
         return load_model(config.start_from)[0].train()
     if config.model not in MODEL_CONFIGS:
         raise ConfigError(
             f"model {config.model!r} is not known; use one of {', '.join(MODEL_CONFIGS)}"
         )
-    return build(MODEL_CONFIGS[config.model], seed=config.seed).train()
+    sam = build(without(MODEL_CONFIGS[config.model], config.leave_out), seed=config.seed)
+    if config.start_from:
+        grow(sam, load_model(config.start_from)[0], config)
+    return sam.train()
+
+
+def without(model: ModelConfig, parts: Sequence[str]) -> ModelConfig:
+    """Switch off parts of a model's decoder.
+
+    Raises:
+        ConfigError: If a name is not that of a part which can be switched off.
+    """
+    switches = {f.name for f in fields(model.decoder) if f.type is bool or f.type == "bool"}
+    if unknown := [part for part in parts if part not in switches]:
+        raise ConfigError(
+            f"leave_out names {unknown[0]!r}; the parts are {', '.join(sorted(switches))}"
+        )
+    return replace(model, decoder=replace(model.decoder, **dict.fromkeys(parts, False)))
+
+
+def grow(sam: Sam, smaller: Sam, config: TrainConfig) -> None:
+    """Give a fresh model the weights of one that lacks some of its parts.
+
+    Raises:
+        ConfigError: If the smaller model has a tensor that the larger one does not hold alike.
+    """
+    wanted, given = sam.state_dict(), smaller.state_dict()
+    for name, tensor in given.items():
+        if name not in wanted or wanted[name].shape != tensor.shape:
+            raise ConfigError(
+                f"{config.start_from} cannot grow into {config.model}: {name} "
+                f"{tuple(tensor.shape)} has no place there; set grow = false to keep its shape"
+            )
+    sam.load_state_dict({**wanted, **given})
 
 
 def claim_folder(

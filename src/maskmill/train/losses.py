@@ -55,6 +55,23 @@ def dice_loss(
     return 1 - (2 * overlap + 1) / (total + 1)
 
 
+def sketch_loss(
+    sketches: Float[Tensor, "n k hw"], drawn: Float[Tensor, "n k low low"]
+) -> Float[Tensor, ""]:
+    """Measure how far sketches are from the masks that were drawn, which are not moved.
+
+    Args:
+        sketches: Logits per cell of the embedding, row by row.
+        drawn: Low-res mask logits, a whole number of times as fine.
+
+    Returns:
+        Cross entropy against each cell's mean probability, averaged over all.
+    """
+    side = int(sketches.shape[-1] ** 0.5)
+    shares = F.avg_pool2d(drawn.detach().float().sigmoid(), drawn.shape[-1] // side)
+    return F.binary_cross_entropy_with_logits(sketches.float(), shares.flatten(2))
+
+
 @torch.no_grad()
 def mask_iou(
     logits: Float[Tensor, "*n h w"], target: Float[Tensor, "*n h w"]

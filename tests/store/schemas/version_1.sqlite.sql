@@ -1,4 +1,27 @@
 BEGIN TRANSACTION;
+CREATE TABLE accounts (
+	id INTEGER NOT NULL, 
+	project_id INTEGER NOT NULL, 
+	name VARCHAR(64) NOT NULL, 
+	role VARCHAR NOT NULL, 
+	password_hash VARCHAR NOT NULL, 
+	disabled BOOLEAN NOT NULL, 
+	created_at FLOAT NOT NULL, 
+	CONSTRAINT pk_accounts PRIMARY KEY (id), 
+	CONSTRAINT uq_accounts_project_id UNIQUE (project_id, name), 
+	CONSTRAINT fk_accounts_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE
+);
+INSERT INTO "accounts" VALUES(1,1,'ann','admin','h',0,0.0);
+CREATE TABLE annotation_keys (
+	project_id INTEGER NOT NULL, 
+	"key" VARCHAR(36) NOT NULL, 
+	annotation_id INTEGER NOT NULL, 
+	CONSTRAINT pk_annotation_keys PRIMARY KEY (project_id, "key"), 
+	CONSTRAINT fk_annotation_keys_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE, 
+	CONSTRAINT uq_annotation_keys_annotation_id UNIQUE (annotation_id), 
+	CONSTRAINT fk_annotation_keys_annotation_id_annotations FOREIGN KEY(annotation_id) REFERENCES annotations (id)
+);
+INSERT INTO "annotation_keys" VALUES(1,'k',1);
 CREATE TABLE annotation_versions (
 	id INTEGER NOT NULL, 
 	project_id INTEGER NOT NULL, 
@@ -16,6 +39,7 @@ CREATE TABLE annotation_versions (
 	changed_by VARCHAR NOT NULL, 
 	seconds FLOAT, 
 	clicks INTEGER, 
+	edits INTEGER, 
 	predicted_iou FLOAT, 
 	stability_score FLOAT, 
 	area INTEGER NOT NULL, 
@@ -41,7 +65,7 @@ CREATE TABLE annotation_versions (
 	CONSTRAINT fk_annotation_versions_model_id_models FOREIGN KEY(model_id) REFERENCES models (id), 
 	CONSTRAINT fk_annotation_versions_round_id_rounds FOREIGN KEY(round_id) REFERENCES rounds (id)
 );
-INSERT INTO "annotation_versions" VALUES(1,1,1,1,0,NULL,0,'person','ann',NULL,NULL,'assisted',NULL,'ann',NULL,NULL,NULL,NULL,9,1,1,4,4,4.33012701892219298294e-01,0.3125,4.1666666666666668517e-01,NULL,NULL,NULL,'one',3,1.79524881735953879356e+09,X'3733333030306730');
+INSERT INTO "annotation_versions" VALUES(1,1,1,1,0,NULL,0,'person','ann',NULL,NULL,'assisted',NULL,'ann',NULL,NULL,NULL,NULL,NULL,9,1,1,4,4,4.33012701892219298294e-01,0.3125,4.1666666666666668517e-01,NULL,NULL,NULL,'one',3,1.79525018758561825753e+09,X'3733333030306730');
 CREATE TABLE annotations (
 	id INTEGER NOT NULL, 
 	project_id INTEGER NOT NULL, 
@@ -59,6 +83,7 @@ CREATE TABLE annotations (
 	changed_by VARCHAR NOT NULL, 
 	seconds FLOAT, 
 	clicks INTEGER, 
+	edits INTEGER, 
 	predicted_iou FLOAT, 
 	stability_score FLOAT, 
 	area INTEGER NOT NULL, 
@@ -83,19 +108,53 @@ CREATE TABLE annotations (
 	CONSTRAINT fk_annotations_model_id_models FOREIGN KEY(model_id) REFERENCES models (id), 
 	CONSTRAINT fk_annotations_round_id_rounds FOREIGN KEY(round_id) REFERENCES rounds (id)
 );
-INSERT INTO "annotations" VALUES(1,1,1,2,0,NULL,0,'person','ann',NULL,NULL,'assisted',NULL,'ann',NULL,NULL,NULL,NULL,8,0,5,8,6,0.408248290463863,0.5,9.16666666666666629659e-01,NULL,NULL,NULL,'two',4,1.79524881763853573794e+09,X'35313530303030303030303030303030');
+INSERT INTO "annotations" VALUES(1,1,1,2,0,NULL,0,'person','ann',NULL,NULL,'assisted',NULL,'ann',NULL,NULL,NULL,NULL,NULL,8,0,5,8,6,0.408248290463863,0.5,9.16666666666666629659e-01,NULL,NULL,NULL,'two',4,1.79525018768115305896e+09,X'35313530303030303030303030303030');
+CREATE TABLE assignments (
+	image_id INTEGER NOT NULL, 
+	project_id INTEGER NOT NULL, 
+	name VARCHAR NOT NULL, 
+	CONSTRAINT pk_assignments PRIMARY KEY (image_id), 
+	CONSTRAINT fk_assignments_image_id_images FOREIGN KEY(image_id) REFERENCES images (id), 
+	CONSTRAINT fk_assignments_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE
+);
+INSERT INTO "assignments" VALUES(1,1,'ann');
+CREATE TABLE audit_log (
+	id INTEGER NOT NULL, 
+	project_id INTEGER NOT NULL, 
+	name VARCHAR NOT NULL, 
+	action VARCHAR NOT NULL, 
+	subject VARCHAR, 
+	detail JSON, 
+	at FLOAT NOT NULL, 
+	CONSTRAINT pk_audit_log PRIMARY KEY (id), 
+	CONSTRAINT fk_audit_log_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE
+);
+INSERT INTO "audit_log" VALUES(1,1,'ann','signed in',NULL,NULL,0.0);
 CREATE TABLE categories (
 	id INTEGER NOT NULL, 
 	project_id INTEGER NOT NULL, 
 	name VARCHAR NOT NULL, 
 	colour VARCHAR(7), 
+	digit INTEGER, 
 	supercategory VARCHAR, 
 	deleted BOOLEAN NOT NULL, 
 	CONSTRAINT pk_categories PRIMARY KEY (id), 
 	CONSTRAINT uq_categories_project_id UNIQUE (project_id, name), 
 	CONSTRAINT fk_categories_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE
 );
-INSERT INTO "categories" VALUES(1,1,'cat','#e6194b',NULL,0);
+INSERT INTO "categories" VALUES(1,1,'cat','#e6194b',NULL,NULL,0);
+CREATE TABLE image_states (
+	image_id INTEGER NOT NULL, 
+	project_id INTEGER NOT NULL, 
+	state VARCHAR NOT NULL, 
+	note VARCHAR, 
+	name VARCHAR NOT NULL, 
+	at FLOAT NOT NULL, 
+	CONSTRAINT pk_image_states PRIMARY KEY (image_id), 
+	CONSTRAINT fk_image_states_image_id_images FOREIGN KEY(image_id) REFERENCES images (id), 
+	CONSTRAINT fk_image_states_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE
+);
+INSERT INTO "image_states" VALUES(1,1,'complete',NULL,'ann',0.0);
 CREATE TABLE images (
 	id INTEGER NOT NULL, 
 	project_id INTEGER NOT NULL, 
@@ -118,7 +177,7 @@ CREATE TABLE images (
 	CONSTRAINT uq_images_project_id UNIQUE (project_id, path), 
 	CONSTRAINT fk_images_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE
 );
-INSERT INTO "images" VALUES(1,1,'one.jpg','aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',NULL,6,8,'album',NULL,NULL,NULL,NULL,NULL,1,1,1.7952488171814286709e+09,0);
+INSERT INTO "images" VALUES(1,1,'one.jpg','aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',NULL,6,8,'album',NULL,NULL,NULL,NULL,NULL,1,1,1.79525018753839421276e+09,0);
 CREATE TABLE jobs (
 	id INTEGER NOT NULL, 
 	project_id INTEGER NOT NULL, 
@@ -136,6 +195,16 @@ CREATE TABLE jobs (
 	CONSTRAINT fk_jobs_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE
 );
 INSERT INTO "jobs" VALUES(1,1,'train','queued',NULL,0,NULL,NULL,NULL,0,0.0,NULL);
+CREATE TABLE leases (
+	image_id INTEGER NOT NULL, 
+	project_id INTEGER NOT NULL, 
+	name VARCHAR NOT NULL, 
+	expires_at FLOAT NOT NULL, 
+	CONSTRAINT pk_leases PRIMARY KEY (image_id), 
+	CONSTRAINT fk_leases_image_id_images FOREIGN KEY(image_id) REFERENCES images (id), 
+	CONSTRAINT fk_leases_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE
+);
+INSERT INTO "leases" VALUES(1,1,'ann',0.0);
 CREATE TABLE mask_bins (
 	project_id INTEGER NOT NULL, 
 	kind VARCHAR NOT NULL, 
@@ -216,7 +285,21 @@ CREATE TABLE projects (
 	CONSTRAINT pk_projects PRIMARY KEY (id), 
 	CONSTRAINT uq_projects_uid UNIQUE (uid)
 );
-INSERT INTO "projects" VALUES(1,'295165ed4c3e07ab44a51cfe88e29537','dumped',1.79524881688025069242e+09,4);
+INSERT INTO "projects" VALUES(1,'aa2efff9bc78f14b1ce8772e17f8f613','dumped',1.79525018740049624446e+09,4);
+CREATE TABLE reviews (
+	id INTEGER NOT NULL, 
+	project_id INTEGER NOT NULL, 
+	annotation_id INTEGER NOT NULL, 
+	version INTEGER NOT NULL, 
+	verdict VARCHAR NOT NULL, 
+	note VARCHAR, 
+	name VARCHAR NOT NULL, 
+	at FLOAT NOT NULL, 
+	CONSTRAINT pk_reviews PRIMARY KEY (id), 
+	CONSTRAINT fk_reviews_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE, 
+	CONSTRAINT fk_reviews_annotation_id_annotations FOREIGN KEY(annotation_id) REFERENCES annotations (id)
+);
+INSERT INTO "reviews" VALUES(1,1,1,1,'accepted',NULL,'ann',0.0);
 CREATE TABLE rounds (
 	id INTEGER NOT NULL, 
 	project_id INTEGER NOT NULL, 
@@ -243,6 +326,20 @@ CREATE TABLE schema_version (
 	CONSTRAINT pk_schema_version PRIMARY KEY (version)
 );
 INSERT INTO "schema_version" VALUES(1);
+CREATE TABLE sessions (
+	id INTEGER NOT NULL, 
+	project_id INTEGER NOT NULL, 
+	digest VARCHAR(64) NOT NULL, 
+	account_id INTEGER, 
+	name VARCHAR(64) NOT NULL, 
+	expires_at FLOAT NOT NULL, 
+	at FLOAT NOT NULL, 
+	CONSTRAINT pk_sessions PRIMARY KEY (id), 
+	CONSTRAINT fk_sessions_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE, 
+	CONSTRAINT uq_sessions_digest UNIQUE (digest), 
+	CONSTRAINT fk_sessions_account_id_accounts FOREIGN KEY(account_id) REFERENCES accounts (id)
+);
+INSERT INTO "sessions" VALUES(1,1,'of aa2efff9bc78f14b1ce8772e17f8f613',NULL,'ann',0.0,0.0);
 CREATE TABLE snapshot_annotations (
 	snapshot_id INTEGER NOT NULL, 
 	annotation_id INTEGER NOT NULL, 
@@ -274,16 +371,21 @@ CREATE TABLE snapshots (
 	CONSTRAINT fk_snapshots_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE
 );
 INSERT INTO "snapshots" VALUES(1,1,'s','d','{}','{}',0.0);
-CREATE INDEX ix_images_source ON images (project_id, deleted, source, id);
-CREATE INDEX ix_images_split ON images (project_id, deleted, split, id);
-CREATE INDEX ix_images_hash ON images (project_id, content_hash);
 CREATE INDEX ix_images_group ON images (project_id, group_name);
 CREATE INDEX ix_images_page ON images (project_id, deleted, id, mask_count, split, source);
+CREATE INDEX ix_images_split ON images (project_id, deleted, split, id);
+CREATE INDEX ix_images_hash ON images (project_id, content_hash);
+CREATE INDEX ix_images_source ON images (project_id, deleted, source, id);
 CREATE INDEX ix_jobs_status ON jobs (project_id, status);
+CREATE INDEX ix_audit_log_order ON audit_log (project_id, id);
 CREATE INDEX ix_snapshot_images_image ON snapshot_images (image_id);
+CREATE INDEX ix_sessions_account ON sessions (account_id);
+CREATE INDEX ix_image_states_state ON image_states (project_id, state, image_id);
+CREATE INDEX ix_assignments_name ON assignments (project_id, name, image_id);
 CREATE INDEX ix_metrics_name ON metrics (project_id, name);
 CREATE INDEX ix_annotations_sequence ON annotations (project_id, sequence);
 CREATE INDEX ix_annotations_image ON annotations (image_id);
 CREATE INDEX ix_annotation_versions_image ON annotation_versions (image_id);
 CREATE INDEX ix_snapshot_annotations_annotation ON snapshot_annotations (annotation_id);
+CREATE INDEX ix_reviews_annotation ON reviews (annotation_id, id);
 COMMIT;

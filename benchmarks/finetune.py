@@ -1,0 +1,113 @@
+"""Fine-tuning on few images: what it gains on them, and what the model forgets meanwhile.
+
+Usage:
+    python benchmarks/finetune.py NEW [--old LABELLED] [--images 20] [--model tiny] [--out FOLDER]
+
+NEW and LABELLED are folders in SA-1B form with train and val splits. The model is fine-tuned as the
+rounds of the data engine do it, by `maskmill train` with the settings below, on a few images of
+NEW's train split; then `maskmill evaluate` measures it before and after on NEW's val split and, for
+what it forgot, on LABELLED's. Printed and written to `results/finetune.json`.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+RESULT = Path(__file__).parent / "results" / "finetune.json"
+SETTINGS = {
+    "steps": 160,
+    "batch_images": 8,
+    "masks_per_image": 4,
+    "input_side": 384,
+    "late_share": 0.0,
+    "click_iterations": 2,
+    "iterations_without_point": 0,
+    "centre_share": 0.5,
+    "mask_loss": "bce",
+    "mask_loss_weight": 2.0,
+    "iou_weight": 3.0,
+    "learning_rate": 2e-4,
+    "warmup_steps": 20,
+    "layer_decay": 0.8,
+    "ema_decay": 0.98,
+    "scale_jitter": (0.7, 1.5),
+    "colour_jitter": 0.2,
+    "min_mask_share": 0.0002,
+}
+NUMBERS = ("1 click", "3 clicks", "5 clicks", "best of three", "box")
+
+
+def maskmill(*arguments: object, env: dict[str, str] | None = None) -> Any:
+    """Run a command and return the object that it prints."""
+    command = [sys.executable, "-m", "maskmill", *map(str, arguments), "--json"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, env=env)
+    return json.loads(done.stdout)
+
+
+def measure(model: object, data: Path, limit: int) -> dict[str, float]:
+    """Return the model's numbers on a val split."""
+    found = maskmill(
+        "evaluate", data, "--split", "val", "--model", model, "--limit", limit,
+        "--everything-images", 0, "--backend", "torch",
+    )  # fmt: skip
+    clicks = found["iou_at_click"]
+    values = (clicks["1"], clicks["3"], clicks["5"], found["best_of_three"], found["iou_from_box"])
+    return dict(zip(NUMBERS, values, strict=True))
+
+
+def main() -> None:
+    """Fine-tune, measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("new", type=Path)
+    parser.add_argument("--old", type=Path)
+    parser.add_argument("--images", type=int, default=20)
+    parser.add_argument("--limit", type=int, default=120, help="most val images of each")
+    parser.add_argument("--model", default="tiny")
+    parser.add_argument("--out", type=Path, help="folder of the run; by default a temporary one")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        run = options.out or Path(scratch) / "run"
+        settings = SETTINGS | {"start_from": str(options.model), "max_images": options.images}
+        recipe = Path(scratch) / "finetune.toml"
+        recipe.write_text("".join(f"{k} = {_toml(v)}\n" for k, v in settings.items()))
+        began = time.monotonic()
+        maskmill("train", options.new, "--split", "train", "--config", recipe, "--run", run)
+        seconds = time.monotonic() - began
+        rows = {}
+        for name, data in (("new", options.new), ("old", options.old)):
+            if data is not None:
+                rows[f"{name}, before"] = measure(options.model, data, options.limit)
+                rows[f"{name}, after"] = measure(run / "model", data, options.limit)
+    table = Table(title=f"{options.images} images, {seconds:.0f} s of fine-tuning")
+    table.add_column("val split")
+    for number in NUMBERS:
+        table.add_column(number, justify="right")
+    for name, row in rows.items():
+        table.add_row(name, *(f"{row[number]:.3f}" for number in NUMBERS))
+    Console().print(table)
+    result = {
+        "new": options.new.name,
+        "images": options.images,
+        "train_seconds": round(seconds, 1),
+        "load_before": os.getloadavg()[0],
+        "settings": settings | {"start_from": Path(str(options.model)).name},
+        "iou": rows,
+    }
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def _toml(value: object) -> str:
+    return json.dumps(list(value) if isinstance(value, tuple) else value)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""How like the clicked pixels every other pixel is: the image's own answer to a click.
+
+Nearness (see `prompt_maps`) makes a click draw a blob. Likeness makes it follow what is there: each
+pixel gets a short descriptor from the encoder's maps, in a few groups that learn to agree within
+different things (a part, an object, a surface), and is compared with the pixels that were clicked.
+Like the nearness maps these are added to the masks' logits. They are not part of the paper's model.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+GROUPS = 4
+GROUP_WIDTH = 8
+"""Descriptors of a pixel, and numbers in each."""
+NUM_LIKENESS_MAPS = 2 * GROUPS
+FAR = 1000.0  # a squared distance at which likeness is zero
+
+
+class Likeness(nn.Module):
+    """Describe pixels, and compare them with the clicked ones.
+
+    Args:
+        chans: Channels of the embedding and of the finer maps, coarse to fine.
+    """
+
+    def __init__(self, chans: tuple[int, ...]) -> None:
+        super().__init__()
+        width = GROUPS * GROUP_WIDTH
+        self.describe = nn.ModuleList(nn.Conv2d(c, width, 1, bias=False) for c in chans)
+        self.norm = nn.BatchNorm2d(width)
+
+    def descriptors(
+        self, maps: tuple[Float[Tensor, "m _c _h _w"], ...]
+    ) -> Float[Tensor, "m groups d h w"]:
+        """Describe every low-res pixel: four to each side of the embedding's cells.
+
+        Args:
+            maps: The embedding and the finer maps, coarse to fine.
+        """
+        low = 4 * maps[0].shape[-1]
+        described = self.describe[0](maps[0])
+        for layer, finer in zip(list(self.describe)[1:], maps[1:], strict=True):
+            described = F.interpolate(described, scale_factor=2.0, mode="nearest") + layer(finer)
+        if described.shape[-1] != low:  # the paper's encoders have no finer maps
+            described = F.interpolate(described, size=(low, low), mode="bilinear")
+        normal: Tensor = self.norm(described)
+        return normal.view(-1, GROUPS, GROUP_WIDTH, low, low)
+
+    def forward(
+        self,
+        descriptors: Float[Tensor, "m groups d h w"],
+        points: Float[Tensor, "n p 2"],
+        point_labels: Int[Tensor, "n p"],
+    ) -> Float[Tensor, "n maps h w"]:
+        """Compare every pixel with the clicked ones.
+
+        Args:
+            descriptors: Of one image (`m` = 1) or of one per prompt.
+            points: (x, y) of points and box corners as shares of the frame, [0, 1].
+            point_labels: 1 foreground, 0 background; all others are ignored.
+
+        Returns:
+            Likeness in [0, 1] to the most alike foreground click, one map a group, then the same
+            for background clicks. All zero where a prompt has none of the kind.
+        """
+        m, groups, d, h, w = descriptors.shape
+        n = points.shape[0]
+        pixels = descriptors.reshape(m, groups, d, h * w)
+        # A padding point, which is like nothing, so that a prompt without points has one.
+        points, point_labels = F.pad(points, (0, 0, 1, 0)), F.pad(point_labels, (1, 0), value=-1)
+        column = (points[..., 0] * w).long().clamp(0, w - 1)
+        cells = (points[..., 1] * h).long().clamp(0, h - 1) * w + column  # n p
+        if m == 1:
+            clicked = pixels[0][:, :, cells].permute(2, 0, 3, 1)  # n groups p d
+        else:
+            index = cells[:, None, None].expand(-1, groups, d, -1)
+            clicked = pixels.gather(3, index).transpose(2, 3)
+        # |a - b|^2 as |a|^2 - 2ab + |b|^2: one product instead of a difference per number.
+        distance = (
+            clicked.square().sum(-1, keepdim=True)
+            - 2 * (clicked @ pixels)
+            + pixels.square().sum(2, keepdim=True)
+        ) / d  # n groups p hw
+        found = []
+        for label in (1, 0):
+            away = ((point_labels != label) * FAR).to(points.dtype)[:, None, :, None]
+            found.append(torch.exp(-(distance + away).amin(2).clamp(min=0)))
+        return torch.cat(found, dim=1).view(n, NUM_LIKENESS_MAPS, h, w)
+
+
+def likeness_to_cell(
+    pixels: Float[Tensor, "groups d hw"], squares: Float[Tensor, "groups 1 hw"], cell: int
+) -> Float[Tensor, "groups hw"]:
+    """Compare every pixel with one of them, as `Likeness` does for a single foreground click.
+
+    Args:
+        pixels: Descriptors of one image.
+        squares: Their squared lengths, which do not depend on the click.
+        cell: Index of the clicked pixel.
+    """
+    clicked = pixels[:, :, cell, None]  # groups d 1
+    # Divided by -d: what is wanted is exp(-|a - b|^2 / d).
+    distance = torch.baddbmm(squares, clicked.transpose(1, 2), pixels, alpha=-2.0)
+    distance += clicked.square().sum(1, keepdim=True)
+    return distance.clamp_(min=0).mul_(-1 / pixels.shape[1]).exp_()[:, 0]

@@ -1,0 +1,1 @@
+"""The browser tool's server: HTTP over one project. `app.create_app` puts it together."""

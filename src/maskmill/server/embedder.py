@@ -1,0 +1,259 @@
+"""Embeds the images in the background: one child process, which images it does first, and how far.
+
+What somebody is waiting for comes first, then the others in their order. The child reads files of
+any kind and runs a native runtime, so it may die; it is started again, and an image that killed it
+twice is left alone. It writes embeddings and thumbnails, which are caches, and no row.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from maskmill.embed import KIND
+from maskmill.errors import ImageError, MaskmillError
+from maskmill.server.events import Events
+from maskmill.server.pictures import Pictures
+from maskmill.store import Image, Project
+from maskmill.store.embeddings import Embeddings
+
+PAGE = 500
+"""Images looked up at once."""
+TRIES = 2
+"""How often an image may kill the child."""
+REPORT_SECONDS = 1
+"""Time between two words to the jobs table and the browsers."""
+NICE = 5
+"""How far the child stands back behind people's requests."""
+log = logging.getLogger("maskmill.server")
+
+
+class Embedder:
+    """Embeds all images of a project with one model.
+
+    Args:
+        project: Open for writing; whose images.
+        model: A model's name or folder.
+        model_id: Which weights these are.
+        events: Told of each image that is ready, and how far all are.
+        threads: Threads of the encoder; by default the runtime's.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        *,
+        model: str,
+        model_id: str,
+        events: Events,
+        threads: int | None = None,
+    ) -> None:
+        self._project, self._model, self._events = project, model, events
+        self._model_id = model_id
+        self._child = _Child(project.folder, model, threads)
+        self._wished: deque[int] = deque()
+        self._failed: dict[int, str] = {}
+        self._after = 0
+        self._page: deque[Image] = deque()
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="embedder", daemon=True)
+        self.done = 0
+        """Images seen so far that are embedded."""
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop within a second or two; what is half done is done again next time."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify_all()
+        self._child.close()
+        if self._thread.is_alive():
+            self._thread.join(10)
+
+    def more(self) -> None:
+        """Look again: images were added."""
+        with self._wake:
+            self._wake.notify_all()
+
+    def wish(self, image_id: int) -> None:
+        """Put an image before all others; the one that was wished last comes first.
+
+        Raises:
+            ImageError: If it cannot be embedded; the message says why.
+        """
+        with self._wake:
+            if image_id in self._failed:
+                raise ImageError(self._failed[image_id])
+            if image_id in self._wished:
+                self._wished.remove(image_id)
+            self._wished.appendleft(image_id)
+            self._wake.notify_all()
+
+    def hurry(self, image_id: int) -> None:
+        """Do as `wish`, where nobody needs to know that it cannot be done."""
+        with suppress(ImageError):
+            self.wish(image_id)
+
+    def _run(self) -> None:
+        self._child.warm()
+        job = _Job(self._project, self._model, self._events)
+        while (found := self._next()) is not None:
+            image, in_order = found
+            if not self._project.embeddings.has(image.content_hash, self._model_id):
+                job.begin()
+                error = self._child.embed(image)
+                if self._stopping:
+                    break
+                if error is not None:
+                    log.warning("image %d is not embedded: %s", image.id, error)
+                    self._failed[image.id] = error
+                    continue
+                self._events.tell("embedding", image_id=image.id)
+            self.done += in_order
+            job.progress(self.done)
+            if not self._page and not self._wished:
+                job.rest(self.done)
+        job.rest(self.done)
+
+    def _next(self) -> tuple[Image, bool] | None:
+        """Return the next image, and whether it is its turn; None means stop."""
+        with self._wake:
+            while not self._stopping:
+                if self._wished:
+                    return self._project.images.get(self._wished.popleft()), False
+                if not self._page:
+                    page = self._project.images.page(after=self._after, limit=PAGE)
+                    self._page.extend(page)
+                    self._after = page[-1].id if page else self._after
+                if self._page:
+                    return self._page.popleft(), True
+                self._wake.wait(2)
+        return None
+
+
+class _Job:
+    """The row that says how far the embedding is; there is one only while something is to do."""
+
+    def __init__(self, project: Project, model: str, events: Events) -> None:
+        self._project, self._model, self._events = project, model, events
+        self._job: Any = None
+        self._told = 0.0
+
+    def begin(self) -> None:
+        if self._job is not None:
+            return
+        jobs, settings = self._project.jobs, {"model": self._model}
+        left = [job for job in jobs.all(kind=KIND, running=True) if job.settings == settings]
+        job = left[-1] if left else jobs.queue(KIND, settings)
+        self._job = jobs.claim(job.id, f"server, process {os.getpid()}")
+
+    def progress(self, done: int) -> None:
+        if time.monotonic() - self._told < REPORT_SECONDS:
+            return
+        self._told = time.monotonic()
+        total = self._project.images.count()
+        self._events.tell("progress", embedded=done, images=total)
+        if self._job is not None:
+            self._job = self._project.jobs.progress(self._job, done, total=total)
+
+    def rest(self, done: int) -> None:
+        self._events.tell("progress", embedded=done, images=self._project.images.count())
+        if self._job is not None:
+            self._project.jobs.finish(self._job)
+            self._job = None
+
+
+class _Child:
+    """The process that embeds; started when first needed and whenever it died."""
+
+    def __init__(self, folder: Path, model: str, threads: int | None) -> None:
+        self._arguments = (folder, model, threads)
+        self._process: BaseProcess | None = None
+        self._pipe: Connection | None = None
+        self._closed = False
+        self._starting = threading.Lock()
+
+    def embed(self, image: Image) -> str | None:
+        """Embed one image; returns why not, if not."""
+        for _ in range(TRIES):
+            try:
+                pipe = self._started()
+                pipe.send((image.content_hash, image.path))
+                answer: str | None = pipe.recv()
+                return answer
+            except (EOFError, OSError):
+                self.kill()
+                if self._closed:
+                    return "the server is being stopped"
+        return f"{image.path} ended the process that embeds, {TRIES} times; look at the file"
+
+    def warm(self) -> None:
+        """Begin to load the model before the first image is there."""
+        with suppress(EOFError):
+            self._started()
+
+    def close(self) -> None:
+        """End the process for good, whatever it does."""
+        with self._starting:
+            self._closed = True
+        self.kill()
+
+    def kill(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.join(5)
+
+    def _started(self) -> Connection:
+        if self._process is None or self._pipe is None or not self._process.is_alive():
+            context = multiprocessing.get_context("spawn")
+            self._pipe, theirs = context.Pipe()
+            process = context.Process(
+                target=_serve, args=(theirs, *self._arguments), name="embedder", daemon=True
+            )
+            with self._starting:
+                if self._closed:
+                    raise EOFError("the server is being stopped")
+                process.start()
+                self._process = process
+            theirs.close()
+        return self._pipe
+
+
+def _serve(pipe: Connection, folder: Path, model: str, threads: int | None) -> None:
+    """Embed what the pipe asks for until it closes; what the child process runs."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    if hasattr(os, "nice"):
+        os.nice(NICE)
+    from maskmill.images import open_image
+    from maskmill.predict import Predictor
+
+    predictor = Predictor.load(model, threads=threads)
+    embeddings, pictures = Embeddings(folder / "embeddings"), Pictures(folder / "cache")
+    while True:
+        try:
+            content_hash, path = pipe.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            opened = open_image(Path(path))
+            if opened.sha256 != content_hash:
+                pipe.send(f"{path} is not the file that was added; bring the old one back")
+                continue
+            embeddings.put(content_hash, predictor.embed(opened.array))
+            pictures.put_thumbnail(content_hash, opened.array)
+            pipe.send(None)
+        except MaskmillError as error:
+            pipe.send(str(error))

@@ -1,0 +1,215 @@
+"""Who works on which image: states, assignments, leases, and which image comes next and why.
+
+An image is open, in review, returned by a reviewer, or complete. A lease keeps two people out of
+one image for some minutes; it is a courtesy, not a lock: changes of masks carry versions, so a
+clock that jumps costs nobody's work.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+
+from maskmill.errors import Conflict, StoreError
+from maskmill.store.database import Database, next_sequence, now
+from maskmill.store.rows import checked, checked_text, chunks, require
+from maskmill.store.schema import images
+from maskmill.store.team_tables import assignments, image_states, leases
+
+ImageState = Literal["open", "in_review", "returned", "complete"]
+Reason = Literal["assigned", "returned", "unlabelled", "begun", "in_review"]
+LEASE_SECONDS = 120
+"""How long a lease holds without a word from its holder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Where an image stands.
+
+    Attributes:
+        state: Open, in review, returned or complete.
+        note: What was said when it got there.
+        assigned_to: Whose it is.
+        leased_by: Who works on it now.
+    """
+
+    state: ImageState = "open"
+    note: str | None = None
+    assigned_to: str | None = None
+    leased_by: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Next:
+    """The image that comes next, and why: assigned, returned, unlabelled, begun or in_review."""
+
+    image_id: int
+    reason: Reason
+
+
+class Work:
+    """States, assignments and leases of a project's images.
+
+    Args:
+        database: Where they are.
+        project_id: Whose they are.
+    """
+
+    def __init__(self, database: Database, project_id: int) -> None:
+        self._database = database
+        self._project = project_id
+
+    def of(self, image_ids: Sequence[int]) -> dict[int, Standing]:
+        """Return where some images stand."""
+        parts: dict[int, dict[str, Any]] = {image_id: {} for image_id in image_ids}
+        with self._database.read() as connection:
+            for some in chunks(image_ids):
+                for row in connection.execute(self._rows(image_states, some)):
+                    parts[row.image_id] |= {"state": row.state, "note": row.note}
+                for row in connection.execute(self._rows(assignments, some)):
+                    parts[row.image_id]["assigned_to"] = row.name
+                living = self._rows(leases, some).where(leases.c.expires_at > now())
+                for row in connection.execute(living):
+                    parts[row.image_id]["leased_by"] = row.name
+        return {image_id: Standing(**found) for image_id, found in parts.items()}
+
+    def set_state(self, image_id: int, state: str, *, name: str, note: str | None = None) -> None:
+        """Move an image to another state.
+
+        Raises:
+            NotFound: If there is no such image.
+            StoreError: If there is no such state.
+        """
+        if state not in get_args(ImageState):
+            allowed = ", ".join(get_args(ImageState))
+            raise StoreError(f"state {state!r} is unknown; give one of {allowed}")
+        with self._database.write() as connection:
+            next_sequence(connection, self._project)
+            require(connection, images, self._project, [image_id], "image")
+            self.set_state_in(connection, image_id, state, name=name, note=note)
+
+    def set_state_in(
+        self, connection: Connection, image_id: int, state: str, *, name: str, note: str | None
+    ) -> None:
+        """Do as `set_state` in an open transaction, on an image that is there."""
+        connection.execute(delete(image_states).where(image_states.c.image_id == image_id))
+        if state != "open":
+            row = {"image_id": image_id, "state": state, "note": note, "name": name, "at": now()}
+            values = {"project_id": self._project, **checked(image_states, row)}
+            connection.execute(insert(image_states).values(values))
+
+    def assign(self, image_ids: Sequence[int], name: str | None) -> None:
+        """Give images to a person, or to nobody in particular.
+
+        Raises:
+            NotFound: If one of the images does not exist; none is given away then.
+        """
+        if name is not None:
+            checked_text("the name of who gets the images", name)
+        with self._database.write() as connection:
+            next_sequence(connection, self._project)
+            require(connection, images, self._project, image_ids, "image")
+            for some in chunks(image_ids):
+                connection.execute(delete(assignments).where(assignments.c.image_id.in_(some)))
+                if name is not None:
+                    row = {"project_id": self._project, "name": name}
+                    rows = [{**row, "image_id": image_id} for image_id in some]
+                    connection.execute(insert(assignments), rows)
+
+    def lease(self, image_id: int, name: str) -> float:
+        """Take an image for some minutes, or keep it for some more.
+
+        Returns:
+            When the lease ends, seconds since 1970.
+
+        Raises:
+            Conflict: If somebody else holds it; the message says who.
+            NotFound: If there is no such image.
+        """
+        with self._database.write() as connection:
+            next_sequence(connection, self._project)
+            require(connection, images, self._project, [image_id], "image")
+            row = connection.execute(self._rows(leases, [image_id])).first()
+            if row is not None and row.name != name and row.expires_at > now():
+                raise Conflict(f"{row.name} works on image {image_id}; take another one")
+            return self._take(connection, image_id, name)
+
+    def release(self, image_id: int, name: str) -> None:
+        """Give a lease back; one that is somebody else's stays."""
+        with self._database.write() as connection:
+            next_sequence(connection, self._project)
+            these = (*self._of(leases, [image_id]), leases.c.name == name)
+            connection.execute(delete(leases).where(*these))
+
+    def next(self, name: str, *, review: bool = False, after: int = 0) -> Next | None:
+        """Choose the image that a person should work on now, and lease it.
+
+        One's own come first, then what reviewers returned, then images without a mask, then those
+        that were begun. Nobody gets an image that another holds or was given.
+
+        Args:
+            name: Who asks.
+            review: Whether to review instead: images in review, the first one first.
+            after: Prefer images with a larger id: the one that was just done or passed over.
+
+        Returns:
+            None if nothing is left.
+        """
+        with self._database.write() as connection:
+            next_sequence(connection, self._project)
+            for reason, chosen in self._reasons(name, review=review):
+                image_id = self._first(connection, name, chosen, after)
+                if image_id is not None:
+                    self._take(connection, image_id, name)
+                    return Next(image_id=image_id, reason=reason)
+        return None
+
+    def _reasons(
+        self, name: str, *, review: bool
+    ) -> list[tuple[Reason, list[ColumnElement[bool]]]]:
+        state, mine = image_states.c.state, assignments.c.name == name
+        if review:
+            return [("in_review", [state == "in_review"])]
+        to_do = state.is_(None) | (state == "returned")
+        free = assignments.c.name.is_(None)
+        return [
+            ("assigned", [mine, to_do]),
+            ("returned", [free, state == "returned"]),
+            ("unlabelled", [free, state.is_(None), images.c.mask_count == 0]),
+            ("begun", [free, state.is_(None), images.c.mask_count > 0]),
+        ]
+
+    def _first(
+        self, connection: Connection, name: str, chosen: list[ColumnElement[bool]], after: int
+    ) -> int | None:
+        held = select(leases.c.image_id).where(
+            leases.c.project_id == self._project,
+            leases.c.name != name,
+            leases.c.expires_at > now(),
+        )
+        statement = (
+            select(images.c.id)
+            .outerjoin(image_states, image_states.c.image_id == images.c.id)
+            .outerjoin(assignments, assignments.c.image_id == images.c.id)
+            .where(images.c.project_id == self._project, ~images.c.deleted)
+            .where(images.c.id.not_in(held), *chosen)
+        )
+        statement = statement.order_by(images.c.id <= after, images.c.id).limit(1)
+        found: int | None = connection.execute(statement).scalar()
+        return found
+
+    def _take(self, connection: Connection, image_id: int, name: str) -> float:
+        until = now() + LEASE_SECONDS
+        row = {"name": name, "expires_at": until}
+        done = connection.execute(update(leases).where(*self._of(leases, [image_id])).values(row))
+        if not done.rowcount:
+            values = {**row, "image_id": image_id, "project_id": self._project}
+            connection.execute(insert(leases).values(values))
+        return until
+
+    def _of(self, table: Any, image_ids: Sequence[int]) -> tuple[ColumnElement[bool], ...]:
+        return table.c.project_id == self._project, table.c.image_id.in_(image_ids)
+
+    def _rows(self, table: Any, image_ids: Sequence[int]) -> Any:
+        return select(table).where(*self._of(table, image_ids))

@@ -1,0 +1,172 @@
+"""Real work in a real browser: click, Tab, brush, undo, save, reload, review, export, compare."""
+
+import io
+import json
+import zipfile
+from typing import Any
+
+import numpy as np
+from driving import Annotator, Server
+
+from maskmill.rle import Rle, decode
+
+
+def _pixels(rle: dict[str, Any]) -> np.ndarray:
+    return decode(Rle((rle["size"][0], rle["size"][1]), rle["counts"].encode()))
+
+
+def _exported(person: Annotator) -> dict[str, Any]:
+    """Export as COCO through the page's own session, and read what comes."""
+    answer = person.page.evaluate(
+        "(async () => { const made = await (await fetch('/api/exports', {method: 'POST', headers:"
+        " {'content-type': 'application/json'}, body: JSON.stringify({format: 'coco'})})).json();"
+        " const bytes = new Uint8Array(await (await fetch(made.url)).arrayBuffer());"
+        " return Array.from(bytes); })()"
+    )
+    content = bytes(answer)
+    if content[:2] == b"PK":
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            name = next(each for each in archive.namelist() if each.endswith(".json"))
+            content = archive.read(name)
+    found: dict[str, Any] = json.loads(content)
+    return found
+
+
+def test_what_is_painted_is_what_is_exported(person: Annotator) -> None:
+    person.click(250, 120)
+    offered = person.page.evaluate("maskmill.session.editor.prompting.candidates.length")
+    assert offered == 3
+    taken = person.page.evaluate("maskmill.session.editor.prompting.taken")
+    person.press("Tab")
+    assert person.page.evaluate("maskmill.session.editor.prompting.taken") == (taken + 1) % 3
+    person.press("Enter")
+    person.press("b")
+    person.drag((60, 400), (180, 440), (240, 400))
+    person.press("e")
+    person.drag((100, 380), (100, 460))
+    painted = person.saved().masks()
+    assert len(painted) == 1
+    assert painted[0]["made"]["edits"] == 2
+    assert painted[0]["made"]["clicks"] == 1
+
+    person.press("Control+z")
+    person.press("Control+Shift+z")
+    assert person.saved().masks()[0]["rle"] == painted[0]["rle"]
+
+    person.page.reload()
+    person.ready()
+    assert person.masks()[0]["rle"] == painted[0]["rle"]
+
+    exported = _exported(person)["annotations"]
+    assert len(exported) == 1
+    segmentation = exported[0]["segmentation"]
+    assert isinstance(segmentation, dict), "a mask must not become polygons"
+    np.testing.assert_array_equal(_pixels(segmentation), _pixels(painted[0]["rle"]))
+
+
+def test_everything_is_undone_also_after_a_reload(person: Annotator) -> None:
+    person.press("b")
+    person.drag((60, 60), (200, 60))
+    first = person.masks()[0]["rle"]
+    person.drag((60, 120), (200, 120))
+    second = person.masks()[0]["rle"]
+    person.press("Delete")
+    assert person.saved().masks() == []
+    person.page.reload()
+    person.ready()
+    person.press("Control+z")
+    assert person.masks()[0]["rle"] == second
+    person.press("Control+z")
+    assert person.masks()[0]["rle"] == first
+    person.press("Control+z")
+    assert person.saved().masks() == []
+    person.press("Control+Shift+z")
+    assert person.saved().masks()[0]["rle"] == first
+
+
+def test_the_keyboard_alone_makes_a_mask(person: Annotator) -> None:
+    """Focus the canvas, move the crosshair, press Space, confirm, choose, delete."""
+    person.page.locator("canvas").focus()
+    for key in ("ArrowRight", "ArrowDown", "Shift+ArrowUp", "Space"):
+        person.press(key)
+    person.until("!maskmill.session.editor.prompting.isEmpty")
+    person.press("Enter")
+    assert len(person.saved().masks()) == 1
+    person.press("PageDown")
+    person.press("Delete")
+    assert person.saved().masks() == []
+
+
+def test_turbo_and_oops(person: Annotator) -> None:
+    person.press("t")
+    person.page.mouse.click(*person.screen(250, 120))
+    person.until("maskmill.session.document.annotations.length === 1")
+    person.page.mouse.click(*person.screen(420, 150))
+    person.until("maskmill.session.document.annotations.length === 2")
+    person.press("z")
+    assert len(person.saved().masks()) == 1
+    person.press("t")
+
+
+def test_categories_by_digit(person: Annotator) -> None:
+    person.page.get_by_label("Name of the category").fill("person")
+    person.page.get_by_label("Add a category").click()
+    person.page.get_by_role("radio", name="person").wait_for()
+    person.press("Escape")
+    person.press("`")
+    person.press("b")
+    person.drag((60, 60), (200, 60))
+    assert person.masks()[0]["category"] is None
+    person.press("1")
+    category = person.saved().masks()[0]["category"]
+    assert category is not None
+    person.press("Control+z")
+    assert person.saved().masks()[0]["category"] is None
+
+
+def test_review_is_two_questions(person: Annotator, server: Server) -> None:
+    page = person.page
+    person.press("b")
+    person.drag((60, 60), (200, 60))
+    person.saved().press("n")
+    person.until("maskmill.session.image.id !== 1")
+    page.goto(f"{server.address}/#/review")
+    question = page.get_by_test_id("question")
+    question.get_by_text("Good mask?").wait_for()
+    page.keyboard.press("q")
+    question.get_by_text("All objects found?").wait_for()
+    page.keyboard.press("r")
+    page.get_by_label("What is wrong?").fill("the cup is missing")
+    page.keyboard.press("Enter")
+    page.get_by_text("Nothing waits for review.").wait_for()
+    answer = page.evaluate("fetch('/api/images/1').then(a => a.json())")
+    assert answer["state"] == "returned"
+    assert answer["note"] == "the cup is missing"
+
+
+def test_two_people_see_each_other(person: Annotator, server: Server, chromium: Any) -> None:
+    context = chromium.new_context(viewport={"width": 1280, "height": 720}, locale="en-GB")
+    page = context.new_page()
+    page.goto(server.links[-1])
+    page.wait_for_selector("canvas")
+    page.goto(f"{server.address}/#/annotate/1")
+    other = Annotator(page).ready()
+    other.until("maskmill.session.image.id === 1")
+    person.press("b")
+    person.drag((60, 60), (200, 60))
+    other.until("maskmill.session.document.annotations.length === 1")
+    assert other.masks()[0]["rle"] == person.masks()[0]["rle"]
+    context.close()
+
+
+def test_nothing_is_said_by_colour_or_picture_alone(person: Annotator, server: Server) -> None:
+    """Whatever can be focused has a name that a screen reader says, on every page."""
+    for where in ("annotate/1", "images", "review", "statistics", "members"):
+        person.page.goto(f"{server.address}/#/{where}")
+        person.page.wait_for_timeout(500)
+        nameless = person.page.evaluate(
+            "[...document.querySelectorAll('button, a, input, select, canvas')].filter(e =>"
+            " !(e.getAttribute('aria-label') || e.labels?.length || e.textContent.trim()"
+            " || e.getAttribute('title'))).map(e => e.outerHTML)"
+        )
+        assert nameless == [], where

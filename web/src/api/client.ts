@@ -1,0 +1,65 @@
+/** Requests to the server: JSON in, JSON out, and errors that say what they are. */
+
+/** The server said no, in one sentence. */
+export class Refused extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly body: unknown,
+    /** Seconds after which to ask again, if it said so. */
+    readonly retryAfter: number | null,
+  ) {
+    super(message);
+  }
+}
+
+/** The server was not reached. */
+export class Offline extends Error {}
+
+export async function request(method: string, path: string, body?: unknown): Promise<Response> {
+  let answer: Response;
+  try {
+    answer = await fetch(path, {
+      method,
+      credentials: "same-origin",
+      ...(body === undefined
+        ? {}
+        : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+    });
+  } catch (error) {
+    throw new Offline(String(error));
+  }
+  if (!answer.ok) throw await refusal(answer);
+  return answer;
+}
+
+export async function get<T>(path: string): Promise<T> {
+  return (await (await request("GET", path)).json()) as T;
+}
+
+export async function post<T>(path: string, body: unknown = {}): Promise<T> {
+  const answer = await request("POST", path, body);
+  // 204 says that it is done, and nothing else.
+  return (answer.status === 204 ? undefined : await answer.json()) as T;
+}
+
+export async function patch<T>(path: string, body: unknown): Promise<T> {
+  return (await (await request("PATCH", path, body)).json()) as T;
+}
+
+async function refusal(answer: Response): Promise<Refused> {
+  const body: unknown = await answer.json().catch(() => null);
+  const said = (body as { error?: unknown } | null)?.error;
+  const message = typeof said === "string" ? said : `the server answers ${answer.status}`;
+  const after = Number(answer.headers.get("retry-after"));
+  return new Refused(answer.status, message, body, after > 0 ? after : null);
+}
+
+/** A path with those of the parameters that say something. */
+export function withQuery(path: string, parameters: Record<string, unknown>): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) {
+    if (value !== null && value !== undefined && value !== "") query.set(name, String(value));
+  }
+  return query.size ? `${path}?${query}` : path;
+}

@@ -1,0 +1,35 @@
+/** What happens in the project, as the server tells it; comes back by itself after a loss. */
+
+export interface AnnotationEvent {
+  readonly sequence: number;
+  readonly id: string;
+  readonly image_id: number;
+  readonly version: number;
+  readonly deleted: boolean;
+  readonly changed_by: string;
+}
+
+export interface Heard {
+  readonly annotation: (event: AnnotationEvent) => void;
+  readonly embedding: (imageId: number) => void;
+  readonly image: (imageId: number) => void;
+  readonly progress: (embedded: number, images: number) => void;
+  /** Whether the server is there. */
+  readonly connected: (is: boolean) => void;
+}
+
+/** Listen until the returned function is called. */
+export function listen(heard: Partial<Heard>): () => void {
+  const source = new EventSource("/api/events");
+  const on = <T>(kind: string, handle: (data: T) => void) =>
+    source.addEventListener(kind, (event) => handle(JSON.parse((event as MessageEvent<string>).data) as T));
+  on<AnnotationEvent>("annotation", (data) => heard.annotation?.(data));
+  on<{ image_id: number }>("embedding", (data) => heard.embedding?.(data.image_id));
+  on<{ image_id: number }>("image", (data) => heard.image?.(data.image_id));
+  on<{ embedded: number; images: number }>("progress", (data) =>
+    heard.progress?.(data.embedded, data.images),
+  );
+  source.onopen = () => heard.connected?.(true);
+  source.onerror = () => heard.connected?.(false);
+  return () => source.close();
+}

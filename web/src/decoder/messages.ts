@@ -1,0 +1,56 @@
+/** What passes between the page and the decoder's worker. */
+
+import type { Size } from "../geometry/frames";
+import type { Mask } from "../geometry/mask";
+import type { Prompt } from "./prompt";
+
+/** What `/api/model` says that decoding needs. */
+export interface ModelShape {
+  readonly inputSide: number;
+  readonly lowResSide: number;
+  readonly maskThreshold: number;
+  readonly embeddingShapes: readonly (readonly number[])[];
+  readonly embeddingInputs: readonly string[];
+}
+
+export interface Question {
+  readonly imageKey: string;
+  readonly size: Size;
+  readonly prompt: Prompt;
+  /** Low-res logits of the candidate that was taken before; null on the first click. */
+  readonly maskInput: Float32Array | null;
+  /** Longer side at which masks are wanted; a hover's preview needs no more than the screen. */
+  readonly longestSide: number;
+}
+
+/** One of the decoder's masks for a prompt. */
+export interface Candidate {
+  readonly predictedIou: number;
+  /** Un-thresholded, `lowResSide` squared, over the padded input frame. */
+  readonly logits: Float32Array;
+  /** At the size that was asked for. */
+  readonly mask: Mask;
+}
+
+export type ToWorker =
+  | {
+      readonly kind: "open";
+      readonly model: ModelShape;
+      readonly decoderUrl: string;
+      readonly maskDecoderUrl: string;
+      readonly threads: number;
+    }
+  | { readonly kind: "embed"; readonly imageKey: string; readonly halves: ArrayBuffer }
+  | { readonly kind: "forget"; readonly imageKey: string }
+  | { readonly kind: "decode"; readonly id: number; readonly question: Question };
+
+export type FromWorker =
+  | { readonly kind: "ready" }
+  | { readonly kind: "failed"; readonly id: number | null; readonly reason: string }
+  | {
+      readonly kind: "decoded";
+      readonly id: number;
+      readonly candidates: readonly Candidate[];
+      /** Milliseconds inside the runtime. */
+      readonly decodeMs: number;
+    };

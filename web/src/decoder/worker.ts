@@ -1,0 +1,74 @@
+/** The decoder's worker: opens the runtime, keeps embeddings, answers prompts one at a time. */
+
+import { upsample } from "../geometry/upsample";
+import type { Candidate, FromWorker, Question, ToWorker } from "./messages";
+import type { ModelShape } from "./messages";
+import type { Embedding } from "./runtime";
+import { Runtime } from "./runtime";
+
+let opened: Promise<Runtime> | undefined;
+let model: ModelShape | undefined;
+const embeddings = new Map<string, Promise<Embedding>>();
+
+self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
+  switch (data.kind) {
+    case "open":
+      model = data.model;
+      opened = Runtime.open(data.model, data.decoderUrl, data.maskDecoderUrl, data.threads);
+      opened.then(() => say({ kind: "ready" }), fail(null));
+      break;
+    case "embed":
+      embeddings.set(data.imageKey, runtime().then((it) => it.embedding(data.halves)));
+      embeddings.get(data.imageKey)?.catch(fail(null));
+      break;
+    case "forget":
+      embeddings.delete(data.imageKey);
+      break;
+    case "decode":
+      queue = queue.then(() => answer(data.id, data.question).catch(fail(data.id)));
+      break;
+  }
+};
+
+/** One prompt at a time: the runtime's threads are shared. */
+let queue: Promise<unknown> = Promise.resolve();
+
+async function answer(id: number, question: Question): Promise<void> {
+  const embedding = embeddings.get(question.imageKey);
+  if (!embedding || !model) throw new Error("the image's embedding is not here yet; try again");
+  const it = await runtime();
+  const ready = await embedding;
+  const started = performance.now();
+  const decoded = await it.decode(ready, question);
+  const decodeMs = performance.now() - started;
+  const candidates = candidatesOf(decoded.logits, decoded.predictedIou, question, model);
+  say({ kind: "decoded", id, candidates, decodeMs });
+}
+
+function candidatesOf(
+  logits: Float32Array,
+  predictedIou: Float32Array,
+  question: Question,
+  { lowResSide, inputSide, maskThreshold }: ModelShape,
+): Candidate[] {
+  const { width, height } = question.size;
+  const scale = Math.min(1, question.longestSide / Math.max(width, height));
+  const size = { width: Math.round(width * scale), height: Math.round(height * scale) };
+  return Array.from(predictedIou, (iou, i) => {
+    const mine = logits.slice(i * lowResSide ** 2, (i + 1) * lowResSide ** 2);
+    const mask = upsample(mine, lowResSide, inputSide, size, maskThreshold);
+    return { predictedIou: iou, logits: mine, mask };
+  });
+}
+
+function runtime(): Promise<Runtime> {
+  return opened ?? Promise.reject(new Error("the decoder was not opened"));
+}
+
+function fail(id: number | null): (error: unknown) => void {
+  return (error) => say({ kind: "failed", id, reason: String(error) });
+}
+
+function say(message: FromWorker): void {
+  self.postMessage(message);
+}

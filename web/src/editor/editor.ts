@@ -1,0 +1,255 @@
+/**
+ * The workbench of one image: its document, the object being asked for, the tool in hand, the view.
+ *
+ * Plain TypeScript without a page: tests drive it in sentences, the annotate page draws it.
+ */
+
+import type { Annotation, Content, Made } from "../document/annotation";
+import { BY_HAND, maskOf, remember } from "../document/annotation";
+import type { Change } from "../document/changes";
+import type { Document } from "../document/document";
+import type { Effort } from "../document/effort";
+import type { ImagePoint, Size } from "../geometry/frames";
+import { screenPoint } from "../geometry/frames";
+import type { Mask } from "../geometry/mask";
+import { area, contains } from "../geometry/mask";
+import { encode } from "../geometry/rle";
+import type { View } from "../geometry/view";
+import { fit, fitBox, keepInSight, pan, zoomAt } from "../geometry/view";
+import type { ToolName } from "../tools";
+import { makeTools } from "../tools";
+import type { Pointer, Tool, Workbench } from "../tools/tool";
+import type { Prompting } from "./prompting";
+import type { Shape } from "./shapes";
+
+export interface EditorParts {
+  readonly size: Size;
+  readonly document: Document;
+  readonly prompting: Prompting;
+  readonly effort: Effort;
+  readonly modelId: string | null;
+  readonly newId: () => string;
+  readonly say: (message: string) => void;
+  readonly changed: () => void;
+}
+
+export class Editor implements Workbench {
+  view: View = { scale: 1, x: 0, y: 0 };
+  screen: Size = { width: 1, height: 1 };
+  toolName: ToolName = "point";
+  brushRadius = 12;
+  turbo = false;
+  categoryId: number | null = null;
+  private selectedId: string | null = null;
+  private readonly tools: Record<ToolName, Tool>;
+
+  constructor(private readonly parts: EditorParts) {
+    this.tools = makeTools(this);
+  }
+
+  get size(): Size {
+    return this.parts.size;
+  }
+
+  get document(): Document {
+    return this.parts.document;
+  }
+
+  get prompting(): Prompting {
+    return this.parts.prompting;
+  }
+
+  get effort(): Effort {
+    return this.parts.effort;
+  }
+
+  get tool(): Tool {
+    return this.tools[this.toolName];
+  }
+
+  get selected(): Annotation | undefined {
+    return this.document.get(this.selectedId);
+  }
+
+  get pixelsPerScreenPixel(): number {
+    return 1 / this.view.scale;
+  }
+
+  readonly newId = (): string => this.parts.newId();
+  readonly say = (message: string): void => this.parts.say(message);
+  readonly changed = (): void => this.parts.changed();
+
+  pointerDown(pointer: Pointer): void {
+    this.effort.sign();
+    this.tool.pointerDown(pointer);
+    this.changed();
+  }
+
+  pointerMove(pointer: Pointer): void {
+    this.effort.sign();
+    this.tool.pointerMove(pointer);
+  }
+
+  pointerUp(pointer: Pointer): void {
+    this.effort.sign();
+    if (["point", "box"].includes(this.toolName)) this.effort.clicks++;
+    this.tool.pointerUp(pointer);
+    this.changed();
+  }
+
+  use(name: ToolName): void {
+    this.tool.leave?.();
+    this.tool.finish?.();
+    this.toolName = name;
+    this.changed();
+  }
+
+  /** Above the masks: the object being asked for, and what the tool shows. */
+  shapes(): Shape[] {
+    const { prompting } = this;
+    const shapes: Shape[] = [];
+    const candidate = prompting.candidate ?? prompting.hovered;
+    if (candidate) shapes.push({ kind: "mask", mask: candidate.mask, role: prompting.isEmpty ? "hint" : "add" });
+    const { box, clicks } = prompting.prompt;
+    if (box) shapes.push({ kind: "box", box, role: "add" });
+    for (const { point, label } of clicks) {
+      shapes.push({ kind: "dot", at: point, role: label ? "add" : "subtract" });
+    }
+    return [...shapes, ...this.tool.shapes()];
+  }
+
+  readonly select = (id: string | null): void => {
+    if (id !== this.selectedId) this.effort.reset();
+    this.selectedId = id;
+    this.changed();
+  };
+
+  /** The smallest mask under a point: what lies upon something else can be reached. */
+  readonly annotationAt = (point: ImagePoint): Annotation | undefined => {
+    const under = this.document.annotations.filter((each) => contains(maskOf(each.content.rle), point));
+    const sizes = new Map(under.map((each) => [each.id, area(maskOf(each.content.rle))]));
+    return under.sort((a, b) => sizes.get(a.id)! - sizes.get(b.id)!)[0];
+  };
+
+  readonly add = (label: string, mask: Mask, made: Made = BY_HAND): void => {
+    const edits = made === BY_HAND ? 1 : 0;
+    const id = this.newId();
+    const content: Content = {
+      rle: remember(encode(mask), mask),
+      categoryId: this.categoryId,
+      made: this.withEffort(made, edits),
+    };
+    this.document.apply(label, [{ id, before: null, after: content }]);
+    this.select(id);
+  };
+
+  readonly redraw = (label: string, annotation: Annotation, mask: Mask): void => {
+    const { content, id } = annotation;
+    const rle = remember(encode(mask), mask);
+    const after = mask.pixels.length
+      ? { ...content, rle, made: this.withEffort(content.made, 1) }
+      : null;
+    this.document.apply(label, [{ id, before: content, after }]);
+    this.select(after ? id : null);
+  };
+
+  readonly apply = (label: string, changes: readonly Change[]): void => {
+    this.document.apply(label, changes);
+    this.effort.reset();
+    this.changed();
+  };
+
+  readonly confirm = (): boolean => {
+    const result = this.prompting.result();
+    if (!result) return false;
+    const { mask, predictedIou, prompts, candidates } = result;
+    const { modelId } = this.parts;
+    this.add("mask", mask, { ...BY_HAND, modelId, predictedIou, prompts, candidates });
+    this.prompting.clear();
+    // The next click is another object; brush and eraser go on with this one.
+    return true;
+  };
+
+  remove(): void {
+    const { selected } = this;
+    if (!selected) return this.say("select-first");
+    this.apply("delete", [{ id: selected.id, before: selected.content, after: null }]);
+    this.select(null);
+  }
+
+  /** Choose a category for what comes, and for the selected mask. */
+  categorise(categoryId: number | null): void {
+    this.categoryId = categoryId;
+    const { selected } = this;
+    if (selected && this.prompting.isEmpty) {
+      const { content, id } = selected;
+      this.apply("category", [{ id, before: content, after: { ...content, categoryId } }]);
+    }
+    this.changed();
+  }
+
+  /** Clicks first, then masks: what was done last goes first. */
+  undo(): void {
+    this.effort.sign();
+    if (this.tool.cancel && this.tool.stroke?.() && this.tool.cancel()) return;
+    if (this.prompting.undo()) return;
+    this.tell(this.document.undo(), "undone");
+  }
+
+  redo(): void {
+    this.effort.sign();
+    if (this.prompting.redo()) return;
+    this.tell(this.document.redo(), "redone");
+  }
+
+  escape(): void {
+    if (!this.tool.cancel()) this.select(null);
+    this.prompting.clear();
+    this.changed();
+  }
+
+  finish(): void {
+    if (!this.tool.finish?.()) this.confirm();
+    this.changed();
+  }
+
+  readonly pan = (dx: number, dy: number): void => this.look(pan(this.view, dx, dy));
+
+  zoom(factor: number, at = screenPoint(this.screen.width / 2, this.screen.height / 2)): void {
+    this.look(zoomAt(this.view, at, factor, this.size));
+  }
+
+  fit(): void {
+    this.look(fit(this.size, this.screen));
+  }
+
+  fitSelected(): void {
+    if (this.selected) this.look(fitBox(maskOf(this.selected.content.rle).box, this.screen));
+  }
+
+  private look(view: View): void {
+    this.view = keepInSight(view, this.size, this.screen);
+    this.changed();
+  }
+
+  private withEffort(made: Made, edits: number): Made {
+    const { effort } = this;
+    const sum = {
+      ...made,
+      seconds: made.seconds + effort.seconds,
+      clicks: made.clicks + effort.clicks,
+      edits: made.edits + edits,
+    };
+    effort.reset();
+    return sum;
+  }
+
+  private tell(outcome: ReturnType<Document["undo"]>, done: string): void {
+    if (typeof outcome === "string") this.say(`${done}.${outcome}`);
+    else {
+      const last = outcome.changes[0]!.id;
+      this.selectedId = this.document.get(last) ? last : null;
+    }
+    this.changed();
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * One image open for annotating: loads it, joins the editor to outbox, events and decoder.
+ */
+
+import { get, Refused } from "../api/client";
+import type { AnnotationEvent } from "../api/events";
+import type { components } from "../api/types";
+import type { Annotation } from "../document/annotation";
+import type { Conflict, Decision } from "../document/conflicts";
+import { changesFor, conflictOf } from "../document/conflicts";
+import { Document } from "../document/document";
+import { Effort } from "../document/effort";
+import { NO_HISTORY } from "../document/history";
+import { fromWire, replay } from "../document/replay";
+import type { Letter } from "../outbox/database";
+import type { ImageRow, Project } from "../project/project.svelte";
+import { Drafts } from "./drafts";
+import { Editor } from "./editor";
+import { Prompting } from "./prompting";
+
+type Wire = components["schemas"];
+
+export interface Surroundings {
+  readonly say: (message: string) => void;
+  readonly redraw: () => void;
+}
+
+export class ImageSession {
+  /** Grows when anything but the pointer changed: panels look again. */
+  tick = $state(0);
+  conflicts: Conflict[] = $state([]);
+  /** Whether prompts can be decoded, or why not. */
+  prepared: "waiting" | "ready" | string = $state("waiting");
+  readonly editor: Editor;
+  private readonly drafts: Drafts;
+  private readonly endings: (() => void)[] = [];
+  private signature = "";
+
+  private constructor(
+    readonly project: Project,
+    readonly image: ImageRow,
+    readonly document: Document,
+    private readonly around: Surroundings,
+  ) {
+    const changed = () => this.changed();
+    const size = { width: image.width, height: image.height };
+    this.editor = new Editor({
+      size,
+      document,
+      prompting: new Prompting(project.decoder, String(image.id), size, changed),
+      effort: new Effort(() => performance.now() / 1000),
+      modelId: project.model.id,
+      newId: () => crypto.randomUUID(),
+      say: around.say,
+      changed,
+    });
+    this.editor.effort.reset();
+    this.drafts = new Drafts(project.database, image.id, this.editor);
+    this.listen(changed);
+  }
+
+  static async open(project: Project, image: ImageRow, around: Surroundings): Promise<ImageSession> {
+    const [answer, waiting, history] = await Promise.all([
+      get<Wire["AnnotationsOut"]>(`/api/images/${image.id}/annotations`),
+      project.outbox.waiting(),
+      project.database.get("histories", image.id),
+    ]);
+    const letters = waiting.filter((letter) => letter.imageId === image.id);
+    const known = replay(answer.annotations.map(fromWire), letters, project.session.name);
+    const doors = {
+      send: (operation: Parameters<typeof project.outbox.put>[0]) => void project.outbox.put(operation),
+      keep: (kept: typeof NO_HISTORY) => void project.database.put("histories", kept, image.id),
+      author: project.session.name,
+    };
+    const document = new Document(image.id, doors, known, history ?? NO_HISTORY);
+    const session = new ImageSession(project, image, document, around);
+    letters.filter((letter) => letter.refused).forEach((letter) => void session.showConflict(letter));
+    void session.prepare();
+    return session;
+  }
+
+  close(): void {
+    this.endings.forEach((end) => end());
+  }
+
+  /** What is shown as masks changed, or the object being asked for did. */
+  private changed(): void {
+    this.around.redraw();
+    const { editor, document } = this;
+    const { prompting } = editor;
+    const signature = [
+      document.revision,
+      editor.selected?.id,
+      editor.toolName,
+      editor.categoryId,
+      editor.brushRadius,
+      editor.turbo,
+      prompting.prompt.clicks.length,
+      prompting.taken,
+      prompting.candidates.length,
+      prompting.candidate?.predictedIou,
+      prompting.trouble,
+    ].join("|");
+    if (signature === this.signature) return;
+    this.signature = signature;
+    this.tick++;
+  }
+
+  private listen(changed: () => void): void {
+    const { project } = this;
+    const heard = (event: AnnotationEvent) => void this.hear(event);
+    const done = (letter: Letter, answer: unknown) => this.confirmed(letter, answer);
+    const refused = (letter: Letter) => void this.showConflict(letter);
+    project.annotationListeners.add(heard);
+    project.letterListeners.add(done);
+    project.refusalListeners.add(refused);
+    const keeping = setInterval(() => this.drafts.keep(), 1000);
+    this.endings.push(
+      this.document.subscribe(changed),
+      () => project.annotationListeners.delete(heard),
+      () => project.letterListeners.delete(done),
+      () => project.refusalListeners.delete(refused),
+      () => clearInterval(keeping),
+      () => this.drafts.keep(),
+    );
+  }
+
+  private async prepare(): Promise<void> {
+    try {
+      await this.project.prepare(this.image);
+      this.prepared = "ready";
+      await this.drafts.restore();
+    } catch (error) {
+      this.prepared = error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  /** Somebody changed a mask; if it was this page, nothing is new. */
+  private async hear(event: AnnotationEvent): Promise<void> {
+    if (event.image_id !== this.image.id || event.version <= this.document.version(event.id)) return;
+    const found = await this.fetch(event.id);
+    if (found && found.version > this.document.version(event.id)) this.document.receive(found);
+  }
+
+  private confirmed(letter: Letter, answer: unknown): void {
+    if (letter.imageId !== this.image.id) return;
+    for (const each of (answer as Wire["AnnotationsOut"]).annotations.map(fromWire)) {
+      if (each.version >= this.document.version(each.id)) this.document.receive(each);
+    }
+  }
+
+  private async showConflict(letter: Letter): Promise<void> {
+    if (letter.imageId !== this.image.id) return;
+    const current = letter.refused?.current as Wire["AnnotationOut"] | null;
+    const theirs = current ? fromWire(current) : undefined;
+    const conflict = conflictOf(letter, await this.project.outbox.waiting(), theirs);
+    this.conflicts = [...this.conflicts.filter((each) => each.id !== conflict.id), conflict];
+  }
+
+  /** Do what a person decided about two versions. */
+  async decide(conflict: Conflict, decision: Decision): Promise<void> {
+    const { project, document } = this;
+    const waiting = await project.outbox.waiting();
+    const ids = new Set(conflict.letters.flatMap(({ steps }) => steps.map((step) => step.id)));
+    const letters = waiting.filter(({ steps }) => steps.some((step) => ids.has(step.id)));
+    await project.outbox.drop(letters);
+    for (const id of ids) {
+      const found = await this.fetch(id);
+      if (found) document.receive(found);
+      else document.forget(id);
+    }
+    const known = (id: string) => document.get(id)?.content ?? null;
+    document.apply("conflict", changesFor({ ...conflict, letters }, decision, known, () => crypto.randomUUID()));
+    this.conflicts = this.conflicts.filter((each) => each.id !== conflict.id);
+  }
+
+  private async fetch(id: string): Promise<Annotation | undefined> {
+    try {
+      return fromWire(await get<Wire["AnnotationOut"]>(`/api/annotations/${id}`));
+    } catch (error) {
+      if (error instanceof Refused && error.status === 404) return undefined;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * One object being asked for: clicks and a box, the decoder's candidates, the one that is taken.
+ *
+ * Every click is a step that can be taken back; the logits of the candidate taken at one step go
+ * with the next. A hover's preview is shown only while nothing was clicked.
+ */
+
+import type { Decoder } from "../decoder/client";
+import type { Candidate, Question } from "../decoder/messages";
+import type { Prompt } from "../decoder/prompt";
+import { NO_PROMPT } from "../decoder/prompt";
+import type { Box, ImagePoint, Size } from "../geometry/frames";
+import type { Mask } from "../geometry/mask";
+import { area } from "../geometry/mask";
+
+interface Answered {
+  readonly prompt: Prompt;
+  readonly candidates: readonly Candidate[];
+  readonly taken: number;
+}
+
+/** Longer side of a hover's preview: what a screen shows. */
+const PREVIEW_SIDE = 768;
+
+export class Prompting {
+  private steps: Answered[] = [];
+  private undone: Answered[] = [];
+  private asking: Promise<unknown> = Promise.resolve();
+  private started = 0;
+  hovered: Candidate | undefined;
+  /** Why there is no answer, in words; null while all is well. */
+  trouble: string | null = null;
+
+  constructor(
+    private readonly decoder: Decoder,
+    private readonly imageKey: string,
+    private readonly size: Size,
+    private readonly changed: () => void,
+  ) {}
+
+  get isEmpty(): boolean {
+    return this.steps.length === 0;
+  }
+
+  get prompt(): Prompt {
+    return this.steps.at(-1)?.prompt ?? NO_PROMPT;
+  }
+
+  /** The candidates, largest first: whole, part, sub-part. */
+  get candidates(): readonly Candidate[] {
+    return this.steps.at(-1)?.candidates ?? [];
+  }
+
+  get taken(): number {
+    return this.steps.at(-1)?.taken ?? 0;
+  }
+
+  get candidate(): Candidate | undefined {
+    return this.candidates[this.taken];
+  }
+
+  /** Resolves when every question so far has been answered. */
+  settled(): Promise<unknown> {
+    return this.asking;
+  }
+
+  /** Preview what a click here would give. */
+  async hover(point: ImagePoint): Promise<void> {
+    if (!this.isEmpty) return;
+    const prompt: Prompt = { clicks: [{ point, label: 1 }], box: null };
+    const started = this.started;
+    const answer = await this.decoder.hover(this.question(prompt, PREVIEW_SIDE)).catch(() => undefined);
+    if (!answer || started !== this.started || !this.isEmpty) return;
+    this.hovered = best(answer);
+    this.changed();
+  }
+
+  leave(): void {
+    this.hovered = undefined;
+    this.changed();
+  }
+
+  click(point: ImagePoint, label: 0 | 1): Promise<void> {
+    return this.ask(({ clicks, box }) => ({ clicks: [...clicks, { point, label }], box }));
+  }
+
+  drawBox(box: Box): Promise<void> {
+    return this.ask(({ clicks }) => ({ clicks, box }));
+  }
+
+  /** Take another of the candidates. */
+  cycle(by: 1 | -1): void {
+    const last = this.steps.at(-1);
+    if (!last?.candidates.length) return;
+    const count = last.candidates.length;
+    this.take((last.taken + by + count) % count);
+  }
+
+  take(taken: number): void {
+    const last = this.steps.at(-1);
+    if (!last || !last.candidates[taken]) return;
+    this.steps[this.steps.length - 1] = { ...last, taken };
+    this.changed();
+  }
+
+  /** Take the last click back; tells whether there was one. */
+  undo(): boolean {
+    const last = this.steps.pop();
+    if (last) this.undone.push(last);
+    this.changed();
+    return last !== undefined;
+  }
+
+  redo(): boolean {
+    const next = this.undone.pop();
+    if (next) this.steps.push(next);
+    this.changed();
+    return next !== undefined;
+  }
+
+  clear(): void {
+    this.started++;
+    this.steps = [];
+    this.undone = [];
+    this.hovered = undefined;
+    this.trouble = null;
+    this.changed();
+  }
+
+  /** The mask that was asked for, and what the engine is told of it; undefined if there is none. */
+  result(): { mask: Mask; predictedIou: number; prompts: unknown; candidates: unknown } | undefined {
+    const { candidate, prompt } = this;
+    if (!candidate || !candidate.mask.pixels.length) return undefined;
+    const { clicks, box } = prompt;
+    return {
+      mask: candidate.mask,
+      predictedIou: candidate.predictedIou,
+      prompts: {
+        points: clicks.map(({ point, label }) => [point.x, point.y, label]),
+        box: box && [box.x0, box.y0, box.x1, box.y1],
+      },
+      candidates: {
+        predicted_iou: this.candidates.map((each) => each.predictedIou),
+        taken: this.taken,
+      },
+    };
+  }
+
+  /** One after the other: each question carries the answer before it. */
+  private ask(next: (prompt: Prompt) => Prompt): Promise<void> {
+    const started = this.started;
+    const asked = this.asking.then(async () => {
+      if (started !== this.started) return;
+      const prompt = next(this.prompt);
+      try {
+        const answer = await this.decoder.click(this.question(prompt, Infinity));
+        if (started !== this.started) return;
+        const candidates = [...answer].sort((a, b) => area(b.mask) - area(a.mask));
+        const taken = candidates.indexOf(prompt.clicks.length === 1 ? best(answer)! : answer[0]!);
+        this.steps.push({ prompt, candidates, taken });
+        this.undone = [];
+        this.trouble = null;
+      } catch (error) {
+        this.trouble = error instanceof Error ? error.message : String(error);
+      }
+      this.hovered = undefined;
+      this.changed();
+    });
+    this.asking = asked;
+    return asked;
+  }
+
+  private question(prompt: Prompt, longestSide: number): Question {
+    const { imageKey, size } = this;
+    return { imageKey, size, prompt, maskInput: this.candidate?.logits ?? null, longestSide };
+  }
+}
+
+function best(candidates: readonly Candidate[]): Candidate | undefined {
+  return candidates.reduce<Candidate | undefined>(
+    (winner, each) => (winner && winner.predictedIou >= each.predictedIou ? winner : each),
+    undefined,
+  );
+}

@@ -1,0 +1,15 @@
+/** Says a message in the language that is preferred. */
+
+import { preferences } from "../settings/preferences.svelte";
+import type { Message } from "./messages";
+import { MESSAGES } from "./messages";
+
+export function t(message: Message, values: Record<string, string | number> = {}): string {
+  const text = MESSAGES[message][preferences.language === "zh" ? 1 : 0];
+  return text.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
+}
+
+/** For keys that are put together at run time. */
+export function say(message: string, values: Record<string, string | number> = {}): string {
+  return message in MESSAGES ? t(message as Message, values) : message;
+}

@@ -1,0 +1,7 @@
+/** Puts the pages into the document. */
+
+import { mount } from "svelte";
+import App from "./App.svelte";
+import "./app.css";
+
+mount(App, { target: document.getElementById("app")! });

@@ -1,0 +1,32 @@
+/** Where the person is: `#/annotate/12`. The fragment never reaches a server. */
+
+export const PAGES = ["annotate", "images", "review", "statistics", "members"] as const;
+export type Page = (typeof PAGES)[number];
+
+export interface Place {
+  readonly page: Page;
+  readonly imageId: number | null;
+}
+
+export const place: { now: Place } = $state({ now: read() });
+
+window.addEventListener("hashchange", () => (place.now = read()));
+
+export function go(page: Page, imageId: number | null = null): void {
+  location.hash = imageId === null ? `#/${page}` : `#/${page}/${imageId}`;
+}
+
+function read(): Place {
+  const [, page, id] = /^#\/(\w+)(?:\/(\d+))?/.exec(location.hash) ?? [];
+  const known = PAGES.find((each) => each === page) ?? "annotate";
+  return { page: known, imageId: id ? Number(id) : null };
+}
+
+/** The single-use token that the first address carried; it is taken out of the address at once. */
+export function takeToken(): string | null {
+  const token = /^#token=(.+)$/.exec(location.hash)?.[1];
+  if (!token) return null;
+  history.replaceState(null, "", location.pathname);
+  place.now = read();
+  return decodeURIComponent(token);
+}

@@ -1,0 +1,161 @@
+/**
+ * What all pages share: who is here, the categories, the model's decoder, the outbox, the events.
+ */
+
+import { get, Offline, post, Refused, request } from "../api/client";
+import { listen } from "../api/events";
+import type { AnnotationEvent } from "../api/events";
+import type { components } from "../api/types";
+import type { Decoder } from "../decoder/client";
+import { WorkerDecoder } from "../decoder/client";
+import { Embeddings } from "../decoder/embeddings";
+import { ServerDecoder } from "../decoder/server";
+import type { Database, Letter } from "../outbox/database";
+import { openDatabase } from "../outbox/database";
+import type { Outcome, OutboxState } from "../outbox/outbox";
+import { Outbox } from "../outbox/outbox";
+
+type Wire = components["schemas"];
+export type Category = Wire["CategoryOut"];
+export type ImageRow = Wire["ImageOut"];
+export type Session = Wire["SessionOut"];
+
+type AnnotationListener = (event: AnnotationEvent) => void;
+
+export class Project {
+  categories: Category[] = $state([]);
+  outboxState: OutboxState = $state({ waiting: 0, refused: 0, trouble: null });
+  connected = $state(true);
+  progress = $state({ embedded: 0, images: 0 });
+  /** `opening` until prompts can be decoded; `server` where WebAssembly does not run. */
+  decoding: "opening" | "browser" | "server" = $state("opening");
+  readonly outbox: Outbox;
+  readonly annotationListeners = new Set<AnnotationListener>();
+  readonly letterListeners = new Set<(letter: Letter, answer: unknown) => void>();
+  readonly refusalListeners = new Set<(letter: Letter) => void>();
+  private readonly endListening: () => void;
+  private decoderNow: Decoder = new ServerDecoder();
+  private embeddings: Embeddings | undefined;
+  private readonly opened: Promise<void>;
+
+  private constructor(
+    readonly session: Session,
+    readonly model: Wire["ModelOut"],
+    readonly database: Database,
+    signedOut: () => void,
+  ) {
+    this.progress = { embedded: session.embedded, images: session.images };
+    this.outbox = new Outbox(database, {
+      send: (letter) => sendLetter(letter),
+      onDone: (letter, answer) => this.letterListeners.forEach((each) => each(letter, answer)),
+      onRefused: (letter) => this.refusalListeners.forEach((each) => each(letter)),
+      onState: (state) => {
+        this.outboxState = state;
+        if (state.trouble === "signed-out") signedOut();
+      },
+    });
+    this.endListening = listen({
+      annotation: (event) => this.annotationListeners.forEach((each) => each(event)),
+      progress: (embedded, images) => (this.progress = { embedded, images }),
+      connected: (is) => this.hear(is),
+    });
+    this.opened = this.openDecoder();
+    void this.loadCategories();
+    void this.outbox.deliver();
+  }
+
+  static async open(session: Session, signedOut: () => void): Promise<Project> {
+    const model = await get<Wire["ModelOut"]>("/api/model");
+    const database = await openDatabase(session.project);
+    return new Project(session, model, database, signedOut);
+  }
+
+  get decoder(): Decoder {
+    return {
+      click: (question) => this.decoderNow.click(question),
+      hover: (question) => this.decoderNow.hover(question),
+    };
+  }
+
+  /** Resolve once prompts on an image can be decoded. */
+  async prepare(image: ImageRow): Promise<void> {
+    await this.opened;
+    await this.embeddings?.need(image);
+  }
+
+  async prefetch(images: readonly ImageRow[]): Promise<void> {
+    await this.opened;
+    await this.embeddings?.prefetch(images);
+  }
+
+  async loadCategories(): Promise<void> {
+    this.categories = (await get<Wire["CategoriesOut"]>("/api/categories")).categories;
+  }
+
+  async addCategory(name: string): Promise<Category> {
+    const used = new Set(this.categories.map((each) => each.digit));
+    const digit = [1, 2, 3, 4, 5, 6, 7, 8, 9, 0].find((each) => !used.has(each)) ?? null;
+    const made = await post<Category>("/api/categories", { name, digit });
+    await this.loadCategories();
+    return made;
+  }
+
+  categoryOf(id: number | null): Category | undefined {
+    return this.categories.find((each) => each.id === id);
+  }
+
+  close(): void {
+    this.endListening();
+    this.outbox.stop();
+    this.database.close();
+  }
+
+  private hear(connected: boolean): void {
+    const isBack = connected && !this.connected;
+    this.connected = connected;
+    if (isBack) void this.outbox.deliver();
+  }
+
+  private async openDecoder(): Promise<void> {
+    const { model } = this;
+    try {
+      if (!model.decoder_url || !model.decoder_mask_url) throw new Error("no decoder to fetch");
+      const worker = new Worker(new URL("../decoder/worker.ts", import.meta.url), { type: "module" });
+      const shape = {
+        inputSide: model.input_side,
+        lowResSide: model.low_res_side,
+        maskThreshold: model.mask_threshold,
+        embeddingShapes: model.embedding_shapes,
+        embeddingInputs: model.embedding_inputs,
+      };
+      const urls = { decoder: model.decoder_url, maskDecoder: model.decoder_mask_url };
+      const decoder = new WorkerDecoder(worker, shape, urls);
+      await decoder.ready;
+      this.decoderNow = decoder;
+      this.embeddings = new Embeddings(decoder);
+      this.decoding = "browser";
+    } catch (error) {
+      console.warn("The server decodes, because this browser cannot:", error);
+      this.decoding = "server";
+    }
+  }
+}
+
+/** Send one operation once; what came of it is a value. */
+async function sendLetter(letter: Letter): Promise<Outcome> {
+  try {
+    const answer = await post("/api/operations", { op_id: letter.opId, changes: letter.steps });
+    return { kind: "done", answer };
+  } catch (error) {
+    if (error instanceof Offline) return { kind: "later", why: "offline" };
+    if (!(error instanceof Refused)) throw error;
+    if (error.status === 401) return { kind: "later", why: "signed-out" };
+    if (error.status === 429 || error.status >= 500) return { kind: "later", why: "offline" };
+    const current = (error.body as { current?: unknown } | null)?.current ?? null;
+    return { kind: "refused", reason: error.message, current };
+  }
+}
+
+export async function signOut(): Promise<void> {
+  await request("DELETE", "/api/session");
+}
