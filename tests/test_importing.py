@@ -1,6 +1,7 @@
 """Datasets into a project: nothing is lost, doubled or dropped in silence."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -164,6 +165,21 @@ def test_what_the_other_process_refuses_is_refused_here(
     (tmp_path / "a.json").write_text('{"images": [], "annotations": [')
     with pytest.raises(DatasetError, match="is not JSON: byte"):
         import_dataset(project, tmp_path / "a.json", form="coco", by="bob")
+
+
+def test_copies_that_nothing_points_at_are_swept_and_others_stay(
+    project: Project, tmp_path: Path
+) -> None:
+    some_images(tmp_path / "photos", 2)
+    archive = shutil.make_archive(str(tmp_path / "set"), "zip", tmp_path / "photos")
+    import_dataset(project, Path(archive), by="ann")
+    (kept,) = (project.folder / "imports").iterdir()
+    left = project.folder / "imports" / "0123456789abcdef.part"
+    left.mkdir()
+    (left / "half.jpg").touch()
+    again = import_dataset(project, Path(archive), by="ann")
+    assert (again.images, again.repeated) == (0, 2)
+    assert list((project.folder / "imports").iterdir()) == [kept]
 
 
 def test_killed_and_run_again_it_brings_exactly_the_same(tmp_path: Path) -> None:

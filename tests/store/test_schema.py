@@ -40,7 +40,7 @@ def filled(project: Project) -> None:
         put(
             team.accounts, name="ann", role="admin", password_hash="h", disabled=False, created_at=0
         )
-        put(team.sessions, digest="d", expires_at=0, **ann)
+        put(team.sessions, digest=f"of {project.uid}", expires_at=0, **ann)
         put(team.audit_log, action="signed in", **ann)
         put(team.annotation_keys, key="k", annotation_id=made.id)
         put(team.image_states, image_id=image.id, state="complete", **ann)

@@ -94,6 +94,7 @@ def import_dataset(
         NotFound: If there is no such source.
         DatasetError: If its form is unknown, or it is damaged as a whole.
     """
+    _sweep(project)
     folder, refused = _unpacked(project, source)
     name = str(folder.absolute())
     # Parquet may hold its photographs inside; each import has a folder of its own for them.
@@ -123,6 +124,16 @@ def import_labelled(
         progress: Called with the number of images after each batch.
     """
     return _write(project, _batches(items, by), name=name, by=by, progress=progress)
+
+
+def _sweep(project: Project) -> None:
+    """Remove copies that earlier imports made in the project and that no image of it is in.
+
+    They are left by what was interrupted before its first batch, and are made again when needed.
+    """
+    for folder in (project.folder / "imports").glob("*"):
+        if not project.images.any_below(str(folder.absolute())):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _unpacked(project: Project, source: Path) -> tuple[Path, list[Refused]]:

@@ -167,6 +167,15 @@ class Images:
         with self._database.read() as connection:
             return self.by_path_in(connection, paths)
 
+    def any_below(self, folder: str) -> bool:
+        """Tell whether an image of the project, a deleted one included, lies below a folder."""
+        statement = select(images.c.id).where(
+            images.c.project_id == self._project,
+            images.c.path.startswith(f"{folder}/", autoescape=True),
+        )
+        with self._database.read() as connection:
+            return connection.execute(statement.limit(1)).first() is not None
+
     def sources(self) -> dict[str, int]:
         """Return the sources and how many living images each has."""
         statement = select(images.c.source, func.count()).where(

@@ -205,7 +205,7 @@ annotations = Table(
     metadata,
     _key(),
     *_version_columns(),
-    Index("ix_annotations_image", "project_id", "image_id"),
+    Index("ix_annotations_image", "image_id"),
     Index("ix_annotations_sequence", "project_id", "sequence"),
 )
 
@@ -217,6 +217,7 @@ annotation_versions = Table(
         c if c.name != "version" else Column("version", Integer, primary_key=True)
         for c in _version_columns()
     ),
+    Index("ix_annotation_versions_image", "image_id"),
 )
 
 VERSION_COLUMNS = tuple(column.name for column in annotations.columns)
@@ -228,7 +229,7 @@ mask_groups = Table(
     metadata,
     Column("project_id", Whole, ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True),
     Column("category_id", Whole, primary_key=True, autoincrement=False),  # or ANY, or NONE
-    Column("image_id", Whole, ForeignKey("images.id"), primary_key=True),
+    Column("image_id", Whole, primary_key=True, autoincrement=False),
     Column("stage", String, primary_key=True),
     Column("review", String, primary_key=True),  # accepted, rejected, unreviewed
     Column("author", String, primary_key=True),
@@ -278,6 +279,7 @@ snapshot_images = Table(
     _snapshot(),
     Column("image_id", Whole, ForeignKey("images.id"), primary_key=True),
     Column("split", String, nullable=False),
+    Index("ix_snapshot_images_image", "image_id"),
 )
 
 snapshot_annotations = Table(
@@ -286,6 +288,7 @@ snapshot_annotations = Table(
     _snapshot(),
     Column("annotation_id", Whole, ForeignKey("annotations.id"), primary_key=True),
     Column("version", Integer, nullable=False),
+    Index("ix_snapshot_annotations_annotation", "annotation_id"),
 )
 
 jobs = Table(

@@ -374,13 +374,13 @@ ALTER TABLE ONLY public.sessions ALTER COLUMN id SET DEFAULT nextval('public.ses
 ALTER TABLE ONLY public.snapshots ALTER COLUMN id SET DEFAULT nextval('public.snapshots_id_seq'::regclass);
 INSERT INTO public.accounts (id, project_id, name, role, password_hash, disabled, created_at) VALUES (1, 1, 'ann', 'admin', 'h', false, 0);
 INSERT INTO public.annotation_keys (project_id, key, annotation_id) VALUES (1, 'k', 1);
-INSERT INTO public.annotation_versions (id, project_id, image_id, version, deleted, category_id, is_crowd, made_by, author, model_id, round_id, stage, review, changed_by, seconds, clicks, edits, predicted_iou, stability_score, area, x0, y0, x1, y1, relative_size, centre_x, centre_y, prompts, candidates, attributes, operation_id, sequence, at, counts) VALUES (1, 1, 1, 1, false, NULL, false, 'person', 'ann', NULL, NULL, 'assisted', NULL, 'ann', NULL, NULL, NULL, NULL, NULL, 9, 1, 1, 4, 4, 0.4330127018922193, 0.3125, 0.4166666666666667, NULL, NULL, NULL, 'one', 3, 1795245088.646289, '\x3733333030306730');
-INSERT INTO public.annotations (id, project_id, image_id, version, deleted, category_id, is_crowd, made_by, author, model_id, round_id, stage, review, changed_by, seconds, clicks, edits, predicted_iou, stability_score, area, x0, y0, x1, y1, relative_size, centre_x, centre_y, prompts, candidates, attributes, operation_id, sequence, at, counts) VALUES (1, 1, 1, 2, false, NULL, false, 'person', 'ann', NULL, NULL, 'assisted', NULL, 'ann', NULL, NULL, NULL, NULL, NULL, 8, 0, 5, 8, 6, 0.408248290463863, 0.5, 0.9166666666666666, NULL, NULL, NULL, 'two', 4, 1795245088.9090717, '\x35313530303030303030303030303030');
+INSERT INTO public.annotation_versions (id, project_id, image_id, version, deleted, category_id, is_crowd, made_by, author, model_id, round_id, stage, review, changed_by, seconds, clicks, edits, predicted_iou, stability_score, area, x0, y0, x1, y1, relative_size, centre_x, centre_y, prompts, candidates, attributes, operation_id, sequence, at, counts) VALUES (1, 1, 1, 1, false, NULL, false, 'person', 'ann', NULL, NULL, 'assisted', NULL, 'ann', NULL, NULL, NULL, NULL, NULL, 9, 1, 1, 4, 4, 0.4330127018922193, 0.3125, 0.4166666666666667, NULL, NULL, NULL, 'one', 3, 1795250194.1662464, '\x3733333030306730');
+INSERT INTO public.annotations (id, project_id, image_id, version, deleted, category_id, is_crowd, made_by, author, model_id, round_id, stage, review, changed_by, seconds, clicks, edits, predicted_iou, stability_score, area, x0, y0, x1, y1, relative_size, centre_x, centre_y, prompts, candidates, attributes, operation_id, sequence, at, counts) VALUES (1, 1, 1, 2, false, NULL, false, 'person', 'ann', NULL, NULL, 'assisted', NULL, 'ann', NULL, NULL, NULL, NULL, NULL, 8, 0, 5, 8, 6, 0.408248290463863, 0.5, 0.9166666666666666, NULL, NULL, NULL, 'two', 4, 1795250194.2786896, '\x35313530303030303030303030303030');
 INSERT INTO public.assignments (image_id, project_id, name) VALUES (1, 1, 'ann');
 INSERT INTO public.audit_log (id, project_id, name, action, subject, detail, at) VALUES (1, 1, 'ann', 'signed in', NULL, NULL, 0);
 INSERT INTO public.categories (id, project_id, name, colour, digit, supercategory, deleted) VALUES (1, 1, 'cat', '#e6194b', NULL, NULL, false);
 INSERT INTO public.image_states (image_id, project_id, state, note, name, at) VALUES (1, 1, 'complete', NULL, 'ann', 0);
-INSERT INTO public.images (id, project_id, path, content_hash, perceptual_hash, height, width, source, external_id, split, group_name, licence, metadata, mask_count, sequence, added_at, deleted) VALUES (1, 1, 'one.jpg', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', NULL, 6, 8, 'album', NULL, NULL, NULL, NULL, NULL, 1, 1, 1795245088.4462934, false);
+INSERT INTO public.images (id, project_id, path, content_hash, perceptual_hash, height, width, source, external_id, split, group_name, licence, metadata, mask_count, sequence, added_at, deleted) VALUES (1, 1, 'one.jpg', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', NULL, 6, 8, 'album', NULL, NULL, NULL, NULL, NULL, 1, 1, 1795250194.0782304, false);
 INSERT INTO public.jobs (id, project_id, kind, status, settings, done, total, message, owner, token, at, ended_at) VALUES (1, 1, 'train', 'queued', NULL, 0, NULL, NULL, NULL, 0, 0, NULL);
 INSERT INTO public.leases (image_id, project_id, name, expires_at) VALUES (1, 1, 'ann', 0);
 INSERT INTO public.mask_bins (project_id, kind, bin, masks) VALUES (1, 'centre', 426, 0);
@@ -393,11 +393,11 @@ INSERT INTO public.metrics (id, project_id, round_id, model_id, name, value, det
 INSERT INTO public.models (id, project_id, model_id, name, card, blob, added_at) VALUES (1, 1, 'm', 'm', NULL, NULL, 0);
 INSERT INTO public.operations (project_id, operation_id, digest, answer, sequence) VALUES (1, 'one', '3287732f81b2b88ebc3c068f69c4307d82fa96c6b88b8d591cb222b723f4601f', '[[1, 1]]', 3);
 INSERT INTO public.operations (project_id, operation_id, digest, answer, sequence) VALUES (1, 'two', 'e9f39e55e9bf77d9dfc495e1753b0a8763ec27cb653afd9a8741776805fbd861', '[[1, 2]]', 4);
-INSERT INTO public.projects (id, uid, name, created_at, sequence) VALUES (1, '3fd6d3defbff361c31c4d2ddf3133fb2', 'dumped', 1795245088.1299157, 4);
+INSERT INTO public.projects (id, uid, name, created_at, sequence) VALUES (1, '42e2cf9c6d2edd7ae5f91d5a3855b3fa', 'dumped', 1795250193.9343395, 4);
 INSERT INTO public.reviews (id, project_id, annotation_id, version, verdict, note, name, at) VALUES (1, 1, 1, 1, 'accepted', NULL, 'ann', 0);
 INSERT INTO public.rounds (id, project_id, number, stage, status, incumbent_id, candidate_id, snapshot_id, settings, reason, started_at, ended_at) VALUES (1, 1, 1, 'assisted', 'open', NULL, 1, 1, NULL, NULL, 0, NULL);
 INSERT INTO public.schema_version (version) VALUES (1);
-INSERT INTO public.sessions (id, project_id, digest, account_id, name, expires_at, at) VALUES (1, 1, 'd', NULL, 'ann', 0, 0);
+INSERT INTO public.sessions (id, project_id, digest, account_id, name, expires_at, at) VALUES (1, 1, 'of 42e2cf9c6d2edd7ae5f91d5a3855b3fa', NULL, 'ann', 0, 0);
 INSERT INTO public.snapshot_annotations (snapshot_id, annotation_id, version) VALUES (1, 1, 1);
 INSERT INTO public.snapshot_images (snapshot_id, image_id, split) VALUES (1, 1, 'val');
 INSERT INTO public.snapshots (id, project_id, name, digest, statistics, settings, at) VALUES (1, 1, 's', 'd', '{}', '{}', 0);
@@ -481,7 +481,8 @@ ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT uq_sessions_digest UNIQUE (digest);
 ALTER TABLE ONLY public.snapshots
     ADD CONSTRAINT uq_snapshots_project_id UNIQUE (project_id, name);
-CREATE INDEX ix_annotations_image ON public.annotations USING btree (project_id, image_id);
+CREATE INDEX ix_annotation_versions_image ON public.annotation_versions USING btree (image_id);
+CREATE INDEX ix_annotations_image ON public.annotations USING btree (image_id);
 CREATE INDEX ix_annotations_sequence ON public.annotations USING btree (project_id, sequence);
 CREATE INDEX ix_assignments_name ON public.assignments USING btree (project_id, name, image_id);
 CREATE INDEX ix_audit_log_order ON public.audit_log USING btree (project_id, id);
@@ -495,6 +496,8 @@ CREATE INDEX ix_jobs_status ON public.jobs USING btree (project_id, status);
 CREATE INDEX ix_metrics_name ON public.metrics USING btree (project_id, name);
 CREATE INDEX ix_reviews_annotation ON public.reviews USING btree (annotation_id, id);
 CREATE INDEX ix_sessions_account ON public.sessions USING btree (account_id);
+CREATE INDEX ix_snapshot_annotations_annotation ON public.snapshot_annotations USING btree (annotation_id);
+CREATE INDEX ix_snapshot_images_image ON public.snapshot_images USING btree (image_id);
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT fk_accounts_project_id_projects FOREIGN KEY (project_id) REFERENCES public.projects(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.annotation_keys
@@ -545,8 +548,6 @@ ALTER TABLE ONLY public.leases
     ADD CONSTRAINT fk_leases_project_id_projects FOREIGN KEY (project_id) REFERENCES public.projects(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.mask_bins
     ADD CONSTRAINT fk_mask_bins_project_id_projects FOREIGN KEY (project_id) REFERENCES public.projects(id) ON DELETE CASCADE;
-ALTER TABLE ONLY public.mask_groups
-    ADD CONSTRAINT fk_mask_groups_image_id_images FOREIGN KEY (image_id) REFERENCES public.images(id);
 ALTER TABLE ONLY public.mask_groups
     ADD CONSTRAINT fk_mask_groups_project_id_projects FOREIGN KEY (project_id) REFERENCES public.projects(id) ON DELETE CASCADE;
 ALTER TABLE ONLY public.metrics

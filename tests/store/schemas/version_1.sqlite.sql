@@ -65,7 +65,7 @@ CREATE TABLE annotation_versions (
 	CONSTRAINT fk_annotation_versions_model_id_models FOREIGN KEY(model_id) REFERENCES models (id), 
 	CONSTRAINT fk_annotation_versions_round_id_rounds FOREIGN KEY(round_id) REFERENCES rounds (id)
 );
-INSERT INTO "annotation_versions" VALUES(1,1,1,1,0,NULL,0,'person','ann',NULL,NULL,'assisted',NULL,'ann',NULL,NULL,NULL,NULL,NULL,9,1,1,4,4,4.33012701892219298294e-01,0.3125,4.1666666666666668517e-01,NULL,NULL,NULL,'one',3,1.79524507952962350844e+09,X'3733333030306730');
+INSERT INTO "annotation_versions" VALUES(1,1,1,1,0,NULL,0,'person','ann',NULL,NULL,'assisted',NULL,'ann',NULL,NULL,NULL,NULL,NULL,9,1,1,4,4,4.33012701892219298294e-01,0.3125,4.1666666666666668517e-01,NULL,NULL,NULL,'one',3,1.79525018758561825753e+09,X'3733333030306730');
 CREATE TABLE annotations (
 	id INTEGER NOT NULL, 
 	project_id INTEGER NOT NULL, 
@@ -108,7 +108,7 @@ CREATE TABLE annotations (
 	CONSTRAINT fk_annotations_model_id_models FOREIGN KEY(model_id) REFERENCES models (id), 
 	CONSTRAINT fk_annotations_round_id_rounds FOREIGN KEY(round_id) REFERENCES rounds (id)
 );
-INSERT INTO "annotations" VALUES(1,1,1,2,0,NULL,0,'person','ann',NULL,NULL,'assisted',NULL,'ann',NULL,NULL,NULL,NULL,NULL,8,0,5,8,6,0.408248290463863,0.5,9.16666666666666629659e-01,NULL,NULL,NULL,'two',4,1.79524507974055504795e+09,X'35313530303030303030303030303030');
+INSERT INTO "annotations" VALUES(1,1,1,2,0,NULL,0,'person','ann',NULL,NULL,'assisted',NULL,'ann',NULL,NULL,NULL,NULL,NULL,8,0,5,8,6,0.408248290463863,0.5,9.16666666666666629659e-01,NULL,NULL,NULL,'two',4,1.79525018768115305896e+09,X'35313530303030303030303030303030');
 CREATE TABLE assignments (
 	image_id INTEGER NOT NULL, 
 	project_id INTEGER NOT NULL, 
@@ -177,7 +177,7 @@ CREATE TABLE images (
 	CONSTRAINT uq_images_project_id UNIQUE (project_id, path), 
 	CONSTRAINT fk_images_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE
 );
-INSERT INTO "images" VALUES(1,1,'one.jpg','aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',NULL,6,8,'album',NULL,NULL,NULL,NULL,NULL,1,1,1.79524507943961596483e+09,0);
+INSERT INTO "images" VALUES(1,1,'one.jpg','aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',NULL,6,8,'album',NULL,NULL,NULL,NULL,NULL,1,1,1.79525018753839421276e+09,0);
 CREATE TABLE jobs (
 	id INTEGER NOT NULL, 
 	project_id INTEGER NOT NULL, 
@@ -230,8 +230,7 @@ CREATE TABLE mask_groups (
 	masks INTEGER NOT NULL, 
 	lowest_iou FLOAT, 
 	CONSTRAINT pk_mask_groups PRIMARY KEY (project_id, category_id, image_id, stage, review, author), 
-	CONSTRAINT fk_mask_groups_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE, 
-	CONSTRAINT fk_mask_groups_image_id_images FOREIGN KEY(image_id) REFERENCES images (id)
+	CONSTRAINT fk_mask_groups_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE
 )
  WITHOUT ROWID
 
@@ -286,7 +285,7 @@ CREATE TABLE projects (
 	CONSTRAINT pk_projects PRIMARY KEY (id), 
 	CONSTRAINT uq_projects_uid UNIQUE (uid)
 );
-INSERT INTO "projects" VALUES(1,'bb927301909fdb96cf0105ab0de2851f','dumped',1.79524507918386554711e+09,4);
+INSERT INTO "projects" VALUES(1,'aa2efff9bc78f14b1ce8772e17f8f613','dumped',1.79525018740049624446e+09,4);
 CREATE TABLE reviews (
 	id INTEGER NOT NULL, 
 	project_id INTEGER NOT NULL, 
@@ -340,7 +339,7 @@ CREATE TABLE sessions (
 	CONSTRAINT uq_sessions_digest UNIQUE (digest), 
 	CONSTRAINT fk_sessions_account_id_accounts FOREIGN KEY(account_id) REFERENCES accounts (id)
 );
-INSERT INTO "sessions" VALUES(1,1,'d',NULL,'ann',0.0,0.0);
+INSERT INTO "sessions" VALUES(1,1,'of aa2efff9bc78f14b1ce8772e17f8f613',NULL,'ann',0.0,0.0);
 CREATE TABLE snapshot_annotations (
 	snapshot_id INTEGER NOT NULL, 
 	annotation_id INTEGER NOT NULL, 
@@ -372,18 +371,21 @@ CREATE TABLE snapshots (
 	CONSTRAINT fk_snapshots_project_id_projects FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE
 );
 INSERT INTO "snapshots" VALUES(1,1,'s','d','{}','{}',0.0);
-CREATE INDEX ix_images_split ON images (project_id, deleted, split, id);
 CREATE INDEX ix_images_group ON images (project_id, group_name);
 CREATE INDEX ix_images_page ON images (project_id, deleted, id, mask_count, split, source);
+CREATE INDEX ix_images_split ON images (project_id, deleted, split, id);
 CREATE INDEX ix_images_hash ON images (project_id, content_hash);
 CREATE INDEX ix_images_source ON images (project_id, deleted, source, id);
 CREATE INDEX ix_jobs_status ON jobs (project_id, status);
 CREATE INDEX ix_audit_log_order ON audit_log (project_id, id);
+CREATE INDEX ix_snapshot_images_image ON snapshot_images (image_id);
 CREATE INDEX ix_sessions_account ON sessions (account_id);
 CREATE INDEX ix_image_states_state ON image_states (project_id, state, image_id);
 CREATE INDEX ix_assignments_name ON assignments (project_id, name, image_id);
 CREATE INDEX ix_metrics_name ON metrics (project_id, name);
-CREATE INDEX ix_annotations_image ON annotations (project_id, image_id);
 CREATE INDEX ix_annotations_sequence ON annotations (project_id, sequence);
+CREATE INDEX ix_annotations_image ON annotations (image_id);
+CREATE INDEX ix_annotation_versions_image ON annotation_versions (image_id);
+CREATE INDEX ix_snapshot_annotations_annotation ON snapshot_annotations (annotation_id);
 CREATE INDEX ix_reviews_annotation ON reviews (annotation_id, id);
 COMMIT;
