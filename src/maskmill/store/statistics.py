@@ -15,6 +15,7 @@ from maskmill import rle
 from maskmill.rle import Rle
 from maskmill.store.counts import COUNTED, PLACE_BINS, SIZE_BINS, Bin, bins_of, counted
 from maskmill.store.database import Database
+from maskmill.store.rows import in_project
 from maskmill.store.schema import (
     ANY,
     annotations,
@@ -149,7 +150,7 @@ def _concavity(connection: Connection, project_id: int, sample: int) -> tuple[fl
         statement = select(
             annotations.c.counts, annotations.c.area, images.c.height, images.c.width
         ).where(
-            annotations.c.project_id == project_id,
+            in_project(annotations, project_id),
             ~annotations.c.deleted,
             ~images.c.deleted,
             annotations.c.id.in_(wanted[start : start + 500]),
