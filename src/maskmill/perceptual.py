@@ -130,7 +130,8 @@ def _near_in_band(
 ) -> Iterator[tuple[int, int]]:
     order = np.argsort(band, kind="stable")
     bounds = np.flatnonzero(np.diff(band[order].astype(np.int64), prepend=-1, append=-1))
-    for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+    shared = np.flatnonzero(np.diff(bounds) > 1)
+    for start, stop in zip(bounds[shared].tolist(), bounds[shared + 1].tolist(), strict=True):
         some = order[start:stop]
         for place in range(len(some) - 1):
             apart = np.bitwise_count(

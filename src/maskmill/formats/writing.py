@@ -157,8 +157,9 @@ class Names:
         """Yield names one by one: a thousand folders may each hold a `1.jpg`."""
         yield stem
         yield f"{folder}_{stem}"
-        for self.numbers[stem] in count(self.numbers.get(stem, 1) + 1):
-            yield f"{stem}-{self.numbers[stem]}"
+        for number in count(self.numbers.get(stem, 1) + 1):
+            self.numbers[stem] = number
+            yield f"{stem}-{number}"
 
     def _take(self, name: str) -> bool:
         key = unicodedata.normalize("NFC", name).casefold()
