@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from maskmill import perceptual
 from maskmill.images import ImageLimits
 from maskmill.perceptual import BANDS, near_pairs, perceptual_hash
 
@@ -59,6 +60,22 @@ def test_every_kind_of_pixel_has_a_hash(mode: str) -> None:
     image = picture(1).convert("L") if mode == "I;16" else picture(1)
     form = "TIFF" if mode in ("CMYK", "I;16") else "PNG"
     assert isinstance(perceptual_hash(stored(image.convert(mode), form)), int)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("size", [(255, 400), (256, 256), (301, 517)])
+def test_the_short_way_shows_what_the_long_one_does(
+    mode: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for options in ({}, {"progressive": True}, {"quality": 30}, {"subsampling": 0}):
+        content = stored(picture(9, size).convert(mode), "JPEG", **options)
+        quickly = perceptual_hash(content)
+        with monkeypatch.context() as patch:
+            patch.setattr(perceptual, "_at_an_eighth", lambda *_: None)
+            assert perceptual_hash(content) == quickly
+    assert quickly is not None
+    assert perceptual_hash(content[:-50]) is None
+    assert perceptual_hash(content, ImageLimits(max_pixels=1000)) is None
 
 
 def test_what_is_no_image_or_too_large_has_none() -> None:

@@ -1,6 +1,7 @@
 """What all writers share: whole files or none, names that never collide, notes."""
 
 import os
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,6 +41,18 @@ def test_no_two_photographs_share_a_name_or_a_stem() -> None:
     assert [again.flat(named(path)) for path in paths] == found
     (note,) = tally.written().notes
     assert note.startswith("photograph renamed: ")
+
+
+def test_names_are_made_one_by_one() -> None:
+    """Once, a million candidates were made for every photograph: half a second for each."""
+    names = Names(Tally())
+    tracemalloc.start()
+    try:
+        found = [names.flat(named(f"/d/{i % 2}.jpg")) for i in range(3000)]
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+    assert found[-1] == "1-1499.jpg"
 
 
 def test_a_reference_stays_in_its_folder(tmp_path: Path) -> None:

@@ -14,9 +14,13 @@ from jaxtyping import Int64
 from PIL import Image, ImageOps
 
 from maskmill.images import FORMATS, WARNINGS_LOCK, ImageLimits
+from maskmill.jpeg import HEAD, plain_jpeg_size
 
+_JPEG_END = b"\xff\xd9"  # what is cut short is left to Pillow, which refuses it
 SIDE, LOWEST = 32, 8
 """Pixels of the image that is transformed; frequencies that are kept, along each axis."""
+MIDDLE = (LOWEST**2 - 1) // 2
+"""Place of the median among all of them but the first."""
 BANDS = 4
 """Parts of a hash; hashes that differ in fewer bits than there are parts share one of them."""
 
@@ -35,6 +39,32 @@ def perceptual_hash(content: bytes, limits: ImageLimits | None = None) -> int | 
         Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010.
     """
     limits = limits or ImageLimits()
+    size = plain_jpeg_size(content[:HEAD])
+    if size is not None and size[0] * size[1] > limits.max_pixels:
+        return None
+    grey = None if size is None or not content.endswith(_JPEG_END) else _at_an_eighth(content, size)
+    if grey is None:
+        grey = _by_pillow(content, limits)
+    return None if grey is None else _hash(np.asarray(grey, np.float32))
+
+
+def _at_an_eighth(content: bytes, size: tuple[int, int]) -> Image.Image | None:
+    """Decode a JPEG as Pillow's draft mode does, to the very pixel, in two thirds of its time."""
+    import cv2
+
+    # A smaller one Pillow decodes larger, and other colours (CMYK) in its own way.
+    if min(size) < 8 * SIDE or b"Adobe" in content[:HEAD]:
+        return None
+    mode = cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_IGNORE_ORIENTATION
+    found = cv2.imdecode(np.frombuffer(content, np.uint8), mode)
+    return None if found is None else _small(Image.fromarray(found))
+
+
+def _small(image: Image.Image) -> Image.Image:
+    return image.resize((SIDE, SIDE), Image.Resampling.BOX)
+
+
+def _by_pillow(content: bytes, limits: ImageLimits) -> Image.Image | None:
     try:
         with WARNINGS_LOCK, catch_warnings():
             simplefilter("ignore")
@@ -42,11 +72,10 @@ def perceptual_hash(content: bytes, limits: ImageLimits | None = None) -> int | 
                 if image.width * image.height > limits.max_pixels:
                     return None
                 image.draft("L", (SIDE, SIDE))  # of a JPEG: no larger than needed
-                small = image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
-                upright = ImageOps.exif_transpose(small) if _may_be_turned(image) else small
+                small = _small(image.convert("L"))
+                return ImageOps.exif_transpose(small) if _may_be_turned(image) else small
     except Exception:  # Pillow throws nearly every class at damaged files; see images.py
         return None
-    return _hash(np.asarray(upright, np.float32))
 
 
 def _may_be_turned(image: Image.Image) -> bool:
@@ -58,7 +87,7 @@ def _hash(grey: np.ndarray) -> int:
 
     low = cv2.dct(grey)[:LOWEST, :LOWEST].reshape(-1)
     # The first is the mean brightness, which says nothing of what is shown.
-    bits = low > np.median(low[1:])
+    bits = low > np.partition(low[1:], MIDDLE)[MIDDLE]
     return int(np.packbits(bits).view(">i8")[0])
 
 
@@ -101,7 +130,8 @@ def _near_in_band(
 ) -> Iterator[tuple[int, int]]:
     order = np.argsort(band, kind="stable")
     bounds = np.flatnonzero(np.diff(band[order].astype(np.int64), prepend=-1, append=-1))
-    for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+    shared = np.flatnonzero(np.diff(bounds) > 1)
+    for start, stop in zip(bounds[shared].tolist(), bounds[shared + 1].tolist(), strict=True):
         some = order[start:stop]
         for place in range(len(some) - 1):
             apart = np.bitwise_count(

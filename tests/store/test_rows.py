@@ -1,10 +1,14 @@
 """The gate before the database; what it refuses is tried on databases in the other files."""
 
 import math
+from typing import Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from maskmill.errors import StoreError
+from maskmill.store import Edit, Project
 from maskmill.store.rows import (
     AT_ONCE,
     MAX_DEPTH,
@@ -15,6 +19,8 @@ from maskmill.store.rows import (
     is_key,
 )
 from maskmill.store.schema import annotations, images
+
+from .masks import a_mask, add_image
 
 
 def test_a_row_comes_out_as_it_will_be_read_back() -> None:
@@ -82,3 +88,31 @@ def test_a_key_has_64_bits() -> None:
         True,
         False,
     ]
+
+
+def test_named_rows_are_found_by_their_names_whatever_the_size_of_the_project(
+    project: Project,
+) -> None:
+    """SQLite would rather walk through the whole project as soon as a few rows are named."""
+    if project.database.kind != "sqlite":
+        pytest.skip("PostgreSQL knows how many rows a project has")
+    found = [add_image(project, f"{i}.jpg").id for i in range(40)]
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: object, _cursor: object, text: str, values: Any, *_: object) -> None:
+        asked.append((text, values))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    masks = project.annotations.apply("one", [a_mask(image) for image in found], by="ann")
+    edits = [Edit(annotation_id=m.id, based_on=1, review="accepted") for m in masks]
+    project.annotations.apply("two", edits, by="ann")
+    assert len(project.annotations.of_images(found)) == len(found)
+    event.remove(Engine, "before_cursor_execute", note)
+    plans = []
+    with project.database.read() as connection:
+        for text, values in asked:
+            if text.startswith(("SELECT", "UPDATE", "DELETE")) and not isinstance(values, list):
+                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)
+                plans += [(row[3], text) for row in plan if "annotations" in text]
+    assert len(plans) >= 5
+    assert [each for each in plans if "(project_id=?)" in each[0] or "SCAN" in each[0]] == []

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from maskmill import rle
 from maskmill.store import Delete, Made, Project
-from maskmill.store.statistics import PLACE_BINS, SIZE_BINS, concavity, statistics
+from maskmill.store.statistics import PLACE_BINS, SIZE_BINS, concavity, near_duplicates, statistics
 
 from .records import add_images, add_masks, square
 
@@ -39,6 +39,15 @@ def test_counts_by_everything_that_is_recorded(project: Project) -> None:
     assert found.by_source == {"photos": 2, "street": 1}
     assert found.by_split == {"train": 2, "": 1}
     assert found.masks_per_image == {0: 1, 1: 2}
+
+
+def test_images_that_look_like_another_are_counted_each_once(project: Project) -> None:
+    assert near_duplicates(project.database, project.id) == 0
+    hashes = {"a": 0, "b": 0, "c": 0b111, "far": -1, "other": 2**40 - 1, "none": None, "gone": -2}
+    for name, value in hashes.items():
+        (image,) = add_images(project, f"{name}.jpg", perceptual_hash=value)
+    project.images.delete(image.id)  # it alone would be near to the far one
+    assert near_duplicates(project.database, project.id) == 3
 
 
 def test_sizes_and_places_fall_into_their_parts(project: Project) -> None:

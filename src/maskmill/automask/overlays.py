@@ -9,10 +9,10 @@ from pathlib import Path
 
 from maskmill import drawn
 from maskmill.drawn import picture_bytes
+from maskmill.durable import write_atomically
 from maskmill.images import read_image
 from maskmill.overlay import draw_masks
 from maskmill.rle import Rle
-from maskmill.weights import write_atomically
 
 
 def photographs(source: Path) -> list[str]:

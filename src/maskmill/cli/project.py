@@ -46,16 +46,20 @@ def status(
     """
     from maskmill.status import status_text, write_status_page
     from maskmill.store import Project
-    from maskmill.store.statistics import statistics
+    from maskmill.store.statistics import near_duplicates, statistics
 
     with Project(project, writes=False) as opened:
         found = statistics(opened.database, opened.id)
+        alike = near_duplicates(opened.database, opened.id)
         text = status_text(opened.name, found)
+        if alike:
+            text += f"\n  alike      {alike:,} images look like another one"
         if html is not None:
             html.parent.mkdir(parents=True, exist_ok=True)
             write_status_page(html, opened.name, found)
             text += f"\n  plots in {html}"
-        result = {"project": project, "name": opened.name, **asdict(found), "html": html}
+        result = {"project": project, "name": opened.name, **asdict(found)}
+        result |= {"near_duplicates": alike, "html": html}
     print_result(result, as_json=as_json, text=text)
 
 

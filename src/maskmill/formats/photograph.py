@@ -18,8 +18,8 @@ from maskmill import rle
 from maskmill.errors import DatasetError
 from maskmill.formats.labelled import LabelledImage, LabelledMask
 from maskmill.images import FORMATS, WARNINGS_LOCK
+from maskmill.jpeg import HEAD, plain_jpeg_size
 
-_HEAD = 4096  # bytes in which the tables of a JPEG without a thumbnail end
 _TURNED_SIDEWAYS = (5, 6, 7, 8)
 
 
@@ -43,7 +43,7 @@ def read_header(path: Path) -> Header | None:
     """Read a photograph's size and orientation, or None if it is no image that we can open."""
     try:
         with path.open("rb") as file:
-            plain = _plain_jpeg_size(file.read(_HEAD))
+            plain = plain_jpeg_size(file.read(HEAD))
         if plain is not None:
             return Header(plain, 1)
         with WARNINGS_LOCK, catch_warnings():
@@ -53,21 +53,6 @@ def read_header(path: Path) -> Header | None:
     except Exception:  # Pillow throws nearly every class at damaged files; see images.py
         return None
     return Header(size, orientation)
-
-
-def _plain_jpeg_size(head: bytes) -> tuple[int, int] | None:
-    """Return (H, W) of a JPEG without EXIF or XMP; None is left to Pillow, which takes longer."""
-    at, size = 2, None
-    while head[:2] == b"\xff\xd8" and at + 9 <= len(head) and head[at] == 0xFF:
-        kind = head[at + 1]
-        if kind == 0xDA:  # here the pixels begin
-            return size if size and min(size) > 0 else None
-        if kind < 0xC0 or kind in (0xE1, 0xE2) or 0xD0 <= kind <= 0xD9:
-            return None
-        if kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
-            size = (int.from_bytes(head[at + 5 : at + 7]), int.from_bytes(head[at + 7 : at + 9]))
-        at += 2 + int.from_bytes(head[at + 2 : at + 4])
-    return None
 
 
 def _stored_size(image: Image.Image) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -134,6 +135,8 @@ class Names:
 
     tally: Tally
     taken: set[str] = field(default_factory=set)
+    numbers: dict[str, int] = field(default_factory=dict)
+    """The last number that was tried behind a stem."""
 
     def flat(self, image: LabelledImage, *, dots: bool = True) -> str:
         """Return a file name; the folder's name is put before it where the name is taken.
@@ -145,14 +148,25 @@ class Names:
         suffix = path.suffix.lower()
         if not dots:
             stem, folder = stem.replace(".", "_"), folder.replace(".", "_")
-        for name in (stem, f"{folder}_{stem}", *(f"{stem}-{i}" for i in range(2, 1_000_000))):
-            key = unicodedata.normalize("NFC", name).casefold()
-            if key not in self.taken:
-                self.taken.add(key)
-                if name + suffix != image.path.name:
-                    self.tally.note("photograph renamed", unit="image")
-                return name + suffix
-        raise DatasetError(f"a million photographs are called {stem}")
+        name = next(filter(self._take, self._candidates(stem, folder)))
+        if name + suffix != image.path.name:
+            self.tally.note("photograph renamed", unit="image")
+        return name + suffix
+
+    def _candidates(self, stem: str, folder: str) -> Iterator[str]:
+        """Yield names one by one: a thousand folders may each hold a `1.jpg`."""
+        yield stem
+        yield f"{folder}_{stem}"
+        for number in count(self.numbers.get(stem, 1) + 1):
+            self.numbers[stem] = number
+            yield f"{stem}-{number}"
+
+    def _take(self, name: str) -> bool:
+        key = unicodedata.normalize("NFC", name).casefold()
+        if key in self.taken:
+            return False
+        self.taken.add(key)
+        return True
 
     def inside(self, image: LabelledImage, folder: Path) -> str:
         """Return a photograph's path from a folder, for a file that only refers to it.

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from maskmill.config import ModelConfig
+from maskmill.durable import write_atomically
 from maskmill.errors import CheckpointError, NotFound
 from maskmill.model.published import read_pickle, recognise
 from maskmill.model.sam import Sam
@@ -25,7 +26,6 @@ from maskmill.weights import (
     model_folder,
     refuse_no_weights,
     verify,
-    write_atomically,
     write_card,
 )
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 
+from maskmill.durable import sync_folder
 from maskmill.errors import ImageError
 from maskmill.images import ImageLimits
 from maskmill.server.access import AnyReviewer
@@ -18,7 +19,6 @@ from maskmill.server.pictures import checked_header
 from maskmill.server.service import Service
 from maskmill.server.wire_images import ImageOut
 from maskmill.store import NewImage
-from maskmill.store.blobs import sync_folder
 
 router = APIRouter(tags=["uploads"])
 BODY: dict[str, Any] = {

@@ -9,7 +9,7 @@ both. Boxes are half-open XYXY, pixels of the upright image.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
 
 from maskmill.errors import Conflict, NotFound, StoreError
 from maskmill.store.changes import (
@@ -26,7 +26,7 @@ from maskmill.store.changes import (
 )
 from maskmill.store.counts import UNREVIEWED, Counted, count_changed
 from maskmill.store.database import Database, next_sequence, now
-from maskmill.store.rows import checked_text, chunks, is_key, require
+from maskmill.store.rows import checked_text, chunks, in_project, is_key, require
 from maskmill.store.schema import (
     VERSION_COLUMNS,
     annotation_versions,
@@ -37,6 +37,8 @@ from maskmill.store.schema import (
     operations,
     rounds,
 )
+
+_REPLACE = update(annotations).where(annotations.c.id == bindparam("key"))
 
 
 class Annotations:
@@ -153,7 +155,7 @@ class Annotations:
         found: dict[int, list[Annotation]] = {}
         with self._database.read() as connection:
             for ids in chunks([each for each in image_ids if is_key(each)]):
-                statement = self._latest().where(
+                statement = self._named().where(
                     annotations.c.image_id.in_(ids), annotations.c.deleted == deleted, *where
                 )
                 for row in connection.execute(statement.order_by(annotations.c.id)):
@@ -177,7 +179,9 @@ class Annotations:
 
     def since(self, sequence: int, *, limit: int = 1000) -> list[Annotation]:
         """Return annotations whose latest version is newer than a number, in order of change."""
-        statement = self._latest().where(annotations.c.sequence > sequence)
+        statement = self._latest().where(
+            annotations.c.project_id == self._project, annotations.c.sequence > sequence
+        )
         statement = statement.order_by(annotations.c.sequence).limit(limit)
         with self._database.read() as connection:
             return [_annotation(row) for row in connection.execute(statement)]
@@ -217,17 +221,18 @@ class Annotations:
     ) -> dict[int, Annotation]:
         found: dict[int, Annotation] = {}
         for ids in chunks([each for each in annotation_ids if is_key(each)]):
-            statement = self._latest().where(annotations.c.id.in_(ids))
+            statement = self._named().where(annotations.c.id.in_(ids))
             found |= {row.id: _annotation(row) for row in connection.execute(statement)}
         for each in annotation_ids:
             if each not in found:
                 raise NotFound(f"annotation {each} does not exist; list those of its image")
         return found
 
+    def _named(self) -> Select[Any]:
+        return self._latest().where(in_project(annotations, self._project))
+
     def _latest(self) -> Select[Any]:
-        return select(annotations, *_image_size()).where(
-            annotations.c.project_id == self._project, annotations.c.image_id == images.c.id
-        )
+        return select(annotations, *_image_size()).where(annotations.c.image_id == images.c.id)
 
     def _apply(
         self,
@@ -277,9 +282,11 @@ class Annotations:
         for ids in chunks(rows):
             kept = select(annotations).where(annotations.c.id.in_(ids))
             connection.execute(insert(annotation_versions).from_select(VERSION_COLUMNS, kept))
+        alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         for key, columns in rows.items():
-            this = update(annotations).where(annotations.c.id == key)
-            connection.execute(this.values(**columns))
+            alike.setdefault(tuple(columns), []).append({"key": key, **columns})
+        for some in alike.values():  # one statement for all changes of the same columns
+            connection.execute(_REPLACE, some)
 
     def _sizes(
         self, connection: Connection, image_ids: Sequence[int]
@@ -287,7 +294,7 @@ class Annotations:
         sizes: dict[int, tuple[int, int]] = {}
         for ids in chunks([each for each in image_ids if is_key(each)]):
             statement = select(images.c.id, images.c.height, images.c.width).where(
-                images.c.project_id == self._project, images.c.id.in_(ids)
+                in_project(images, self._project), images.c.id.in_(ids)
             )
             sizes |= {row.id: (row.height, row.width) for row in connection.execute(statement)}
         for each in image_ids:

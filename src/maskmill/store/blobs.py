@@ -5,12 +5,12 @@ writing the same content twice is one file. Reading checks the hash.
 """
 
 import hashlib
-import os
 import secrets
 from pathlib import Path
 
 import fsspec
 
+from maskmill.durable import sync_folder, write_atomically
 from maskmill.errors import NotFound, StoreError
 
 
@@ -91,28 +91,10 @@ class Blobs:
         return f"{self._root}/{digest[:2]}/{digest}"
 
 
-def sync_folder(folder: Path) -> None:
-    """Make what was created, renamed or removed in a folder outlive a power cut."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
-
-
 def _put_local(path: Path, content: bytes) -> None:
     """Write a file whole: several threads may put the same content at once."""
     for folder in (path.parent.parent, path.parent):
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
             sync_folder(folder.parent)
-    staged = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with staged.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    write_atomically(path, content)

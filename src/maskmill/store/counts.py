@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from maskmill.store.rows import chunks
@@ -46,6 +46,10 @@ COUNTED = tuple(annotations.c[name] for name in Counted._fields)
 Group = tuple[int, int, str, str, str]
 """Category (or ANY, or NONE), image, stage, review and author."""
 Bin = tuple[str, int]
+
+_KEY = tuple(column.name for column in mask_groups.primary_key)
+# Made once: making a statement takes SQLAlchemy longer than SQLite takes to do it.
+_DELETE = delete(mask_groups).where(*(mask_groups.c[name] == bindparam(name) for name in _KEY))
 
 
 def groups_of(masks: Iterable[tuple[Any, ...]]) -> dict[Group, tuple[int, float | None]]:
@@ -111,18 +115,9 @@ def count_changed(
     """
     touched = set(groups_of(before)) | set(groups_of(after))
     there = groups_of(_living(connection, {key[1] for key in touched}))
-    for key in touched:
-        category, image, stage, review, author = key
-        connection.execute(
-            delete(mask_groups).where(
-                mask_groups.c.project_id == project_id,
-                mask_groups.c.category_id == category,
-                mask_groups.c.image_id == image,
-                mask_groups.c.stage == stage,
-                mask_groups.c.review == review,
-                mask_groups.c.author == author,
-            )
-        )
+    if touched:
+        gone = [dict(zip(_KEY, (project_id, *key), strict=True)) for key in sorted(touched)]
+        connection.execute(_DELETE, gone)
     insert_groups(connection, project_id, {key: there[key] for key in touched & set(there)})
     steps = bins_of(after)
     steps.subtract(bins_of(before))

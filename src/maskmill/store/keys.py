@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, select
 
 from maskmill.errors import StoreError
 from maskmill.store.database import Database
-from maskmill.store.rows import chunks
+from maskmill.store.rows import chunks, in_project
 from maskmill.store.team_tables import annotation_keys
 
 KEY = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -48,7 +48,7 @@ class AnnotationKeys:
         with self._database.read() as connection:
             for some in chunks(annotation_ids):
                 statement = select(annotation_keys).where(
-                    annotation_keys.c.project_id == self._project,
+                    in_project(annotation_keys, self._project),
                     annotation_keys.c.annotation_id.in_(some),
                 )
                 rows = connection.execute(statement)

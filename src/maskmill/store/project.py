@@ -18,11 +18,12 @@ from types import ModuleType, TracebackType
 from filelock import FileLock, Timeout
 from sqlalchemy import URL, insert
 
+from maskmill.durable import sync_folder, write_atomically
 from maskmill.errors import NotFound, StoreError
 from maskmill.store.accounts import Accounts
 from maskmill.store.annotations import Annotations
 from maskmill.store.audit import Audit
-from maskmill.store.blobs import Blobs, sync_folder
+from maskmill.store.blobs import Blobs
 from maskmill.store.categories import Categories
 from maskmill.store.database import Database, now, postgresql_url, project_id_of, sqlite_url
 from maskmill.store.embeddings import Embeddings
@@ -36,7 +37,6 @@ from maskmill.store.rows import checked, checked_text
 from maskmill.store.schema import projects
 from maskmill.store.snapshots import Snapshots
 from maskmill.store.work import Work
-from maskmill.weights import write_atomically
 
 PROJECT_FILE, DATABASE_FILE = "project.json", "maskmill.db"
 LOCK_FILE, HOLDER_FILE = ".lock", ".lock-holder"

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from maskmill.errors import Conflict, StoreError
 from maskmill.store.database import Database, next_sequence, now
-from maskmill.store.rows import checked, checked_text, chunks, require
+from maskmill.store.rows import checked, checked_text, chunks, in_project, require
 from maskmill.store.schema import images
 from maskmill.store.team_tables import assignments, image_states, leases
 
@@ -209,7 +209,7 @@ class Work:
         return until
 
     def _of(self, table: Any, image_ids: Sequence[int]) -> tuple[ColumnElement[bool], ...]:
-        return table.c.project_id == self._project, table.c.image_id.in_(image_ids)
+        return in_project(table, self._project), table.c.image_id.in_(image_ids)
 
     def _rows(self, table: Any, image_ids: Sequence[int]) -> Any:
         return select(table).where(*self._of(table, image_ids))

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
 from maskmill.config import MODEL_CONFIGS, ModelConfig, TrainConfig
+from maskmill.durable import write_atomically
 from maskmill.errors import CheckpointError, ConfigError
 from maskmill.formats.labelled import LabelledImage, even_sample
 from maskmill.model.checkpoint import load_model, save_model
@@ -30,7 +31,6 @@ from maskmill.train.interactive import InteractiveLoss
 from maskmill.train.limits import refuse_nonsense
 from maskmill.train.optim import WeightAverage, learning_rate, parameter_groups
 from maskmill.train.report import Report
-from maskmill.weights import write_atomically
 
 
 @dataclass(frozen=True)

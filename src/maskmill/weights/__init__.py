@@ -8,12 +8,12 @@ holds.
 
 import hashlib
 import json
-import os
 from importlib import resources
 from pathlib import Path
 from typing import Any, cast
 
 from maskmill.config import ModelConfig
+from maskmill.durable import write_atomically
 from maskmill.errors import CheckpointError, NotFound
 from maskmill.weights.architecture import config_from_json as config_from_json
 from maskmill.weights.architecture import config_to_json as config_to_json
@@ -167,24 +167,6 @@ def refuse_no_weights(path: Path) -> None:
         raise CheckpointError(
             f"{path} is a text that begins {start!r}, not a checkpoint; download the weights"
         )
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that whoever opens it, even after a crash, sees the old bytes or the new."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)  # the rename itself is only durable with its directory
-    finally:
-        os.close(directory)
 
 
 def model_id_of(card: Card) -> str:
