@@ -16,21 +16,29 @@ const COLOURS: Record<Role, string> = {
   hint: "#fde047",
 };
 
+/** @param unit - How much larger signs are than on a small screen. */
 export function drawShapes(
   context: CanvasRenderingContext2D,
   shapes: readonly Shape[],
   view: View,
   imageWidth: number,
+  unit: number,
 ): void {
   for (const shape of shapes) {
     context.save();
     context.lineJoin = context.lineCap = "round";
-    drawShape(context, shape, view, imageWidth);
+    drawShape(context, shape, view, imageWidth, unit);
     context.restore();
   }
 }
 
-function drawShape(context: CanvasRenderingContext2D, shape: Shape, view: View, imageWidth: number): void {
+function drawShape(
+  context: CanvasRenderingContext2D,
+  shape: Shape,
+  view: View,
+  imageWidth: number,
+  unit: number,
+): void {
   const colour = COLOURS[shape.role];
   switch (shape.kind) {
     case "mask":
@@ -44,13 +52,13 @@ function drawShape(context: CanvasRenderingContext2D, shape: Shape, view: View, 
     case "dot": {
       const { x, y } = toScreen(view, shape.at);
       context.beginPath();
-      context.arc(x, y, 5, 0, 2 * Math.PI);
+      context.arc(x, y, 5 * unit, 0, 2 * Math.PI);
       context.fillStyle = colour;
       context.fill();
-      context.lineWidth = 2;
+      context.lineWidth = 2 * unit;
       context.strokeStyle = "#ffffff";
       context.stroke();
-      return sign(context, x, y, shape.role);
+      return sign(context, x, y, shape.role, unit);
     }
     case "circle": {
       const { x, y } = toScreen(view, shape.at);
@@ -69,14 +77,15 @@ function drawShape(context: CanvasRenderingContext2D, shape: Shape, view: View, 
 }
 
 /** A white plus or minus: the meaning does not hang on the colour. */
-function sign(context: CanvasRenderingContext2D, x: number, y: number, role: Role): void {
-  context.lineWidth = 1.5;
+function sign(context: CanvasRenderingContext2D, x: number, y: number, role: Role, unit: number): void {
+  const arm = 2.5 * unit;
+  context.lineWidth = 1.5 * unit;
   context.beginPath();
-  context.moveTo(x - 2.5, y);
-  context.lineTo(x + 2.5, y);
+  context.moveTo(x - arm, y);
+  context.lineTo(x + arm, y);
   if (role === "add") {
-    context.moveTo(x, y - 2.5);
-    context.lineTo(x, y + 2.5);
+    context.moveTo(x, y - arm);
+    context.lineTo(x, y + arm);
   }
   context.stroke();
 }

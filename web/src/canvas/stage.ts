@@ -17,11 +17,15 @@ export interface Scene {
   readonly look: Look;
 }
 
+/** Pixels of the text on a small screen. */
+const SMALL_TEXT = 13;
+
 export class Stage {
   private readonly context: CanvasRenderingContext2D;
   private readonly tiles: Tiles;
   private readonly worker: Worker;
   private scheduled = 0;
+  private unit = 1;
   private scene: (() => Scene | undefined) | undefined;
   /** Milliseconds of the page's thread that the last frames took, the newest last. */
   readonly frames: number[] = [];
@@ -41,6 +45,7 @@ export class Stage {
   }
 
   resize(screen: Size): void {
+    this.unit = parseFloat(getComputedStyle(document.documentElement).fontSize) / SMALL_TEXT;
     this.canvas.width = Math.round(screen.width * devicePixelRatio);
     this.canvas.height = Math.round(screen.height * devicePixelRatio);
     this.request();
@@ -75,6 +80,6 @@ export class Stage {
     picture?.draw(context, editor.view, ratio);
     this.tiles.set(masks, look);
     this.tiles.draw(context, editor.view, editor.screen, editor.size, ratio);
-    drawShapes(context, editor.shapes(), editor.view, editor.size.width);
+    drawShapes(context, editor.shapes(), editor.view, editor.size.width, this.unit);
   }
 }
