@@ -3,6 +3,7 @@
 #
 #   make demo    install without PyTorch, segment photographs, write demo/index.html, open the tool
 #   make test    install everything, run every check and every test
+#   make browser  drive the annotation tool in Chromium
 #   make tiny    train the embedded default again: DATA=LABELLED, hours on two cores
 #   make lint    only the checks that need no test: layers, style, types
 #   make clean   remove .venv and what the commands above wrote
@@ -12,14 +13,18 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 WORKERS ?= 2
 
-.PHONY: demo test tiny lint clean
+.PHONY: demo test browser tiny lint clean
 
 demo: .venv/.demo
 	$(BIN)/maskmill demo -o demo --serve
 
 # One thread per worker: two workers with two threads each only wait for one another.
 test: .venv/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --ignore tests/browser
+
+# Chromium through the annotation tool. By itself: Playwright's event loop suffers no other beside it.
+browser: .venv/.dev
+	$(BIN)/python -m pytest tests/browser
 
 TRAIN = OMP_NUM_THREADS=1 $(BIN)/torchrun --nproc-per-node 2 -m -- maskmill train $(DATA) --split train
 RECIPE = src/maskmill/weights/tiny/recipe
