@@ -37,8 +37,7 @@ CLICK = """async ([x, y]) => {
   editor.pointerDown({at: {x, y, frame: 'image'}, screen: {x: 0, y: 0, frame: 'screen'}});
   editor.pointerUp({at: {x, y, frame: 'image'}, screen: {x: 0, y: 0, frame: 'screen'}});
   while (editor.prompting.isEmpty) await new Promise(requestAnimationFrame);
-  const answered = performance.now();
-  while (stage.drawnAt < answered) await new Promise(requestAnimationFrame);
+  while (stage.scheduled) await new Promise(requestAnimationFrame);
   return stage.drawnAt - started;
 }"""
 
