@@ -95,7 +95,7 @@ def test_named_rows_are_found_by_their_names_whatever_the_size_of_the_project(
 ) -> None:
     """SQLite would rather walk through the whole project as soon as a few rows are named."""
     if project.database.kind != "sqlite":
-        pytest.skip("PostgreSQL knows how many rows a project has")
+        return  # PostgreSQL keeps statistics, and plans by them
     found = [add_image(project, f"{i}.jpg").id for i in range(40)]
     asked: list[tuple[str, Any]] = []
 
