@@ -284,8 +284,15 @@ def _new_image(item: LabelledImage, path: Path) -> NewImage:
 
 def _new_mask(mask: LabelledMask, by: str) -> NewMask:
     if not (mask.attributes or mask.crop_box or mask.point_coords):  # as most: two million a file
-        made = _plainly_made(by, mask.predicted_iou, mask.stability_score)
-        return NewMask(rle=mask.rle, made=made, category=mask.category, is_crowd=mask.is_crowd)
+        scores = (mask.predicted_iou, mask.stability_score)
+        return NewMask(
+            rle=mask.rle,
+            made=_plainly_made(by, mask.predicted_iou is None),
+            scores=scores,
+            category=mask.category,
+            is_crowd=mask.is_crowd,
+            shape=mask.shape,
+        )
     attributes = dict(mask.attributes)
     told = attributes.pop(PROVENANCE, None)
     told = told if isinstance(told, Mapping) else {}
@@ -311,18 +318,13 @@ def _new_mask(mask: LabelledMask, by: str) -> NewMask:
         is_crowd=mask.is_crowd,
         review=_one_of(told.get("review"), ("accepted", "rejected"), None),
         attributes=attributes or None,
+        shape=mask.shape,
     )
 
 
-@lru_cache(100)  # a person's masks are all made alike
-def _plainly_made(by: str, predicted_iou: float | None, stability_score: float | None) -> Made:
-    return Made(
-        made_by="person" if predicted_iou is None else "model",
-        author=by,
-        stage="imported",
-        predicted_iou=predicted_iou,
-        stability_score=stability_score,
-    )
+@lru_cache(100)
+def _plainly_made(by: str, is_person: bool) -> Made:
+    return Made(made_by="person" if is_person else "model", author=by, stage="imported")
 
 
 def _one_of(value: Any, allowed: tuple[str, ...], otherwise: Any) -> Any:

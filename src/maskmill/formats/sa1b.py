@@ -17,6 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 from maskmill import rle
 from maskmill.errors import DatasetError
 from maskmill.formats.checks import (
+    Checked,
     checked_masks,
     checked_size,
     rest_of,
@@ -178,10 +179,11 @@ def _masks(entries: list[Any], size: tuple[int, int]) -> tuple[tuple[LabelledMas
     return tuple(masks), wrong
 
 
-def _mask(entry: dict[str, Any], run: Rle) -> LabelledMask:
+def _mask(entry: dict[str, Any], run: Checked) -> LabelledMask:
     identity = entry.get("annotation_id", entry.get("id"))
     return LabelledMask(
-        rle=run,
+        rle=run.rle,
+        shape=run.shape,
         category=text_or_none(entry.get("category_name"), "category_name"),
         is_crowd=entry.get("iscrowd") in (1, True),
         annotation_id=identity if isinstance(identity, int | str) else None,
