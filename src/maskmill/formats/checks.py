@@ -169,6 +169,18 @@ def finite(value: Any, name: str) -> float:
     raise DatasetError(f"{name} is {short(value)}; it must be a finite number")
 
 
+def is_crowd(entry: dict[str, Any]) -> bool:
+    """Read COCO's `iscrowd`, which may be missing.
+
+    Raises:
+        DatasetError: If it is neither 0 nor 1.
+    """
+    value = entry.get("iscrowd")
+    if value is None or (isinstance(value, int) and value in (0, 1)):
+        return bool(value)
+    raise DatasetError(f"iscrowd is {short(value)}; it must be 0 or 1")
+
+
 def scores(entry: dict[str, Any]) -> dict[str, Any]:
     """Read what SA-1B says of a mask besides its run lengths.
 
@@ -183,8 +195,8 @@ def scores(entry: dict[str, Any]) -> dict[str, Any]:
     if entry.keys().isdisjoint(_SCORES):  # as in nearly every file that is not SA-1B
         return out
     for key in ("predicted_iou", "stability_score"):
-        if (value := entry.get(key)) is not None:
-            out[key] = finite(value, key)
+        if key in entry:
+            out[key] = number_or_none(entry, key)
     if entry.get("point_coords") is not None:
         out["point_coords"] = _points(entry["point_coords"])
     if entry.get("crop_box") is not None:
@@ -229,6 +241,8 @@ def rest_of(entry: dict[str, Any], known: Set[str], bag: str) -> dict[str, Any]:
     inner = out.pop(bag, None)
     if isinstance(inner, dict):
         out.update(inner)
+    elif inner:  # no object: kept as it is
+        out[bag] = inner
     if out and not _is_plain(out, MAX_DEPTH):
         raise DatasetError(
             f"what it says besides ({short(sorted(out))}) holds NaN, an infinite number, text that "
