@@ -300,13 +300,14 @@ def _new_mask(mask: LabelledMask, by: str) -> NewMask:
         attributes["crop_box"] = list(mask.crop_box)
     maker = "person" if mask.predicted_iou is None else "model"
     points = [{"points": [list(p) for p in mask.point_coords], "labels": [1]}]
-    seconds, clicks = told.get("seconds"), told.get("clicks")
+    seconds = told.get("seconds")
     made = Made(
         made_by=_one_of(told.get("made_by"), ("person", "model"), maker),
         author=str(told.get("author") or by),
         stage=_one_of(told.get("stage"), ("assisted", "semi", "automatic"), "imported"),
         seconds=float(seconds) if isinstance(seconds, int | float) else None,
-        clicks=clicks if isinstance(clicks, int) else None,
+        clicks=_count(told.get("clicks")),
+        edits=_count(told.get("edits")),
         predicted_iou=mask.predicted_iou,
         stability_score=mask.stability_score,
         prompts=points if mask.point_coords else None,
@@ -325,6 +326,10 @@ def _new_mask(mask: LabelledMask, by: str) -> NewMask:
 @lru_cache(100)
 def _plainly_made(by: str, is_person: bool) -> Made:
     return Made(made_by="person" if is_person else "model", author=by, stage="imported")
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _one_of(value: Any, allowed: tuple[str, ...], otherwise: Any) -> Any:
