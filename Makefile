@@ -4,6 +4,7 @@
 #   make demo    install without PyTorch, segment photographs, write demo/index.html, open the tool
 #   make test    install everything, run every check and every test
 #   make browser  drive the annotation tool in Chromium
+#   make nightly  kill writers 200 times and imports 100 times, and fuzz importers for a minute
 #   make tiny    train the embedded default again: DATA=LABELLED, hours on two cores
 #   make lint    only the checks that need no test: layers, style, types
 #   make clean   remove .venv and what the commands above wrote
@@ -13,7 +14,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 WORKERS ?= 2
 
-.PHONY: demo test browser tiny lint clean
+.PHONY: demo test browser nightly tiny lint clean
 
 demo: .venv/.demo
 	$(BIN)/maskmill demo -o demo --serve
@@ -25,6 +26,11 @@ test: .venv/.dev
 # Chromium through the annotation tool. By itself: Playwright's event loop suffers no other beside it.
 browser: .venv/.dev
 	$(BIN)/python -m pytest tests/browser
+
+# What takes too long for every change: some ten minutes.
+nightly: .venv/.dev
+	$(BIN)/python benchmarks/kill.py --kills 200 --imports 100
+	MASKMILL_FUZZ_SECONDS=60 $(BIN)/python -m pytest -q -s tests/test_import_fuzz.py tests/test_rle.py -k "damaged or fuzzed"
 
 TRAIN = OMP_NUM_THREADS=1 $(BIN)/torchrun --nproc-per-node 2 -m -- maskmill train $(DATA) --split train
 RECIPE = src/maskmill/weights/tiny/recipe

@@ -7,6 +7,7 @@ Power cuts are another matter: a dead process loses no write, only a dead machin
 """
 
 import argparse
+import json
 import statistics
 import sys
 import tempfile
@@ -35,7 +36,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--imports", type=int, default=0, help="how many imports to kill as well")
     options = parser.parse_args()
+    found: dict[str, object] = {"kills": options.kills, "imports": options.imports}
     failed = killed_imports(options.imports, options.seed) if options.imports else 0
+    found["imports_that_differ"] = failed
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "project"
         with Project.create(folder) as project:
@@ -47,6 +50,15 @@ def main() -> None:
         f"{tally.lost} lost, {tally.corrupt} corrupt; reopened in "
         f"{statistics.median(tally.reopened_s):.2f} s, 95 % in {slowest:.2f} s"
     )
+    found |= {
+        "threads": THREADS,
+        "acknowledged": tally.acknowledged,
+        "lost": tally.lost,
+        "corrupt": tally.corrupt,
+        "reopened_s": {"median": statistics.median(tally.reopened_s), "p95": slowest},
+    }
+    out = Path(__file__).parent / "results" / "kill.json"
+    out.write_text(json.dumps(found, indent=1) + "\n")
     sys.exit(bool(tally.lost or tally.corrupt or failed))
 
 

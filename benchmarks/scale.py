@@ -154,8 +154,17 @@ def timed(
     return seconds
 
 
+def matrix_ms() -> float:
+    """Time a fixed matrix product, one thread: what this machine gives at this moment."""
+    import numpy as np
+
+    a = np.random.default_rng(0).random((1000, 1000))
+    return statistics.median(timed(lambda: a @ a)) * 1e3
+
+
 def run_step(name: str, project: Path, dataset: Path) -> dict[str, Any]:
     """Run a step in a process of its own; wall and CPU seconds and memory are of all of it."""
+    product = matrix_ms()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     command = [sys.executable, __file__, "--step", name, str(project), str(dataset)]
@@ -167,7 +176,8 @@ def run_step(name: str, project: Path, dataset: Path) -> dict[str, Any]:
         sys.exit(f"{name} failed")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    row = {"wall_s": wall, "cpu_s": cpu, "peak_mib": peak.mib, **json.loads(told.splitlines()[-1])}
+    row = {"matrix_ms": product, "wall_s": wall, "cpu_s": cpu, "peak_mib": peak.mib}
+    row |= json.loads(told.splitlines()[-1])
     shown = ", ".join(f"{k} {v:,.2f}" for k, v in row.items() if isinstance(v, int | float))
     print(f"{name:12} {shown}", flush=True)
     return row

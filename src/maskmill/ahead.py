@@ -121,6 +121,7 @@ def serve() -> None:
         message = ("error", MaskmillError(f"{type(error).__name__}: {error}"))
     with suppress(OSError):
         _send(out, message)
+    os._exit(0)  # a thread still waits for the parent, and Python's own ending trips over it
 
 
 def _send(out: BinaryIO, message: tuple[str, Any]) -> None:

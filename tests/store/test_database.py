@@ -21,6 +21,7 @@ from maskmill.store import Project, database
 from maskmill.store.database import postgresql_url as read_url
 from maskmill.store.database import sqlite_url
 from maskmill.store.project import DATABASE_VARIABLE
+from maskmill.store.verify import verify
 
 from .conftest import Creator
 from .masks import a_mask, add_image, rectangle
@@ -68,6 +69,43 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(
     project.annotations.apply(refused, [a_mask(image.id, **wide(int(refused)))], by="ann")
     assert numbers_kept(project, image.id) == acknowledged | {refused}
     assert integrity(project) == "ok"
+
+
+@pytest.mark.parametrize("room", [3, 17, 40])
+def test_a_disk_that_fills_up_while_two_write_loses_nothing_of_either(
+    sqlite_project: Project, room: int
+) -> None:
+    project, image = sqlite_project, add_image(sqlite_project)
+    with project.database.write() as connection:
+        pages = connection.execute(text("PRAGMA page_count")).scalar_one()
+        connection.execute(text(f"PRAGMA max_page_count={pages + room}"))
+    acknowledged: set[str] = set()
+    refused: list[str] = []
+
+    def write(name: str) -> None:
+        for number in range(100):
+            operation = f"{name} {number}"
+            try:
+                project.annotations.apply(operation, [a_mask(image.id, **wide(number))], by=name)
+                acknowledged.add(operation)
+            except StoreError:
+                refused.append(operation)
+                return
+
+    writers = [threading.Thread(target=write, args=(name,)) for name in ("ann", "bob")]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert len(refused) == 2
+    assert numbers_kept(project, image.id) == acknowledged
+    with project.database.write() as connection:
+        connection.execute(text("PRAGMA max_page_count=1000000"))
+    for operation in refused:  # both try again, under the names that they had
+        asked = [a_mask(image.id, **wide(int(operation.split()[1])))]
+        project.annotations.apply(operation, asked, by=operation.split()[0])
+    assert numbers_kept(project, image.id) == acknowledged | set(refused)
+    assert not list(verify(project, files=False))
 
 
 FILE_LIMIT = """
