@@ -41,10 +41,9 @@ class Sloped:
     def point_decoder(self, embedding: np.ndarray, high_res: Any) -> "Sloped":
         return self
 
-    def attend(self, point_coords: np.ndarray, point_labels: np.ndarray) -> Any:
-        assert point_labels.tolist() == [[1, -1]] * len(point_coords)
+    def attend(self, points: np.ndarray) -> Any:
         scaled = GRID * (384 / 180)
-        index = np.abs(scaled[None] - point_coords[:, :1]).sum(-1).argmin(1)
+        index = np.abs(scaled[None] - points[:, None]).sum(-1).argmin(1)
         self.asked += index.tolist()
         return index, (0.5 + 0.05 * index[:, None] - 0.1 * np.arange(3)).astype(np.float32)
 

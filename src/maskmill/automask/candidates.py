@@ -12,7 +12,7 @@ from itertools import groupby
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
-from maskmill.automask.decoding import PointDecoder, in_order, point_decoder, point_prompts
+from maskmill.automask.decoding import PointDecoder, in_order, point_decoder
 from maskmill.automask.skipping import Covered, coarse_to_fine
 from maskmill.automask.upsampling import TAP_REACH, Patch, Upsampling
 from maskmill.config import SettledAutomaskConfig
@@ -91,7 +91,7 @@ def _of_batch(
     upsampling: Upsampling,
     config: SettledAutomaskConfig,
 ) -> list[Candidate]:
-    seen, iou = decoder.attend(*point_prompts(scaled))
+    seen, iou = decoder.attend(scaled)
     # The reference keeps predicted IoU with `>` and stability with `>=`, and so does this package;
     # a threshold of 0 or less drops nothing.
     least = config.pred_iou_thresh

@@ -17,6 +17,9 @@ from maskmill.model.layers import LayerNorm2d
 LAYER_NORM_EPS = 1e-6  # of the published checkpoints; PyTorch's default is 1e-5
 SCORES_AT_ONCE = 1024 * 1024  # attention scores held at a time: 4 MiB of float32, a core's cache
 TOKENS_AT_ONCE = 512  # tokens inside the MLP at a time: 6 MiB of float32 in vit_b
+# A traced graph holds every share as nodes of its own, and vit_b's would be 19,000: shares of a
+# graph are bounded by memory alone, at 64 MiB of scores.
+SCORES_IN_GRAPHS = 16 * SCORES_AT_ONCE
 
 
 class PatchEmbed(nn.Module):
@@ -133,8 +136,9 @@ def attend(
         The attended values.
     """
     _, h, w, _ = q.shape
-    maps = max(1, SCORES_AT_ONCE // (h * w) ** 2)
-    rows = min(h, max(1, SCORES_AT_ONCE // (h * w * w)))
+    at_once = SCORES_IN_GRAPHS if torch.compiler.is_exporting() else SCORES_AT_ONCE
+    maps = max(1, at_once // (h * w) ** 2)
+    rows = min(h, max(1, at_once // (h * w * w)))
     attended = []
     for some_q, some_k, some_v in zip(*(torch.split(x, maps) for x in (q, k, v)), strict=True):
         parts = zip(torch.split(some_q, rows, dim=1), torch.split(rel_h, rows), strict=True)
@@ -173,8 +177,10 @@ class MLPBlock(nn.Module):
 
     def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Apply the layers to every token."""
-        tokens = torch.split(x.reshape(-1, x.shape[-1]), TOKENS_AT_ONCE)
-        return torch.cat([self.lin2(F.gelu(self.lin1(some))) for some in tokens]).view(x.shape)
+        tokens = x.reshape(-1, x.shape[-1])
+        at_once = len(tokens) if torch.compiler.is_exporting() else TOKENS_AT_ONCE
+        parts = [self.lin2(F.gelu(self.lin1(some))) for some in torch.split(tokens, at_once)]
+        return torch.cat(parts).view(x.shape)
 
 
 class Block(nn.Module):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int
+from jaxtyping import Float, Float32, Int
 
 from maskmill.model.checkpoint import load_model
 from maskmill.model.grid_decoder import GridDecoder, Seen
@@ -71,7 +71,7 @@ class TorchBackend:
             return None
         finer = tuple(self._tensor(x) for x in high_res)
         with torch.inference_mode():
-            return TorchPointDecoder(GridDecoder(self._sam, self._tensor(embedding), finer))
+            return TorchPointDecoder(GridDecoder(self._sam), self._tensor(embedding), finer)
 
     def quick(self) -> AbstractContextManager[object]:
         """Return a context in which `encode` uses bfloat16, where this processor computes with it.
@@ -94,35 +94,44 @@ def computes_bf16() -> bool:
     return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
-NUMBERS_KEPT = 1 << 21
-"""What a point decoder may hold of one batch's prompts, float32: 8 MiB per thread."""
+DRAWN_AT_ONCE = 1 << 19
+"""About the size of the largest temporary while masks are drawn: what a core's cache holds."""
 
 
 class TorchPointDecoder:
-    """A `GridDecoder` with NumPy arrays in and out.
+    """A `GridDecoder` and one image, with NumPy arrays in and out.
 
     Args:
-        grid: The decoder of one image.
+        grid: The decoder.
+        embedding: Of the image.
+        high_res: Of the image.
     """
 
-    def __init__(self, grid: GridDecoder) -> None:
-        self._grid = grid
-        self.most_at_once = max(1, NUMBERS_KEPT // grid.numbers_per_prompt)
+    def __init__(
+        self,
+        grid: GridDecoder,
+        embedding: Float[torch.Tensor, "1 c h w"],
+        high_res: tuple[Float[torch.Tensor, "1 _c _h _w"], ...],
+    ) -> None:
+        self._grid, self._maps = grid, (embedding, high_res)
+        self._shared, self._canvas = grid.share(embedding, high_res)
+        self.most_at_once = grid.most_at_once
+        self._drawn_at_once = max(1, DRAWN_AT_ONCE // self._canvas.base.numel())
 
-    def attend(
-        self, point_coords: Float32[np.ndarray, "n p 2"], point_labels: Int[np.ndarray, "n p"]
-    ) -> tuple[Seen, Float32[np.ndarray, "n k"]]:
+    def attend(self, points: Float32[np.ndarray, "n 2"]) -> tuple[Seen, Float32[np.ndarray, "n k"]]:
         """Return what `draw` needs, and the predicted IoU of each point's three candidates."""
-        device = self._grid.base0.device
-        coords, labels = (torch.from_numpy(x).to(device) for x in (point_coords, point_labels))
+        embedding, high_res = self._maps
         with torch.inference_mode():
-            seen = self._grid.attend(coords, labels)
-        return seen, _array(seen.predicted_iou[:, 1:])
+            placed = torch.from_numpy(points).to(embedding.device)
+            seen = self._grid.attend(embedding, high_res, self._shared, placed)
+        return seen, _array(seen.predicted_iou)
 
     def draw(self, seen: Seen, rows: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m k low low"]:
         """Return low-res mask logits of some of the points that `attend` saw."""
+        parts = torch.split(torch.from_numpy(rows), self._drawn_at_once)
         with torch.inference_mode():
-            return _array(self._grid.draw(seen, rows.tolist()))
+            drawn = [self._grid.draw(self._canvas, seen.rows(part)) for part in parts]
+            return _array(torch.cat(drawn))
 
     @contextmanager
     def threads(self) -> Iterator[ThreadPoolExecutor | None]:
@@ -132,7 +141,7 @@ class TorchPointDecoder:
         the operations are small, and threads that share one wait for each other in between.
         """
         count = torch.get_num_threads()
-        if count == 1 or self._grid.base0.is_cuda:
+        if count == 1 or self._maps[0].is_cuda:
             yield None
             return
         try:
