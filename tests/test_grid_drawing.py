@@ -7,6 +7,7 @@ import torch
 from random_model import random_sam
 
 from maskmill.config import TINY
+from maskmill.model import grid_drawing
 from maskmill.model.grid_decoder import GridDecoder
 
 SMALL = replace(TINY, input_side=96)
@@ -19,8 +20,12 @@ LEFT_OUT: list[dict[str, bool]] = [
 
 
 @pytest.mark.parametrize("parts", LEFT_OUT, ids=lambda parts: "-".join(parts) or "all")
+@pytest.mark.parametrize("at_once", [1, 2500, 1 << 17])
 @torch.inference_mode()
-def test_it_draws_what_the_decoder_draws(parts: dict[str, bool]) -> None:
+def test_it_draws_what_the_decoder_draws(
+    parts: dict[str, bool], at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grid_drawing, "NUMBERS_AT_ONCE", at_once)
     sam = random_sam(replace(SMALL, decoder=replace(SMALL.decoder, **parts)))
     for head in (sam.mask_decoder.prompt_map_head, sam.mask_decoder.likeness_head):
         if head is not None:  # they answer nothing until they have learned something

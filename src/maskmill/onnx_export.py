@@ -111,32 +111,31 @@ def export(sam: Sam, folder: Path) -> Parity:
 
 
 def measure_parity(sam: Sam, folder: Path, *, seed: int = 0) -> Parity:
-    """Run both runtimes on random frames and on prompts of every structure, and compare.
+    """Run both runtimes on a random frame and on prompts of every structure, and compare.
 
     Args:
         sam: The model the folder was exported from.
         folder: A folder with exported files.
-        seed: Which random frames and prompts.
+        seed: Which random frame and prompts.
     """
     torch_backend, onnx_backend = TorchBackend(sam), OnnxBackend(folder)
     random = np.random.default_rng(seed)
     worst = Parity(logit_difference=0.0, iou_difference=0.0, mask_iou=1.0)
+    # Each runtime decodes its own embedding: the whole chain is compared, as users run it.
+    frame = _random_frame(sam.config, random)
+    encoded = [backend.encode(frame) for backend in (torch_backend, onnx_backend)]
     for n, points, boxed, masked in ((1, 1, 0, 0), (3, 2, 0, 0), (2, 0, 1, 0), (2, 1, 1, 1)):
-        frame = _random_frame(sam.config, random)
         coords, labels, mask = _random_prompts(sam.config, random, n, points, boxed, masked)
-        answers = []
-        for backend in (torch_backend, onnx_backend):
-            # Each runtime decodes its own embedding: the whole chain is compared, as users run it.
-            embedding, high_res = backend.encode(frame)
-            answers.append(backend.decode(embedding, high_res, coords, labels, mask, True))
-        worst = _worse(worst, *answers)
-    grid = onnx_backend.point_decoder(embedding, high_res)
+        expected = torch_backend.decode(*encoded[0], coords, labels, mask, True)
+        found = onnx_backend.decode(*encoded[1], coords, labels, mask, True)
+        worst = _worse(worst, expected, found)
+    grid = onnx_backend.point_decoder(*encoded[1])
     if grid is None:
         return worst
     coords, labels, _ = _random_prompts(sam.config, random, 4, 1, 0, 0)
     seen, iou = grid.attend(np.ascontiguousarray(coords[:, 0]))
     labels[:, 0] = 1
-    expected = torch_backend.decode(embedding, high_res, coords, labels, None, True)
+    expected = torch_backend.decode(*encoded[0], coords, labels, None, True)
     return _worse(worst, expected, (grid.draw(seen, np.arange(4)), iou))
 
 

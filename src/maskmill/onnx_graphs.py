@@ -212,13 +212,16 @@ def _trace(
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
     """Silence what PyTorch's exporter says about itself and about torchvision's absence."""
-    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    # The second tells of inputs that it did not merge, which is as it should be.
+    names = "torch.onnx._internal.exporter._registration", "onnx_ir.passes.common"
+    loggers = {logger: logger.level for logger in map(logging.getLogger, names)}
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=FutureWarning, module="copyreg")
             warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch|onnx")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in loggers.items():
+            logger.setLevel(level)

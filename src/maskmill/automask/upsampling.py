@@ -187,12 +187,10 @@ class Upsampling:
         left, top, right, bottom = self.box_bounds([patch])[1][0].tolist()
 
         def rows(start: int, stop: int) -> Bool[np.ndarray, " n"]:
-            met: Bool[np.ndarray, " n"] = self._mask(patch, (start, stop), (left, right)).any(1)
-            return met
+            return np.any(self._mask(patch, (start, stop), (left, right)), axis=1)
 
         def columns(start: int, stop: int) -> Bool[np.ndarray, " n"]:
-            met: Bool[np.ndarray, " n"] = self._mask(patch, (top, bottom), (start, stop)).any(0)
-            return met
+            return np.any(self._mask(patch, (top, bottom), (start, stop)), axis=0)
 
         down, across = self.rows.spacing, self.columns.spacing
         first = _first(rows, top, bottom, down)

@@ -19,6 +19,9 @@ from maskmill.model.mask_decoder import blocks_of_cells
 from maskmill.model.prompt_maps import REACHES, bells_by_axis, pixel_centres
 from maskmill.model.sam import Sam
 
+NUMBERS_AT_ONCE = 1 << 17
+"""About the size of one prompt's largest temporary: what a core's cache holds."""
+
 
 class Canvas(NamedTuple):
     """What all prompts of an image share of their masks.
@@ -111,17 +114,25 @@ def _upscaled(
     written, scale = written.transpose(1, 2), scale.transpose(1, 2)
     factors = torch.cat([first.factors, second.factors], dim=1)
     (n, k, _), side = hyper.shape, sam.mask_decoder.embedding_side
-    rows = []
-    for upper in range(2):
-        x = scale * shared.base[upper] + shared.rest1[upper]
-        x = torch.baddbmm(x, written, factors @ weight1[upper].t())
-        x = F.gelu(norm.channels_last(x.view(n, 2 * side * side, -1)))  # type: ignore[operator]
-        rest2 = shared.rest2[upper if len(shared.rest2) > 1 else 0]
-        for half in range(2):
-            y = F.gelu((x @ weight2[half].t()).add_(rest2[:, half]))
-            rows.append(hyper @ y.view(n, 4 * side * side, -1).transpose(1, 2))
-    # Each n k (h w x1 x2): every fourth row of the mask, from the first, second, third and fourth.
-    return torch.stack([row.view(n, k, side, 4 * side) for row in rows], dim=3).flatten(2, 3)
+    band = max(1, NUMBERS_AT_ONCE // (side * shared.base.shape[-1]))  # rows of cells
+    bands = []
+    for top in range(0, side, band):
+        cells = slice(top * side, min(top + band, side) * side)
+        rows = []
+        for upper in range(2):
+            x = scale[:, cells] * shared.base[upper, cells] + shared.rest1[upper, cells]
+            x = torch.baddbmm(x, written[:, cells], factors @ weight1[upper].t())
+            x = F.gelu(norm.channels_last(x.view(n, 2 * x.shape[1], -1)))  # type: ignore[operator]
+            rest2 = shared.rest2[min(upper, len(shared.rest2) - 1)]
+            if len(rest2) > 1:
+                rest2 = rest2[2 * cells.start : 2 * cells.stop]
+            for half in range(2):
+                y = F.gelu((x @ weight2[half].t()).add_(rest2[:, half]))
+                rows.append(hyper @ y.view(n, 2 * y.shape[1], -1).transpose(1, 2))
+        # Each n k (h w x1 x2): every fourth row of the mask, from the first to the fourth.
+        split = [row.view(n, k, -1, 4 * side) for row in rows]
+        bands.append(torch.stack(split, dim=3).flatten(2, 3))
+    return torch.cat(bands, dim=2)
 
 
 def _nearness(
@@ -134,7 +145,7 @@ def _nearness(
     weights = head(tokens)[..., : len(REACHES)]  # those of foreground
     down, across = bells_by_axis(places, pixel_centres(like.shape[-1], places))
     weighted = (weights[..., None] * down[:, None]).transpose(2, 3)  # n k low_h reach
-    return (weighted.flatten(1, 2) @ across).view(like.shape)
+    return torch.bmm(weighted.flatten(1, 2), across).view(like.shape)
 
 
 def _likeness(
@@ -149,7 +160,7 @@ def _likeness(
     low = like.shape[-1]
     column, row = (places * low).long().clamp(0, low - 1).unbind(1)
     alike = likeness_to_cells(pixels, row * low + column)
-    return (weights @ alike).view(like.shape)
+    return torch.bmm(weights, alike).view(like.shape)
 
 
 def _in_halves(conv: nn.Module) -> tuple[Float[Tensor, "2 c2 c"], Float[Tensor, "2 c2"]]:
