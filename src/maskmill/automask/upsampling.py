@@ -187,10 +187,14 @@ class Upsampling:
         left, top, right, bottom = self.box_bounds([patch])[1][0].tolist()
 
         def rows(start: int, stop: int) -> Bool[np.ndarray, " n"]:
-            return np.any(self._mask(patch, (start, stop), (left, right)), axis=1)
+            met: Bool[np.ndarray, " n"]
+            met = np.any(self._mask(patch, (start, stop), (left, right)), axis=1)
+            return met
 
         def columns(start: int, stop: int) -> Bool[np.ndarray, " n"]:
-            return np.any(self._mask(patch, (top, bottom), (start, stop)), axis=0)
+            met: Bool[np.ndarray, " n"]
+            met = np.any(self._mask(patch, (top, bottom), (start, stop)), axis=0)
+            return met
 
         down, across = self.rows.spacing, self.columns.spacing
         first = _first(rows, top, bottom, down)
