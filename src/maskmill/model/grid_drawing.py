@@ -6,6 +6,7 @@ and lower halves is a product of its own, so that pixels come out row by row and
 stays within a core's cache. The masks are those of `MaskDecoder.draw` up to float rounding.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from maskmill.model.likeness import comparable, likeness_to_cells
 from maskmill.model.low_rank import Writing
-from maskmill.model.mask_decoder import blocks_of_cells
+from maskmill.model.mask_decoder import MaskDecoder, blocks_of_cells
 from maskmill.model.prompt_maps import REACHES, bells_by_axis, pixel_centres
 from maskmill.model.sam import Sam
 
@@ -88,8 +89,9 @@ def draw(
         writings: What the transformer wrote onto the keys.
         places: (x, y) as shares of the frame.
     """
-    masks = _upscaled(sam, shared, mask_tokens, writings)
-    near, like = sam.mask_decoder.prompt_map_head, sam.mask_decoder.likeness_head
+    decoder = sam.mask_decoder
+    masks = _upscaled(decoder, shared, _own(decoder, mask_tokens, writings))
+    near, like = decoder.prompt_map_head, decoder.likeness_head
     if near is not None:
         masks = masks.add_(_nearness(near, mask_tokens, places, masks))
     if like is not None:
@@ -97,42 +99,62 @@ def draw(
     return masks
 
 
-def _upscaled(
-    sam: Sam,
-    shared: Canvas,
-    mask_tokens: Float[Tensor, "n k c"],
-    writings: tuple[Writing, Writing],
-) -> Float[Tensor, "n k low_h low_w"]:
-    """Upscale the image of each prompt, and read its masks off."""
-    up1, norm, _, up2, _ = sam.mask_decoder.output_upscaling
-    (weight1, _), (weight2, _) = _in_halves(up1), _in_halves(up2)
-    mlps = list(sam.mask_decoder.output_hypernetworks_mlps)[1:]
+class _Own(NamedTuple):
+    """What is a prompt's own: `hyper` n k c2, and what was written onto the upscaled base.
+
+    `scale` is `n hw 1`, `written` `n hw j` and `factors`, of upper and lower halves, `n j 2*c1`.
+    """
+
+    hyper: Tensor
+    scale: Tensor
+    written: Tensor
+    factors: tuple[Tensor, Tensor]
+
+
+def _own(
+    decoder: MaskDecoder, mask_tokens: Float[Tensor, "n k c"], writings: tuple[Writing, Writing]
+) -> _Own:
+    mlps = list(decoder.output_hypernetworks_mlps)[1:]
     hyper = torch.stack([mlp(mask_tokens[:, i]) for i, mlp in enumerate(mlps)], dim=1)
     first, second = writings
     scale = second.scale * first.scale
     written = torch.cat([first.attention * scale, second.attention * second.scale], dim=1)
-    written, scale = written.transpose(1, 2), scale.transpose(1, 2)
     factors = torch.cat([first.factors, second.factors], dim=1)
-    (n, k, _), side = hyper.shape, sam.mask_decoder.embedding_side
-    band = max(1, NUMBERS_AT_ONCE // (side * shared.base.shape[-1]))  # rows of cells
+    upper, lower = (factors @ weight.t() for weight in _in_halves(decoder.output_upscaling[0])[0])
+    return _Own(hyper, scale.transpose(1, 2), written.transpose(1, 2), (upper, lower))
+
+
+def _upscaled(decoder: MaskDecoder, shared: Canvas, own: _Own) -> Float[Tensor, "n k low_h low_w"]:
+    """Upscale the image of each prompt, and read its masks off, some rows of cells at a time."""
+    side = decoder.embedding_side
+    band = max(1, NUMBERS_AT_ONCE // (side * shared.base.shape[-1]))
     bands = []
     for top in range(0, side, band):
-        cells = slice(top * side, min(top + band, side) * side)
-        rows = []
-        for upper in range(2):
-            x = scale[:, cells] * shared.base[upper, cells] + shared.rest1[upper, cells]
-            x = torch.baddbmm(x, written[:, cells], factors @ weight1[upper].t())
-            x = F.gelu(norm.channels_last(x.view(n, 2 * x.shape[1], -1)))  # type: ignore[operator]
-            rest2 = shared.rest2[min(upper, len(shared.rest2) - 1)]
-            if len(rest2) > 1:
-                rest2 = rest2[2 * cells.start : 2 * cells.stop]
-            for half in range(2):
-                y = F.gelu((x @ weight2[half].t()).add_(rest2[:, half]))
-                rows.append(hyper @ y.view(n, 2 * y.shape[1], -1).transpose(1, 2))
+        bottom = min(top + band, side)
+        rows = [*_pixel_rows(decoder, shared, own, slice(top * side, bottom * side))]
         # Each n k (h w x1 x2): every fourth row of the mask, from the first to the fourth.
-        split = [row.view(n, k, -1, 4 * side) for row in rows]
+        split = [row.view(*row.shape[:2], bottom - top, 4 * side) for row in rows]
         bands.append(torch.stack(split, dim=3).flatten(2, 3))
     return torch.cat(bands, dim=2)
+
+
+def _pixel_rows(
+    decoder: MaskDecoder, shared: Canvas, own: _Own, cells: slice
+) -> Iterator[Float[Tensor, "n k pixels"]]:
+    """Yield the masks of some cells: of the first, second, third and fourth row in each cell."""
+    _, norm, _, up2, _ = decoder.output_upscaling
+    weight2, _ = _in_halves(up2)
+    n = own.hyper.shape[0]
+    for upper in range(2):
+        x = own.scale[:, cells] * shared.base[upper, cells] + shared.rest1[upper, cells]
+        x = torch.baddbmm(x, own.written[:, cells], own.factors[upper])
+        x = F.gelu(norm.channels_last(x.view(n, 2 * x.shape[1], -1)))  # type: ignore[operator]
+        rest2 = shared.rest2[min(upper, len(shared.rest2) - 1)]
+        if len(rest2) > 1:
+            rest2 = rest2[2 * cells.start : 2 * cells.stop]
+        for half in range(2):
+            y = F.gelu((x @ weight2[half].t()).add_(rest2[:, half]))
+            yield own.hyper @ y.view(n, 2 * y.shape[1], -1).transpose(1, 2)
 
 
 def _nearness(
