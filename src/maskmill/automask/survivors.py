@@ -78,13 +78,14 @@ def survivors(
             continue
         boxes = np.vstack([boxes, box])
         suppressed |= least_overlap(np.array(box), inner, outer) > config.box_nms_thresh
-        left, top, right, bottom = in_image[0]
+        left, top, right, bottom = in_image[0].tolist()
+        # At once: hundreds of full-resolution masks would not fit beside each other.
+        rle = encode(_in_image(mask, crop_box, original_size))
         kept.append(
             Survivor(
                 candidate=candidates[i],
-                # At once: hundreds of full-resolution masks would not fit beside each other.
-                rle=encode(_in_image(mask, crop_box, original_size)),
-                box=(int(left), int(top), int(right), int(bottom)),
+                rle=rle,
+                box=(left, top, right, bottom),
                 stability_score=mask.stability_score,
             )
         )

@@ -62,17 +62,22 @@ class Attention(nn.Module):
         """Attend within each window, or over the whole map."""
         height, width = x.shape[1:3]
         window = (self.window_size, self.window_size) if self.window_size else (height, width)
+        rel_h, rel_w = relative(self.rel_pos_h, window[0]), relative(self.rel_pos_w, window[1])
+        attended = attend(*self.project(x, window), rel_h, rel_w)
+        out: Tensor = self.proj(unpartition(attended, (height, width), self.num_heads))
+        return out
+
+    def project(
+        self, x: Float[Tensor, "b h w c"], window: tuple[int, int]
+    ) -> tuple[Float[Tensor, "g wh ww d"], Float[Tensor, "g wh ww d"], Float[Tensor, "g wh ww d"]]:
+        """Return queries, keys and values by window and head."""
         # Three linear layers rather than one: the joint output would be the largest tensor here.
         weights, biases = self.qkv.weight.chunk(3), self.qkv.bias.chunk(3)
         q, k, v = (
             partition(F.linear(x, weight), bias, window, self.num_heads)
             for weight, bias in zip(weights, biases, strict=True)
         )
-        attended = attend(
-            q, k, v, relative(self.rel_pos_h, window[0]), relative(self.rel_pos_w, window[1])
-        )
-        out: Tensor = self.proj(unpartition(attended, (height, width), self.num_heads))
-        return out
+        return q, k, v
 
 
 def partition(
@@ -117,16 +122,16 @@ def relative(table: Float[Tensor, "l d"], side: int) -> Float[Tensor, "side side
 
 
 def attend(
-    q: Float[Tensor, "g h w d"],
+    q: Float[Tensor, "g rows w d"],
     k: Float[Tensor, "g h w d"],
     v: Float[Tensor, "g h w d"],
-    rel_h: Float[Tensor, "h h d"],
+    rel_h: Float[Tensor, "rows h d"],
     rel_w: Float[Tensor, "w w d"],
-) -> Float[Tensor, "g h w d"]:
+) -> Float[Tensor, "g rows w d"]:
     """Attend over each map by itself, a few rows of queries at a time.
 
     Args:
-        q: Queries, one map per image, window and head.
+        q: Queries, all rows or some of one map per image, window and head.
         k: Keys.
         v: Values.
         rel_h: Embedding of the vertical distance, by query row and key row.
@@ -135,7 +140,7 @@ def attend(
     Returns:
         The attended values.
     """
-    _, h, w, _ = q.shape
+    _, h, w, _ = k.shape
     at_once = SCORES_IN_GRAPHS if torch.compiler.is_exporting() else SCORES_AT_ONCE
     maps = max(1, at_once // (h * w) ** 2)
     rows = min(h, max(1, at_once // (h * w * w)))

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int
 
+from maskmill.model.banded_encoder import encode_in_bands, threads_of_one
 from maskmill.model.checkpoint import load_model
 from maskmill.model.grid_decoder import GridDecoder, Seen
+from maskmill.model.image_encoder import ImageEncoderViT
 from maskmill.model.sam import Sam
 
 
@@ -34,8 +36,19 @@ class TorchBackend:
     ) -> tuple[Float32[np.ndarray, "1 c h w"], tuple[Float32[np.ndarray, "1 _c _h _w"], ...]]:
         """Return the embedding and the finer maps of one normalised, padded input frame."""
         with torch.inference_mode():
-            embedding, high_res = self._sam.encode(self._tensor(image))
+            embedding, high_res = self._encode(self._tensor(image))
         return _array(embedding), tuple(_array(finer) for finer in high_res)
+
+    def _encode(
+        self, image: Float[torch.Tensor, "1 3 s s"]
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+        encoder, threads = self._sam.image_encoder, torch.get_num_threads()
+        # Autocast is a setting of the calling thread, which others do not see.
+        alone = threads == 1 or image.is_cuda or torch.is_autocast_enabled("cpu")
+        if alone or not isinstance(encoder, ImageEncoderViT):
+            return self._sam.encode(image)
+        with threads_of_one(threads) as pool:
+            return encode_in_bands(encoder, image, pool), ()
 
     def decode(
         self,
@@ -144,12 +157,8 @@ class TorchPointDecoder:
         if count == 1 or self._maps[0].is_cuda:
             yield None
             return
-        try:
-            with ThreadPoolExecutor(count, "decode", torch.set_num_threads, (1,)) as pool:
-                yield pool
-        finally:
-            # PyTorch remembers the last number set in any thread as that of all new threads.
-            torch.set_num_threads(count)
+        with threads_of_one(count) as pool:
+            yield pool
 
 
 def load_torch_backend(folder: Path, *, threads: int | None = None) -> TorchBackend:
