@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from maskmill.automask.candidates import find_candidates
+from maskmill.automask.decoding import point_decoder
 from maskmill.automask.upsampling import Upsampling
 from maskmill.config import TINY, SettledAutomaskConfig
 from maskmill.predict import Predictor
@@ -64,7 +65,11 @@ def found(threshold: float, **settings: Any) -> tuple[Sloped, list[tuple[int, fl
         points_per_side=3, pred_iou_thresh=threshold, points_per_batch=2, **settings
     )
     candidates = find_candidates(
-        predictor, EMBEDDING, GRID, Upsampling(EMBEDDING, LOW, 0.0), config
+        point_decoder(predictor, EMBEDDING),
+        EMBEDDING,
+        GRID,
+        Upsampling(EMBEDDING, LOW, 0.0),
+        config,
     )
     return backend, [(c.point, round(c.predicted_iou, 3)) for c in candidates]
 

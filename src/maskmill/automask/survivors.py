@@ -7,17 +7,21 @@ stability, and only a survivor suppresses. Boxes known from low resolution withi
 pairs.
 """
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from maskmill.automask.candidates import Candidate
+from maskmill.automask.decoding import in_order
 from maskmill.automask.upsampling import FullMask, Upsampling
 from maskmill.config import SettledAutomaskConfig
 from maskmill.geometry import CropBox, box_iou, boxes_from_crop, touches_crop_edge
 from maskmill.rle import Rle, encode
 
+AHEAD = 3
+"""Candidates upsampled before it is their turn: each holds a mask of the image's size."""
 LAST_INSIDE = np.array([0.0, 0.0, 1.0, 1.0])
 """Taken off half-open boxes before overlap counts: the reference's end on their last pixel."""
 
@@ -46,6 +50,7 @@ def survivors(
     crop_box: CropBox,
     original_size: tuple[int, int],
     config: SettledAutomaskConfig,
+    pool: Executor | None = None,
 ) -> list[Survivor]:
     """Choose among one crop's candidates as the reference does.
 
@@ -55,6 +60,7 @@ def survivors(
         crop_box: The crop, in the image's frame.
         original_size: (H, W) of the whole image, pixels.
         config: Thresholds.
+        pool: Upsamples some candidates ahead; None to work in this thread. The answer is the same.
 
     Returns:
         Survivors, best predicted IoU first; none for no candidates.
@@ -63,16 +69,22 @@ def survivors(
     boxes = np.empty((0, 4))
     inner, outer = upsampling.box_bounds([candidate.patch for candidate in candidates])
     suppressed = np.zeros(len(candidates), bool)
-    for i in np.argsort([-candidate.predicted_iou for candidate in candidates], kind="stable"):
-        if suppressed[i]:
-            continue
+    best_first = np.argsort([-candidate.predicted_iou for candidate in candidates], kind="stable")
+
+    def look(i: int) -> tuple[int, CropBox, FullMask] | None:
+        """Upsample a candidate, unless a survivor so far suppresses it; none ever ceases to."""
         patch = candidates[i].patch
         box = upsampling.box(patch)
         if box is None or _overlaps(boxes, box, config):
+            return None
+        return i, box, upsampling.full_mask(patch, config.stability_score_offset)
+
+    waiting = (i for i in best_first.tolist() if not suppressed[i])
+    for looked in in_order(pool, look, waiting, ahead=AHEAD):
+        # Others may have survived since it was looked at.
+        if looked is None or _overlaps(boxes, looked[1], config) or _unstable(looked[2], config):
             continue
-        mask = upsampling.full_mask(patch, config.stability_score_offset)
-        if _unstable(mask, config):
-            continue
+        i, box, mask = looked
         in_image = boxes_from_crop(np.array([box]), crop_box)
         if touches_crop_edge(in_image, crop_box, original_size)[0]:
             continue

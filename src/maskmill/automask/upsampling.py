@@ -150,7 +150,7 @@ class Upsampling:
     def __init__(self, embedding: Embedding, low_res_side: int, mask_threshold: float) -> None:
         side, (in_h, in_w) = embedding.input_side, embedding.input_size
         h, w = self.original_size = embedding.original_size
-        self.mask_threshold = mask_threshold
+        self.mask_threshold, self.low_res_side = mask_threshold, low_res_side
         self.rows = AxisTaps.between(low_res_side, side, in_h, h)
         self.columns = AxisTaps.between(low_res_side, side, in_w, w)
         # Where the image is finer than low-res pixels, every 3x3 block has a pixel all its own.
