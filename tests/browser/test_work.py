@@ -124,41 +124,6 @@ def test_categories_by_digit(person: Annotator) -> None:
     assert person.saved().masks()[0]["category"] is None
 
 
-def test_review_is_two_questions(person: Annotator, server: Server) -> None:
-    page = person.page
-    person.press("b")
-    person.drag((60, 60), (200, 60))
-    person.saved().press("n")
-    person.until("maskmill.session.image.id !== 1")
-    page.goto(f"{server.address}/#/review")
-    question = page.get_by_test_id("question")
-    question.get_by_text("Good mask?").wait_for()
-    page.keyboard.press("q")
-    question.get_by_text("All objects found?").wait_for()
-    page.keyboard.press("r")
-    page.get_by_label("What is wrong?").fill("the cup is missing")
-    page.keyboard.press("Enter")
-    page.get_by_text("Nothing waits for review.").wait_for()
-    answer = page.evaluate("fetch('/api/images/1').then(a => a.json())")
-    assert answer["state"] == "returned"
-    assert answer["note"] == "the cup is missing"
-
-
-def test_two_people_see_each_other(person: Annotator, server: Server, chromium: Any) -> None:
-    context = chromium.new_context(viewport={"width": 1280, "height": 720}, locale="en-GB")
-    page = context.new_page()
-    page.goto(server.links[-1])
-    page.wait_for_selector("canvas")
-    page.goto(f"{server.address}/#/annotate/1")
-    other = Annotator(page).ready()
-    other.until("maskmill.session.image.id === 1")
-    person.press("b")
-    person.drag((60, 60), (200, 60))
-    other.until("maskmill.session.document.annotations.length === 1")
-    assert other.masks()[0]["rle"] == person.masks()[0]["rle"]
-    context.close()
-
-
 def test_nothing_is_said_by_colour_or_picture_alone(person: Annotator, server: Server) -> None:
     """Whatever can be focused has a name that a screen reader says, on every page."""
     for where in ("annotate/1", "images", "review", "statistics", "members"):

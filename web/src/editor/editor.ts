@@ -33,6 +33,9 @@ export interface EditorParts {
   readonly changed: () => void;
 }
 
+/** The tools that ask the model. */
+const ASKING: ReadonlySet<ToolName> = new Set(["point", "box"]);
+
 export class Editor implements Workbench {
   view: View = { scale: 1, x: 0, y: 0 };
   screen: Size = { width: 1, height: 1 };
@@ -92,14 +95,15 @@ export class Editor implements Workbench {
 
   pointerUp(pointer: Pointer): void {
     this.effort.sign();
-    if (["point", "box"].includes(this.toolName)) this.effort.clicks++;
+    if (ASKING.has(this.toolName)) this.effort.clicks++;
     this.tool.pointerUp(pointer);
     this.changed();
   }
 
   use(name: ToolName): void {
     this.tool.leave?.();
-    this.tool.finish?.();
+    // A box can be mended with clicks: both ask for the same object.
+    if (!(ASKING.has(name) && ASKING.has(this.toolName))) this.tool.finish?.();
     this.toolName = name;
     this.changed();
   }

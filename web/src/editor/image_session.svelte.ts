@@ -117,6 +117,8 @@ export class ImageSession {
     project.annotationListeners.add(heard);
     project.letterListeners.add(done);
     project.refusalListeners.add(refused);
+    const back = () => void this.catchUp();
+    project.returnListeners.add(back);
     const keeping = setInterval(() => this.drafts.keep(), 1000);
     this.endings.push(
       this.document.subscribe(changed),
@@ -125,6 +127,7 @@ export class ImageSession {
       () => project.annotationListeners.delete(heard),
       () => project.letterListeners.delete(done),
       () => project.refusalListeners.delete(refused),
+      () => project.returnListeners.delete(back),
       () => clearInterval(keeping),
       () => this.drafts.keep(),
     );
@@ -146,6 +149,14 @@ export class ImageSession {
     if (event.image_id !== this.image.id || event.version <= this.document.version(event.id)) return;
     const found = await this.fetch(event.id);
     if (found && found.version > this.document.version(event.id)) this.document.receive(found);
+  }
+
+  /** The server was away, so others' changes may have passed unheard. */
+  private async catchUp(): Promise<void> {
+    const lists = ["", "?deleted=true"].map((query) => annotationsOf(this.image.id, query).catch(() => []));
+    for (const each of (await Promise.all(lists)).flat()) {
+      if (each.version > this.document.version(each.id)) this.document.receive(each);
+    }
   }
 
   private confirmed(letter: Letter, answer: unknown): void {

@@ -33,6 +33,8 @@ export class Project {
   readonly annotationListeners = new Set<AnnotationListener>();
   readonly letterListeners = new Set<(letter: Letter, answer: unknown) => void>();
   readonly refusalListeners = new Set<(letter: Letter) => void>();
+  /** Called when the server is there again: what was said meanwhile may have been missed. */
+  readonly returnListeners = new Set<() => void>();
   private readonly endListening: () => void;
   private decoderNow: Decoder = new ServerDecoder();
   private embeddings: Embeddings | undefined;
@@ -104,6 +106,11 @@ export class Project {
     return this.categories.find((each) => each.id === id);
   }
 
+  /** The same person has signed in again: everything stays open, and what waited is sent. */
+  resume(): void {
+    void this.outbox.deliver();
+  }
+
   close(): void {
     this.endListening();
     this.outbox.stop();
@@ -113,7 +120,9 @@ export class Project {
   private hear(connected: boolean): void {
     const isBack = connected && !this.connected;
     this.connected = connected;
-    if (isBack) void this.outbox.deliver();
+    if (!isBack) return;
+    void this.outbox.deliver();
+    this.returnListeners.forEach((each) => each());
   }
 
   private async openDecoder(): Promise<void> {
