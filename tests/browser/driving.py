@@ -54,7 +54,9 @@ class Server:
     def start(self) -> "Server":
         """Start it, and wait until it says where it is."""
         command = [sys.executable, "-m", "maskmill", "up", str(self.folder), "--no-browser"]
-        command += ["--port", str(self.port), "--project", str(self.project), "--threads", "1"]
+        command += ["--port", str(self.port), "--threads", "1"]
+        if self.project != self.folder:
+            command += ["--project", str(self.project)]
         self._process = process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -138,7 +140,7 @@ class Annotator:
     def screen(self, x: float, y: float) -> tuple[float, float]:
         """Where a point of the image lies in the window."""
         box = self.page.locator("canvas").bounding_box()
-        view = self.page.evaluate("({...maskmill.session.editor.view})")
+        view = self.page.evaluate("({...maskmill.session.editor.camera.view})")
         return box["x"] + x * view["scale"] + view["x"], box["y"] + y * view["scale"] + view["y"]
 
     def move(self, x: float, y: float) -> None:

@@ -61,7 +61,8 @@ def test_after_an_image_is_open_a_click_neither_sends_nor_fetches(
         "performance.getEntriesByType('resource').filter(e => e.name.includes('/embedding?'))"
         ".map(e => e.encodedBodySize)"
     )
-    assert bytes_of_image and max(bytes_of_image) <= 2_200_000
+    assert bytes_of_image
+    assert max(bytes_of_image) <= 2_200_000
     asked: list[str] = []
     person.page.on("request", lambda request: asked.append(f"{request.method} {request.url}"))
     person.move(200, 200)

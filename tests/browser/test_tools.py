@@ -121,7 +121,7 @@ def test_zooming_and_panning_paints_where_the_pointer_is(person: Annotator) -> N
     person.page.mouse.move(*person.screen(150, 150))
     for _ in range(4):
         person.page.mouse.wheel(0, -240)
-    person.until("maskmill.session.editor.view.scale > 3")
+    person.until("maskmill.session.editor.camera.view.scale > 3")
     person.page.keyboard.down("Space")
     person.drag((150, 150), (160, 155))
     person.page.keyboard.up("Space")

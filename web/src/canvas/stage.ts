@@ -77,9 +77,9 @@ export class Stage {
     if (!scene) return;
     const { editor, picture, masks, look } = scene;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    picture?.draw(context, editor.view, ratio);
+    picture?.draw(context, editor.camera.view, ratio);
     this.tiles.set(masks, look);
-    this.tiles.draw(context, editor.view, editor.screen, editor.size, ratio);
-    drawShapes(context, editor.shapes(), editor.view, editor.size.width, this.unit);
+    this.tiles.draw(context, editor.camera.view, editor.camera.screen, editor.size, ratio);
+    drawShapes(context, editor.shapes(), editor.camera.view, editor.size.width, this.unit);
   }
 }

@@ -39,6 +39,20 @@ export function release(id: number): void {
   void fetch(`/api/images/${id}/lease`, { method: "DELETE", keepalive: true }).catch(() => undefined);
 }
 
+let pointedAt: string | undefined;
+
+/** Open an image on one of its masks, as a reviewer does who mends it. */
+export function pointAt(maskId: string | undefined): void {
+  pointedAt = maskId;
+}
+
+/** The mask on which the image is to open, once. */
+export function takePointed(): string | undefined {
+  const taken = pointedAt;
+  pointedAt = undefined;
+  return taken;
+}
+
 let carried: Annotation | undefined;
 
 /** Take a mask along to the next image. */

@@ -16,6 +16,7 @@ import type { Letter } from "../outbox/database";
 import type { ImageRow, Project } from "../project/project.svelte";
 import { Drafts } from "./drafts";
 import { Editor } from "./editor";
+import { findProminent } from "./prominence";
 import { Prompting } from "./prompting";
 
 type Wire = components["schemas"];
@@ -35,6 +36,7 @@ export class ImageSession {
   private readonly drafts: Drafts;
   private readonly endings: (() => void)[] = [];
   private signature = "";
+  private isClosed = false;
 
   private constructor(
     readonly project: Project,
@@ -83,6 +85,7 @@ export class ImageSession {
   }
 
   close(): void {
+    this.isClosed = true;
     this.endings.forEach((end) => end());
   }
 
@@ -142,6 +145,14 @@ export class ImageSession {
       this.prepared = error instanceof Error ? error.message : String(error);
     }
     await this.drafts.restore();
+    if (this.prepared === "ready" && this.project.decoding === "browser") await this.lead();
+  }
+
+  /** Look for what stands out, in between whatever is asked meanwhile. */
+  private async lead(): Promise<void> {
+    const { project, image, editor } = this;
+    const found = findProminent(project.decoder, String(image.id), editor.size, () => !this.isClosed);
+    editor.leading.know(await found.catch(() => []));
   }
 
   /** Somebody changed a mask; if it was this page, nothing is new. */

@@ -43,6 +43,8 @@ export const MESSAGES = {
   "hint.select": ["Click a mask · drag to move the view", "点击掩码 · 拖动移动视图"],
   "hint.pan": ["Drag to move the view · wheel zooms · hold Space with any tool", "拖动移动视图 · 滚轮缩放 · 任何工具下按住空格"],
 
+  lead: ["Click on the marked object", "点击标记的物体"],
+  "lead.nothing": ["Nothing else stands out. Look for what is left, then go on with the next image.", "没有其他显眼的物体。请检查遗漏，然后进入下一张。"],
   confirm: ["Keep the mask", "保存掩码"],
   "candidate.next": ["Next candidate", "下一个候选"],
   "candidate.previous": ["Previous candidate", "上一个候选"],
@@ -69,6 +71,7 @@ export const MESSAGES = {
   others: ["Hide other masks", "隐藏其他掩码"],
   "review.yes": ["Yes", "是"],
   "review.no": ["No", "否"],
+  "review.mend": ["Mend it here", "在此修改"],
 
   "candidate.whole": ["Whole", "整体"],
   "candidate.part": ["Part", "部分"],
@@ -81,7 +84,7 @@ export const MESSAGES = {
   "category.add": ["Add a category", "添加类别"],
   "category.name": ["Name of the category", "类别名称"],
   masks: ["Masks ({count})", "掩码（{count}）"],
-  "masks.none": ["No masks yet. Begin with the most prominent object and click on it.", "还没有掩码。请从最显眼的物体开始，点击它。"],
+  "masks.none": ["No masks yet. Begin with the most prominent object: the ring marks it, and A clicks on it.", "还没有掩码。请从最显眼的物体开始：圆环标出它，按 A 即可点击。"],
   "mask.by": ["by {name}", "由 {name}"],
   uncategorised: ["no category", "无类别"],
   "brush.size": ["Brush size", "画笔大小"],
