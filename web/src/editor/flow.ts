@@ -17,6 +17,11 @@ export async function imageOf(id: number): Promise<ImageRow> {
   return get<ImageRow>(`/api/images/${id}`);
 }
 
+/** The photograph itself. */
+export async function fileOf(image: ImageRow): Promise<Blob> {
+  return (await request("GET", image.file_url)).blob();
+}
+
 /** The images beside one in the order of the project, and the one that the queue would give next. */
 export async function around(id: number): Promise<Around> {
   return get<Around>(`/api/images/${id}/around`);

@@ -124,6 +124,8 @@ export const MESSAGES = {
   "undone.changed-by-others": ["Somebody else has changed that since; it stays as it is.", "他人之后已修改，保持不变。"],
   "redone.nothing": ["Nothing to redo.", "没有可重做的操作。"],
   "redone.changed-by-others": ["Somebody else has changed that since; it stays as it is.", "他人之后已修改，保持不变。"],
+  "copy.last": ["This is the last image.", "这是最后一张图像。"],
+  "done.offline": ["The server is not there. Your masks are kept here; press again when it is back.", "服务器不可用。掩码已保存在本地，恢复后请再按一次。"],
   "copied": ["The mask was copied to this image.", "掩码已复制到此图像。"],
   "copy.size": ["The next image has another size; the mask was not copied.", "下一张图像大小不同，未复制掩码。"],
 
