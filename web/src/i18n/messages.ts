@@ -1,4 +1,5 @@
-/** Everything the pages say, in every language: one row per message. `{name}` is filled in. */
+/** Everything the pages say, in every language: one row per message. `{name}` is filled in, `{s}` where
+ * `count` is not one. */
 
 export const MESSAGES = {
   "page.annotate": ["Annotate", "标注"],
@@ -149,9 +150,9 @@ export const MESSAGES = {
   "state.in_review": ["in review", "审核中"],
   "state.returned": ["returned", "已退回"],
   "state.complete": ["complete", "已完成"],
-  "images.count": ["{count} images", "{count} 张图像"],
+  "images.count": ["{count} image{s}", "{count} 张图像"],
   "images.none": ["No image is like that. Loosen the filter.", "没有符合条件的图像，请放宽筛选。"],
-  "images.masks": ["{count} masks", "{count} 个掩码"],
+  "images.masks": ["{count} mask{s}", "{count} 个掩码"],
   "images.assign": ["Assign {count} to…", "将 {count} 张分配给…"],
   "images.select": ["Select images", "选择图像"],
 
