@@ -216,7 +216,7 @@ def _apply(person: Annotator, how: Any, total: str) -> None:
         person.page.get_by_label(how[0]).fill(how[1])
         person.press("Tab")
     else:
-        person.page.get_by_label(how[0], exact=True).select_option(how[1])
+        person.page.get_by_label(how[0]).select_option(how[1])
     said = "document.querySelector('[data-testid=total]').innerText"
     person.until(f"was => {said} !== was", total)
 

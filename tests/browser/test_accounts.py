@@ -77,6 +77,18 @@ def test_strokes_survive_a_session_that_ends(team: Server, browse: Opened) -> No
     person.until("maskmill.session.project.connected")
 
 
+def test_who_is_signed_out_is_asked_wherever_they_are_and_goes_on(
+    team: Server, browse: Opened
+) -> None:
+    person = _as(browse, team, "ann")
+    person.page.context.clear_cookies()
+    person.page.evaluate("location.hash = '#/annotate/2'")
+    _sign_in(person, "ann")
+    person.page.get_by_role("dialog", name="Sign in").wait_for(state="detached")
+    person.until("window.maskmill.session.image.id === 2")
+    person.ready()
+
+
 def test_strokes_survive_also_if_the_page_dies_before_one_signs_in(
     team: Server, browse: Opened
 ) -> None:

@@ -21,6 +21,9 @@ import { Prompting } from "./prompting";
 
 type Wire = components["schemas"];
 
+/** Without a sign of the person for so long, the decoder is free for other questions. */
+const REST_SECONDS = 0.25;
+
 export interface Surroundings {
   readonly say: (message: string) => void;
   readonly redraw: () => void;
@@ -148,10 +151,18 @@ export class ImageSession {
     if (this.prepared === "ready" && this.project.decoding === "browser") await this.lead();
   }
 
-  /** Look for what stands out, in between whatever is asked meanwhile. */
+  /** Wait until the person rests, so that nothing they ask has to wait; false if the image is left. */
+  private async quiet(): Promise<boolean> {
+    while (!this.isClosed && this.editor.effort.idle < REST_SECONDS) {
+      await new Promise((done) => setTimeout(done, 50));
+    }
+    return !this.isClosed;
+  }
+
+  /** Look for what stands out. */
   private async lead(): Promise<void> {
     const { project, image, editor } = this;
-    const found = findProminent(project.decoder, String(image.id), editor.size, () => !this.isClosed);
+    const found = findProminent(project.decoder, String(image.id), editor.size, () => this.quiet());
     editor.leading.know(await found.catch(() => []));
   }
 

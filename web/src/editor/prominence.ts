@@ -29,16 +29,20 @@ const [LEAST, MOST] = [0.004, 0.6];
 /** IoU from which two answers are one object. */
 const SAME = 0.5;
 
-/** Return the prominent objects, the most prominent first; none if it is given up meanwhile. */
+/**
+ * Return the prominent objects, the most prominent first; none if it is given up meanwhile.
+ *
+ * @param turn - Waits until the next question is in nobody's way; false gives up.
+ */
 export async function findProminent(
   decoder: Decoder,
   imageKey: string,
   size: Size,
-  isWanted: () => boolean,
+  turn: () => Promise<boolean>,
 ): Promise<Spot[]> {
   const found: Spot[] = [];
   for (const point of gridOf(size)) {
-    if (!isWanted()) return [];
+    if (!(await turn())) return [];
     const prompt = { clicks: [{ point, label: 1 as const }], box: null };
     const answer = await decoder.click({ imageKey, size, prompt, maskInput: null, longestSide: SMALL });
     found.push(...answer.flatMap((each) => spotOf(point, each, size) ?? []));

@@ -1,6 +1,6 @@
 /** What lies on the annotator's desk: the open image, what lies around it, and how the next one comes. */
 
-import { Offline } from "../api/client";
+import { Offline, Refused } from "../api/client";
 import { Picture } from "../canvas/picture";
 import * as flow from "../editor/flow";
 import { ImageSession } from "../editor/image_session.svelte";
@@ -132,13 +132,14 @@ export class Desk {
   }
 }
 
-/** Ask until the server is there; undefined if nobody waits any more. */
+/** Ask until the server is there and knows who asks; undefined if nobody waits any more. */
 async function patiently<T>(signal: AbortSignal, ask: () => Promise<T>): Promise<T | undefined> {
   while (!signal.aborted) {
     try {
       return await ask();
     } catch (error) {
-      if (!(error instanceof Offline)) throw error;
+      const isSignedOut = error instanceof Refused && error.status === 401;
+      if (!isSignedOut && !(error instanceof Offline)) throw error;
     }
     await new Promise((done) => setTimeout(done, PAUSE));
   }

@@ -44,17 +44,13 @@ export class Project {
     readonly session: Session,
     readonly model: Wire["ModelOut"],
     readonly database: Database,
-    signedOut: () => void,
   ) {
     this.progress = { embedded: session.embedded, images: session.images };
     this.outbox = new Outbox(database, {
       send: (letter) => sendLetter(letter),
       onDone: (letter, answer) => this.letterListeners.forEach((each) => each(letter, answer)),
       onRefused: (letter) => this.refusalListeners.forEach((each) => each(letter)),
-      onState: (state) => {
-        this.outboxState = state;
-        if (state.trouble === "signed-out") signedOut();
-      },
+      onState: (state) => (this.outboxState = state),
     });
     this.endListening = listen({
       annotation: (event) => this.annotationListeners.forEach((each) => each(event)),
@@ -66,10 +62,10 @@ export class Project {
     void this.outbox.deliver();
   }
 
-  static async open(session: Session, signedOut: () => void): Promise<Project> {
+  static async open(session: Session): Promise<Project> {
     const model = await get<Wire["ModelOut"]>("/api/model");
     const database = await openDatabase(session.project_uid);
-    return new Project(session, model, database, signedOut);
+    return new Project(session, model, database);
   }
 
   get decoder(): Decoder {

@@ -3,6 +3,8 @@ import { findProminent, prominenceOf } from "../../src/editor/prominence";
 import { Pretend } from "../pretend";
 import { drawn } from "../scenes";
 
+const always = () => Promise.resolve(true);
+
 describe("which object stands out", () => {
   test("the larger, the surer and the more central", () => {
     const middle = drawn("........", "..####..", "..####..", "........");
@@ -19,7 +21,7 @@ describe("which object stands out", () => {
 
   test("what was found is apart from one another, the most prominent first", async () => {
     const it = new Pretend(60, 40);
-    const spots = await findProminent(it.decoder, "1", it.editor.size, () => true);
+    const spots = await findProminent(it.decoder, "1", it.editor.size, always);
     expect(it.decoder.questions).toHaveLength(25);
     const order = spots.map((spot) => spot.prominence);
     expect(order).toEqual([...order].sort((a, b) => b - a));
@@ -28,7 +30,7 @@ describe("which object stands out", () => {
 
   test("nothing more is asked for an image that was left", async () => {
     const it = new Pretend(60, 40);
-    expect(await findProminent(it.decoder, "1", it.editor.size, () => it.decoder.questions.length < 3)).toEqual([]);
+    expect(await findProminent(it.decoder, "1", it.editor.size, () => Promise.resolve(it.decoder.questions.length < 3))).toEqual([]);
     expect(it.decoder.questions).toHaveLength(3);
   });
 });
@@ -36,7 +38,7 @@ describe("which object stands out", () => {
 describe("being led", () => {
   async function led() {
     const it = new Pretend(60, 40);
-    it.editor.leading.know(await findProminent(it.decoder, "1", it.editor.size, () => true));
+    it.editor.leading.know(await findProminent(it.decoder, "1", it.editor.size, always));
     return it;
   }
 
