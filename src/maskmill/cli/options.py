@@ -58,7 +58,8 @@ ConfigFile = Annotated[
     Path | None,
     Parameter(
         name="--config",
-        help="TOML file of settings, or of tables named like commands; options given here win.",
+        help="TOML file of settings, or of tables named like commands, or the name of a shipped "
+        "recipe (`finetune`, for train); options given here win.",
     ),
 ]
 """`--config`, where a verb has settings; `settings.merge_settings` reads it."""
