@@ -19,13 +19,14 @@ WORKERS ?= 2
 demo: .venv/.demo
 	$(BIN)/maskmill demo -o demo --serve
 
-# One thread per worker: two workers with two threads each only wait for one another.
+# One thread per worker: two workers with two threads each only wait for one another. The browser
+# tests are one group: they go to one worker, one after the other.
 test: .venv/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --ignore tests/browser
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-# Chromium through the annotation tool. By itself: Playwright's event loop suffers no other beside it.
+# Only Chromium through the annotation tool; `make test` does that too.
 browser: .venv/.dev
-	$(BIN)/python -m pytest tests/browser
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser
 
 # What takes too long for every change: some ten minutes.
 nightly: .venv/.dev

@@ -7,7 +7,6 @@ Needs Playwright and a Chromium.
 
 import argparse
 import io
-import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -18,7 +17,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
-from driving import CHROMIUM, FLAGS, Annotator, Server
+from driving import CHROMIUM, FLAGS, Annotator, Server, free_port
 
 PHOTOGRAPHS = ("coffee", "chelsea", "astronaut", "rocket")
 QUALITY = 80
@@ -53,10 +52,7 @@ def main() -> None:
         for name in PHOTOGRAPHS:
             photograph = Image.fromarray(getattr(skimage.data, name)())
             photograph.save(folder / f"{name}.jpg", quality=92)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        server = Server(folder, port).start()
+        server = Server(folder, free_port()).start()
         try:
             _work(server, arguments)
         finally:

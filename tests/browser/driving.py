@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -20,37 +21,60 @@ FLAGS = [
     "--no-first-run",
 ]
 START_SECONDS = 180
+"""Enough for a machine whose cores are all taken."""
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
 
 
 class Server:
     """`maskmill up` over a folder; it can be killed and started again on the same port."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        *,
+        project: Path | None = None,
+        with_accounts: bool = False,
+    ) -> None:
         self.folder, self.port = folder, port
+        self.project = project or folder.with_name(f"{folder.name}.maskmill")
+        self.with_accounts = with_accounts
         self.links: list[str] = []
+        """Addresses that let one browser in each; none where there are accounts."""
+        self.said: list[str] = []
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
 
     def start(self) -> "Server":
         """Start it, and wait until it says where it is."""
         command = [sys.executable, "-m", "maskmill", "up", str(self.folder), "--no-browser"]
-        self._process = subprocess.Popen(
-            [*command, "--port", str(self.port)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+        command += ["--port", str(self.port), "--threads", "1"]
+        if self.project != self.folder:
+            command += ["--project", str(self.project)]
+        self._process = process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         there = threading.Event()
-        lines: list[str] = []
-        process = self._process
-        self._reader = threading.Thread(
-            target=self._read, args=(process.stdout, lines, there), daemon=True
-        )
+        self._reader = threading.Thread(target=self._read, args=(process.stdout, there))
         self._reader.start()
-        if not there.wait(START_SECONDS):
+        if not there.wait(START_SECONDS) or process.poll() is not None:
             self.kill()
-            raise RuntimeError(f"no link within {START_SECONDS} s: {lines}")
+            raise RuntimeError(f"not served within {START_SECONDS} s: {self.said}")
         return self
+
+    def wait_for_embeddings(self, count: int) -> None:
+        """Wait until so many images are embedded."""
+        give_up = time.monotonic() + START_SECONDS
+        while len([*self.project.glob("embeddings/*/*.emb")]) < count:
+            if time.monotonic() > give_up:
+                raise RuntimeError(f"not embedded within {START_SECONDS} s: {self.said}")
+            time.sleep(0.1)
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -65,17 +89,14 @@ class Server:
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    @property
-    def project(self) -> Path:
-        return self.folder.with_name(f"{self.folder.name}.maskmill")
-
-    def _read(self, output: Any, lines: list[str], there: threading.Event) -> None:
+    def _read(self, output: Any, there: threading.Event) -> None:
         for line in output:
-            lines.append(line)
+            self.said.append(line)
             found = re.search(r"open once: (\S+)", line)
-            if found:
-                self.links.append(found.group(1))
+            self.links += found.groups() if found else ()
+            if found or (self.with_accounts and "is served at" in line):
                 there.set()
+        there.set()  # it ended
 
 
 class Annotator:
@@ -83,15 +104,18 @@ class Annotator:
 
     def __init__(self, page: Any) -> None:
         self.page = page
+        self.errors: list[str] = []
+        """What the page threw and nobody caught."""
+        self.heard: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda message: self.heard.append(message.text))
 
     def ready(self) -> "Annotator":
         """Wait until a click would be answered."""
-        selector = '[data-testid="prepared"][data-prepared="ready"]'
-        self.page.wait_for_selector(selector, state="attached", timeout=120_000)
-        self.until("!!window.maskmill?.stage.scene?.()?.picture")
+        self.until(READY, seconds=180)
         return self
 
-    def until(self, expression: str, arg: Any = None, seconds: float = 60) -> None:
+    def until(self, expression: str, arg: Any = None, seconds: float = 120) -> None:
         """Wait until something is true in the page.
 
         Asked again and again from here: Playwright's own waiting compiles text inside the page,
@@ -100,13 +124,23 @@ class Annotator:
         give_up = time.monotonic() + seconds
         while not self.page.evaluate(expression, arg):
             if time.monotonic() > give_up:
-                raise AssertionError(f"not true within {seconds} s: {expression}")
+                raise AssertionError(
+                    f"not true within {seconds} s: {expression}\n"
+                    f"the page says: {self.page.locator('body').inner_text()}\n"
+                    f"it threw {self.errors}, and its console says {self.heard}"
+                )
             time.sleep(0.05)
+
+    def open(self, image_id: int) -> "Annotator":
+        """Go to an image, and wait until a click would be answered."""
+        self.page.evaluate("id => { location.hash = `#/annotate/${id}` }", image_id)
+        self.until("id => window.maskmill?.session?.image.id === id", image_id)
+        return self.ready()
 
     def screen(self, x: float, y: float) -> tuple[float, float]:
         """Where a point of the image lies in the window."""
         box = self.page.locator("canvas").bounding_box()
-        view = self.page.evaluate("({...maskmill.session.editor.view})")
+        view = self.page.evaluate("({...maskmill.session.editor.camera.view})")
         return box["x"] + x * view["scale"] + view["x"], box["y"] + y * view["scale"] + view["y"]
 
     def move(self, x: float, y: float) -> None:
@@ -115,12 +149,16 @@ class Annotator:
     def click(self, x: float, y: float, *, alt: bool = False) -> None:
         """Click, and wait for the answer."""
         before = self.page.evaluate("maskmill.session.editor.prompting.prompt.clicks.length")
+        self.point(x, y, alt=alt)
+        self.until("n => maskmill.session.editor.prompting.prompt.clicks.length === n", before + 1)
+
+    def point(self, x: float, y: float, *, alt: bool = False) -> None:
+        """Press and release."""
         if alt:
             self.page.keyboard.down("Alt")
         self.page.mouse.click(*self.screen(x, y))
         if alt:
             self.page.keyboard.up("Alt")
-        self.until("n => maskmill.session.editor.prompting.prompt.clicks.length === n", before + 1)
 
     def drag(self, *points: tuple[float, float], steps: int = 5) -> None:
         self.move(*points[0])
@@ -147,3 +185,23 @@ class Annotator:
             " rle: a.content.rle, category: a.content.categoryId, made: a.content.made}))"
         )
         return found
+
+    def shapes(self) -> dict[str, dict[str, Any]]:
+        """Run lengths of the masks by id."""
+        return {mask["id"]: mask["rle"] for mask in self.masks()}
+
+    def fetch(self, path: str, method: str = "GET", body: Any = None) -> Any:
+        """Ask the server something in this person's name; returns its JSON."""
+        return self.page.evaluate(FETCH, [path, method, body])
+
+
+READY = """!!document.querySelector('[data-testid="prepared"][data-prepared="ready"]')
+ && !!window.maskmill?.stage.scene?.()?.picture"""
+
+FETCH = """async ([path, method, body]) => {
+  const headers = {'content-type': 'application/json'};
+  const more = body === null ? {} : {body: JSON.stringify(body), headers};
+  const answer = await fetch(path, {method, ...more});
+  const text = await answer.text();
+  return text ? JSON.parse(text) : null;
+}"""

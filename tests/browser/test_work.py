@@ -6,7 +6,7 @@ import zipfile
 from typing import Any
 
 import numpy as np
-from driving import Annotator, Server
+from driving import Annotator
 
 from maskmill.rle import Rle, decode
 
@@ -124,49 +124,54 @@ def test_categories_by_digit(person: Annotator) -> None:
     assert person.saved().masks()[0]["category"] is None
 
 
-def test_review_is_two_questions(person: Annotator, server: Server) -> None:
-    page = person.page
-    person.press("b")
-    person.drag((60, 60), (200, 60))
-    person.saved().press("n")
-    person.until("maskmill.session.image.id !== 1")
-    page.goto(f"{server.address}/#/review")
-    question = page.get_by_test_id("question")
-    question.get_by_text("Good mask?").wait_for()
-    page.keyboard.press("q")
-    question.get_by_text("All objects found?").wait_for()
-    page.keyboard.press("r")
-    page.get_by_label("What is wrong?").fill("the cup is missing")
-    page.keyboard.press("Enter")
-    page.get_by_text("Nothing waits for review.").wait_for()
-    answer = page.evaluate("fetch('/api/images/1').then(a => a.json())")
-    assert answer["state"] == "returned"
-    assert answer["note"] == "the cup is missing"
+def test_the_queue_goes_through_all_images_and_says_when_it_is_empty(person: Annotator) -> None:
+    seen = []
+    for n in range(3):
+        seen.append(person.page.evaluate("maskmill.session.image.id"))
+        person.press("b")
+        person.drag((60, 60), (200, 60))
+        person.press("n")
+        if n < 2:
+            person.until("id => window.maskmill.session.image.id !== id", seen[-1])
+            person.ready()
+    assert sorted(seen) == [1, 2, 3]
+    person.page.get_by_text("Nothing is waiting. Well done.").wait_for()
+    # The masks were there before the images were said to be done.
+    for image_id in seen:
+        image = person.fetch(f"/api/images/{image_id}")
+        assert (image["state"], image["mask_count"]) == ("in_review", 1)
+    person.fetch("/api/images/2/reopen", "POST", {})
+    person.ready()
+    assert person.page.evaluate("maskmill.session.image.id") == 2
 
 
-def test_two_people_see_each_other(person: Annotator, server: Server, chromium: Any) -> None:
-    context = chromium.new_context(viewport={"width": 1280, "height": 720}, locale="en-GB")
-    page = context.new_page()
-    page.goto(server.links[-1])
-    page.wait_for_selector("canvas")
-    page.goto(f"{server.address}/#/annotate/1")
-    other = Annotator(page).ready()
-    other.until("maskmill.session.image.id === 1")
-    person.press("b")
-    person.drag((60, 60), (200, 60))
-    other.until("maskmill.session.document.annotations.length === 1")
-    assert other.masks()[0]["rle"] == person.masks()[0]["rle"]
-    context.close()
+def test_one_is_led_to_what_stands_out(person: Annotator) -> None:
+    person.until("!!maskmill.session.editor.leading.next")
+    marked = person.page.evaluate("maskmill.session.editor.leading.next.point")
+    person.press("a")
+    person.until("!maskmill.session.editor.prompting.isEmpty")
+    asked = person.page.evaluate("maskmill.session.editor.prompting.prompt.clicks[0].point")
+    assert asked == marked
+    person.press("Enter")
+    (mask,) = person.saved().masks()
+    assert mask["made"]["clicks"] == 1
+    following = person.page.evaluate("maskmill.session.editor.leading.next?.point ?? null")
+    assert following != marked
 
 
-def test_nothing_is_said_by_colour_or_picture_alone(person: Annotator, server: Server) -> None:
-    """Whatever can be focused has a name that a screen reader says, on every page."""
-    for where in ("annotate/1", "images", "review", "statistics", "members"):
-        person.page.goto(f"{server.address}/#/{where}")
-        person.page.wait_for_timeout(500)
-        nameless = person.page.evaluate(
-            "[...document.querySelectorAll('button, a, input, select, canvas')].filter(e =>"
-            " !(e.getAttribute('aria-label') || e.labels?.length || e.textContent.trim()"
-            " || e.getAttribute('title'))).map(e => e.outerHTML)"
-        )
-        assert nameless == [], where
+def test_every_action_has_a_key_that_can_be_changed(person: Annotator) -> None:
+    person.press("?")
+    dialog = person.page.get_by_role("dialog")
+    dialog.wait_for()
+    assert person.page.evaluate(
+        "[...document.querySelectorAll('dialog kbd, [role=dialog] kbd')].every(k => k.textContent)"
+    )
+    dialog.get_by_role("button", name="Brush", exact=False).first.click()
+    person.press("s")
+    person.press("Escape")
+    dialog.wait_for(state="detached")
+    person.press("s")
+    assert person.page.evaluate("maskmill.session.editor.toolName") == "brush"
+    person.page.reload()
+    person.ready().press("s")
+    assert person.page.evaluate("maskmill.session.editor.toolName") == "brush"

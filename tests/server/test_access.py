@@ -34,6 +34,7 @@ MATRIX: dict[str, tuple[str, ...]] = {
     "GET /api/images/{image_id}/embedding": MEMBERS,
     "POST /api/images/{image_id}/decode": MEMBERS,
     "GET /api/images/{image_id}/annotations": MEMBERS,
+    "GET /api/images/{image_id}/around": MEMBERS,
     "PUT /api/images/{image_id}/lease": MEMBERS,
     "DELETE /api/images/{image_id}/lease": MEMBERS,
     "POST /api/images/{image_id}/finish": MEMBERS,

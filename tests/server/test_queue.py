@@ -51,6 +51,27 @@ def test_from_labelling_to_review_and_back(team: Service, browser: Browser) -> N
     assert asked(ann, after=10**6)[0] == "b.png"  # unlabelled ones come before begun ones
 
 
+def test_a_rejected_mask_returns_its_image_whatever_else_is_found(
+    team: Service, browser: Browser
+) -> None:
+    ann, reviewer = browser("annotator"), browser("reviewer")
+    made = put_mask(ann)
+    url = f"/api/images/{made['image_id']}"
+    ann.post(f"{url}/finish")
+    verdict = {
+        "op_id": "1",
+        "base_version": made["version"],
+        "verdict": "rejected",
+        "note": "loose",
+    }
+    answer = reviewer.post(f"/api/annotations/{made['id']}/review", json=verdict)
+    assert answer.status_code == 200, answer.text
+    told = reviewer.post(f"{url}/review", json={"all_found": True}).json()
+    assert (told["state"], told["note"]) == ("returned", "loose")
+    told = reviewer.post(f"{url}/review", json={"all_found": False, "note": "one more"}).json()
+    assert (told["state"], told["note"]) == ("returned", "one more; loose")
+
+
 def test_assigned_images_come_first_and_go_to_nobody_else(team: Service, browser: Browser) -> None:
     ann, reviewer = browser("annotator"), browser("reviewer")
     ids = [image["id"] for image in reviewer.get("/api/images").json()["images"]]
@@ -66,6 +87,19 @@ def test_assigned_images_come_first_and_go_to_nobody_else(team: Service, browser
     gone = reviewer.post("/api/assignments", json={**body, "image_ids": [ids[1], 10**6]})
     assert gone.status_code == 404
     assert ann.get(f"/api/images/{ids[1]}").json()["assigned_to"] is None
+
+
+def test_what_lies_around_an_image_is_said_and_not_taken(team: Service, browser: Browser) -> None:
+    ann, bob = browser("annotator"), browser("reviewer")
+    first, second, third = (each["id"] for each in ann.get("/api/images").json()["images"])
+    asked(bob)  # holds the first
+    told = ann.get(f"/api/images/{second}/around").json()
+    assert [told[side]["id"] for side in ("before", "behind", "queued")] == [first, third, third]
+    assert ann.get(f"/api/images/{third}").json()["leased_by"] is None
+    told = ann.get(f"/api/images/{third}/around").json()
+    assert (told["behind"], told["queued"]["id"]) == (None, second)
+    assert ann.get(f"/api/images/{first}/around").json()["before"] is None
+    assert ann.get("/api/images/1000000/around").status_code == 404
 
 
 def test_what_is_next_is_embedded_next(client: TestClient, service: Service) -> None:

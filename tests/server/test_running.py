@@ -193,3 +193,9 @@ def test_it_serves_until_it_is_told_to_stop(project: Project) -> None:
         until=visit,
     )
     assert said == [False, 1, 1, "admin"]
+
+
+def test_opencv_is_there_before_a_process_could_inherit_its_search_path() -> None:
+    """Imported in a thread beside a spawn, its folder would shadow the child's `typing`."""
+    code = "import sys, maskmill.server.running as r; sys.exit('cv2' not in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -40,6 +40,15 @@ ModelName = Annotated[
 ]
 """`--model`, where a verb runs one."""
 
+ProjectModel = Annotated[
+    str | None,
+    Parameter(
+        name="--model",
+        help="A name or a model's folder; by default what the project's last round promoted.",
+    ),
+]
+"""`--model`, where a verb works in a project."""
+
 BackendName = Annotated[
     Backend,
     Parameter(
@@ -58,7 +67,8 @@ ConfigFile = Annotated[
     Path | None,
     Parameter(
         name="--config",
-        help="TOML file of settings, or of tables named like commands; options given here win.",
+        help="TOML file of settings, or of tables named like commands, or the name of a shipped "
+        "recipe (`finetune`, for train); options given here win.",
     ),
 ]
 """`--config`, where a verb has settings; `settings.merge_settings` reads it."""

@@ -15,6 +15,7 @@ from cyclopts.config import Dict
 
 from maskmill.config import AutomaskConfig, EvaluateConfig, TrainConfig, load_toml, with_settings
 from maskmill.errors import ConfigError
+from maskmill.recipes import recipe
 
 TABLES: dict[str, type[Any]] = {
     "automask": AutomaskConfig,
@@ -40,7 +41,7 @@ def merge_settings(app: App, commands: tuple[str, ...], arguments: ArgumentColle
     given = [a for a in arguments if "--config" in a.names and a.tokens]
     if not given or not commands:
         return
-    path = Path(given[0].tokens[-1].value)
+    path = recipe(Path(given[0].tokens[-1].value))
     table = read_table(path, commands[-1])
     Dict(table, source=str(path), use_commands_as_keys=False)(app, commands, arguments)
 

@@ -10,6 +10,7 @@ from maskmill.server.images import described
 from maskmill.server.service import Service
 from maskmill.server.wire import RowId
 from maskmill.server.wire_images import (
+    AroundOut,
     AssignRequest,
     ImageOut,
     ImageReviewRequest,
@@ -21,6 +22,8 @@ from maskmill.store.work import LEASE_SECONDS
 
 router = APIRouter(tags=["queue"])
 ImageId = Annotated[RowId, Path()]
+MOST_NOTE = 2000
+"""Characters of a note, however many masks were rejected."""
 
 
 @router.post("/queue/next")
@@ -33,6 +36,20 @@ def next_image(request: Request, member: AnyMember, body: NextRequest) -> NextOu
 def next_review(request: Request, member: AnyReviewer, body: NextRequest) -> NextOut:
     """Say which image to review now, and lease it to whoever asks."""
     return _next(request, member.name, body, review=True)
+
+
+@router.get("/images/{image_id}/around")
+def around(request: Request, member: AnyMember, image_id: ImageId) -> AroundOut:
+    """Say what lies before and behind an image, and what the queue would give whoever is done."""
+    service: Service = request.app.state.service
+    images = service.project.images
+    images.get(image_id)
+    queued = service.project.work.peek(member.name, after=image_id)
+    found = [*images.beside(image_id), None if queued is None else images.get(queued.image_id)]
+    before, behind, next_one = (
+        None if each is None else described(service, [each])[0] for each in found
+    )
+    return AroundOut(before=before, behind=behind, queued=next_one)
 
 
 @router.put("/images/{image_id}/lease")
@@ -64,11 +81,19 @@ def finish(request: Request, member: AnyMember, image_id: ImageId) -> ImageOut:
 def review(
     request: Request, member: AnyReviewer, image_id: ImageId, body: ImageReviewRequest
 ) -> ImageOut:
-    """Answer "all found?": yes completes the image, no returns it to the queue with the note."""
+    """Answer "all found?": yes completes the image, no returns it to the queue with the note.
+
+    An image with a rejected mask is returned in any case, with what was said of the mask.
+    """
     service: Service = request.app.state.service
     service.project.work.release(image_id, member.name)
-    state = "complete" if body.all_found else "returned"
-    return _moved(service, image_id, state, member.name, body.note)
+    masks = service.project.annotations.of_image(image_id)
+    rejected = [mask.id for mask in masks if mask.review == "rejected"]
+    if body.all_found and not rejected:
+        return _moved(service, image_id, "complete", member.name, body.note)
+    said = [row.note for row in service.project.reviews.latest(rejected).values()]
+    note = "; ".join(each for each in [body.note, *said] if each) or None
+    return _moved(service, image_id, "returned", member.name, note and note[:MOST_NOTE])
 
 
 @router.post("/images/{image_id}/reopen")

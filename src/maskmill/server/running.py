@@ -12,6 +12,9 @@ from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
 
+# While OpenCV is imported its own folder is in sys.path. The process that embeds would inherit it,
+# and take cv2's `typing` for Python's; so OpenCV is there before any thread begins.
+import cv2  # noqa: F401
 import uvicorn
 
 from maskmill.errors import ConfigError, MaskmillError

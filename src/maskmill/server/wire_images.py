@@ -151,6 +151,15 @@ class NextOut(Out):
     reason: Literal["assigned", "returned", "unlabelled", "begun", "in_review"] | None
 
 
+class AroundOut(Out):
+    """The images beside one, in the order in which they were added, and the queue's next."""
+
+    before: ImageOut | None
+    behind: ImageOut | None
+    queued: ImageOut | None
+    """What `/api/queue/next` would give now; nobody holds it yet."""
+
+
 class LeaseOut(Out):
     """An image is one's own for a while."""
 

@@ -147,6 +147,19 @@ class Images:
         """Return the images from place `offset` on, as a person jumps to the middle of a list."""
         return self._rows(chosen_ids(self._project, which or ImageFilter()), offset, limit)
 
+    def beside(self, image_id: int) -> tuple[Image | None, Image | None]:
+        """Return the images before and behind one, in the order in which they were added."""
+        there = (images.c.project_id == self._project, ~images.c.deleted)
+        before = images.c.id < image_id, images.c.id.desc()
+        behind = images.c.id > image_id, images.c.id
+        found = []
+        with self._database.read() as connection:
+            for side, order in (before, behind):
+                statement = select(images).where(*there, side).order_by(order).limit(1)
+                row = connection.execute(statement).first()
+                found.append(None if row is None else _image(row))
+        return found[0], found[1]
+
     def _rows(self, ids: Select[Any], offset: int, limit: int) -> list[Image]:
         """Find the ids first, off an index, then the rows of those alone."""
         # Not correlated: the images that it looks at are not the row that it is asked for.

@@ -158,11 +158,23 @@ class Work:
         """
         with self._database.write() as connection:
             next_sequence(connection, self._project)
-            for reason, chosen in self._reasons(name, review=review):
-                image_id = self._first(connection, name, chosen, after)
-                if image_id is not None:
-                    self._take(connection, image_id, name)
-                    return Next(image_id=image_id, reason=reason)
+            found = self._choose(connection, name, after, review=review)
+            if found is not None:
+                self._take(connection, found.image_id, name)
+        return found
+
+    def peek(self, name: str, *, after: int = 0) -> Next | None:
+        """Say which image `next` would choose for labelling, and leave it to whoever comes."""
+        with self._database.read() as connection:
+            return self._choose(connection, name, after, review=False)
+
+    def _choose(
+        self, connection: Connection, name: str, after: int, *, review: bool
+    ) -> Next | None:
+        for reason, chosen in self._reasons(name, review=review):
+            image_id = self._first(connection, name, chosen, after)
+            if image_id is not None:
+                return Next(image_id=image_id, reason=reason)
         return None
 
     def _reasons(

@@ -16,6 +16,14 @@ export class Refused extends Error {
 /** The server was not reached. */
 export class Offline extends Error {}
 
+const SESSION = "/api/session";
+let nobodyIsKnown: () => void = () => undefined;
+
+/** Say what happens when a request is refused because nobody is signed in. */
+export function whenNobodyIsKnown(call: () => void): void {
+  nobodyIsKnown = call;
+}
+
 export async function request(method: string, path: string, body?: unknown): Promise<Response> {
   let answer: Response;
   try {
@@ -29,6 +37,7 @@ export async function request(method: string, path: string, body?: unknown): Pro
   } catch (error) {
     throw new Offline(String(error));
   }
+  if (answer.status === 401 && path !== SESSION) nobodyIsKnown();
   if (!answer.ok) throw await refusal(answer);
   return answer;
 }

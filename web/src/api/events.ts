@@ -18,18 +18,36 @@ export interface Heard {
   readonly connected: (is: boolean) => void;
 }
 
+/** Milliseconds until the server is asked again that closed the door. */
+const PAUSE = 3000;
+
 /** Listen until the returned function is called. */
 export function listen(heard: Partial<Heard>): () => void {
-  const source = new EventSource("/api/events");
-  const on = <T>(kind: string, handle: (data: T) => void) =>
-    source.addEventListener(kind, (event) => handle(JSON.parse((event as MessageEvent<string>).data) as T));
-  on<AnnotationEvent>("annotation", (data) => heard.annotation?.(data));
-  on<{ image_id: number }>("embedding", (data) => heard.embedding?.(data.image_id));
-  on<{ image_id: number }>("image", (data) => heard.image?.(data.image_id));
-  on<{ embedded: number; images: number }>("progress", (data) =>
-    heard.progress?.(data.embedded, data.images),
-  );
-  source.onopen = () => heard.connected?.(true);
-  source.onerror = () => heard.connected?.(false);
-  return () => source.close();
+  let source: EventSource;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  function open(): void {
+    source = new EventSource("/api/events");
+    const on = <T>(kind: string, handle: (data: T) => void) =>
+      source.addEventListener(kind, (event) => handle(JSON.parse((event as MessageEvent<string>).data) as T));
+    on<AnnotationEvent>("annotation", (data) => heard.annotation?.(data));
+    on<{ image_id: number }>("embedding", (data) => heard.embedding?.(data.image_id));
+    on<{ image_id: number }>("image", (data) => heard.image?.(data.image_id));
+    on<{ embedded: number; images: number }>("progress", (data) =>
+      heard.progress?.(data.embedded, data.images),
+    );
+    source.onopen = () => heard.connected?.(true);
+    source.onerror = () => {
+      heard.connected?.(false);
+      // A lost connection comes back by itself. A refusal (nobody is signed in, a proxy without its
+      // server) does not: browsers give up for good.
+      if (source.readyState === EventSource.CLOSED) timer = setTimeout(open, PAUSE);
+    };
+  }
+
+  open();
+  return () => {
+    clearTimeout(timer);
+    source.close();
+  };
 }

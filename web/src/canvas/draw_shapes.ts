@@ -60,6 +60,14 @@ function drawShape(
       context.stroke();
       return sign(context, x, y, shape.role, unit);
     }
+    case "mark": {
+      const { x, y } = toScreen(view, shape.at);
+      context.beginPath();
+      context.arc(x, y, 11 * unit, 0, 2 * Math.PI);
+      context.moveTo(x + 3 * unit, y);
+      context.arc(x, y, 3 * unit, 0, 2 * Math.PI);
+      return outline(context, colour, 2 * unit);
+    }
     case "circle": {
       const { x, y } = toScreen(view, shape.at);
       context.beginPath();

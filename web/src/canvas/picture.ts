@@ -9,10 +9,8 @@ export class Picture {
     private readonly levels: readonly ImageBitmap[],
   ) {}
 
-  static async load(url: string, signal: AbortSignal): Promise<Picture> {
-    const answer = await fetch(url, { signal });
-    if (!answer.ok) throw new Error(`the image answers ${answer.status}`);
-    const full = await createImageBitmap(await answer.blob());
+  static async of(file: Blob): Promise<Picture> {
+    const full = await createImageBitmap(file);
     const levels = [full];
     for (let last = full; Math.max(last.width, last.height) > 1024; last = levels.at(-1)!) {
       const [resizeWidth, resizeHeight] = [Math.ceil(last.width / 2), Math.ceil(last.height / 2)];

@@ -26,6 +26,7 @@ export class Stage {
   private readonly worker: Worker;
   private scheduled = 0;
   private unit = 1;
+  private isClosed = false;
   private scene: (() => Scene | undefined) | undefined;
   /** Milliseconds of the page's thread that the last frames took, the newest last. */
   readonly frames: number[] = [];
@@ -52,6 +53,8 @@ export class Stage {
   }
 
   readonly request = (): void => {
+    // Whoever is told to close a page may still be asked for one more frame: of pictures that are gone.
+    if (this.isClosed) return;
     this.scheduled ||= requestAnimationFrame(() => {
       this.scheduled = 0;
       const started = performance.now();
@@ -63,6 +66,7 @@ export class Stage {
   };
 
   close(): void {
+    this.isClosed = true;
     cancelAnimationFrame(this.scheduled);
     this.worker.terminate();
   }
@@ -77,9 +81,9 @@ export class Stage {
     if (!scene) return;
     const { editor, picture, masks, look } = scene;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    picture?.draw(context, editor.view, ratio);
+    picture?.draw(context, editor.camera.view, ratio);
     this.tiles.set(masks, look);
-    this.tiles.draw(context, editor.view, editor.screen, editor.size, ratio);
-    drawShapes(context, editor.shapes(), editor.view, editor.size.width, this.unit);
+    this.tiles.draw(context, editor.camera.view, editor.camera.screen, editor.size, ratio);
+    drawShapes(context, editor.shapes(), editor.camera.view, editor.size.width, this.unit);
   }
 }

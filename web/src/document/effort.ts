@@ -25,6 +25,11 @@ export class Effort {
     return this.active + Math.min(since, IDLE_SECONDS);
   }
 
+  /** Seconds without a sign of the person. */
+  get idle(): number {
+    return this.last === undefined ? Infinity : this.now() - this.last;
+  }
+
   /** A new object begins. */
   reset(): void {
     this.active = 0;

@@ -1,5 +1,6 @@
 /** What each action of the shortcuts' table does to an editor; pages add what concerns pages. */
 
+import { maskOf } from "../document/annotation";
 import type { Action } from "../settings/shortcuts";
 import type { ToolName } from "../tools";
 import { TOOL_NAMES } from "../tools";
@@ -26,6 +27,7 @@ const COMMANDS: Partial<Record<Action, (editor: Editor) => void>> = {
   redo: (editor) => editor.redo(),
   oops: (editor) => editor.undo(),
   delete: (editor) => editor.remove(),
+  lead: (editor) => editor.lead(),
   "candidate.next": (editor) => editor.prompting.cycle(1),
   "candidate.previous": (editor) => editor.prompting.cycle(-1),
   "mask.next": (editor) => selectBeside(editor, 1),
@@ -33,10 +35,10 @@ const COMMANDS: Partial<Record<Action, (editor: Editor) => void>> = {
   "category.none": (editor) => editor.categorise(null),
   "brush.smaller": (editor) => resize(editor, FINER),
   "brush.larger": (editor) => resize(editor, COARSER),
-  "zoom.in": (editor) => editor.zoom(1.4),
-  "zoom.out": (editor) => editor.zoom(1 / 1.4),
-  "zoom.fit": (editor) => editor.fit(),
-  "zoom.mask": (editor) => editor.fitSelected(),
+  "zoom.in": (editor) => editor.camera.zoom(1.4),
+  "zoom.out": (editor) => editor.camera.zoom(1 / 1.4),
+  "zoom.fit": (editor) => editor.camera.fit(),
+  "zoom.mask": (editor) => fitSelected(editor),
 };
 
 function selectBeside(editor: Editor, by: 1 | -1): void {
@@ -51,4 +53,8 @@ function resize(editor: Editor, factor: number): void {
   const wanted = factor > 1 ? Math.max(radius, editor.brushRadius + 0.5) : radius;
   editor.brushRadius = Math.min(Math.max(wanted, 0.5), 200);
   editor.changed();
+}
+
+function fitSelected({ selected, camera }: Editor): void {
+  if (selected) camera.fitBox(maskOf(selected.content.rle).box);
 }

@@ -10,15 +10,14 @@ import type { Change } from "../document/changes";
 import type { Document } from "../document/document";
 import type { Effort } from "../document/effort";
 import type { ImagePoint, Size } from "../geometry/frames";
-import { screenPoint } from "../geometry/frames";
 import type { Mask } from "../geometry/mask";
 import { area, contains } from "../geometry/mask";
 import { encode } from "../geometry/rle";
-import type { View } from "../geometry/view";
-import { fit, fitBox, keepInSight, pan, zoomAt } from "../geometry/view";
 import type { ToolName } from "../tools";
 import { makeTools } from "../tools";
 import type { Pointer, Tool, Workbench } from "../tools/tool";
+import { Camera } from "./camera";
+import { Leading } from "./leading";
 import type { Prompting } from "./prompting";
 import type { Shape } from "./shapes";
 
@@ -33,18 +32,25 @@ export interface EditorParts {
   readonly changed: () => void;
 }
 
+/** The tools that ask the model. */
+const ASKING: ReadonlySet<ToolName> = new Set(["point", "box"]);
+
 export class Editor implements Workbench {
-  view: View = { scale: 1, x: 0, y: 0 };
-  screen: Size = { width: 1, height: 1 };
+  readonly camera: Camera;
   toolName: ToolName = "point";
   brushRadius = 12;
   turbo = false;
   categoryId: number | null = null;
+  readonly leading: Leading;
   private selectedId: string | null = null;
+  /** Active seconds on the selected mask before its last change. */
+  private spent = 0;
   private readonly tools: Record<ToolName, Tool>;
 
   constructor(private readonly parts: EditorParts) {
+    this.camera = new Camera(parts.size, () => this.changed());
     this.tools = makeTools(this);
+    this.leading = new Leading(parts.document, parts.prompting, () => this.changed());
   }
 
   get size(): Size {
@@ -71,10 +77,17 @@ export class Editor implements Workbench {
     return this.document.get(this.selectedId);
   }
 
-  get pixelsPerScreenPixel(): number {
-    return 1 / this.view.scale;
+  /** Active seconds on the object in hand; 0 while there is none. */
+  get secondsOnObject(): number {
+    if (!this.prompting.isEmpty) return this.effort.seconds;
+    return this.spent ? this.spent + this.effort.seconds : 0;
   }
 
+  get pixelsPerScreenPixel(): number {
+    return 1 / this.camera.view.scale;
+  }
+
+  readonly pan = (dx: number, dy: number): void => this.camera.pan(dx, dy);
   readonly newId = (): string => this.parts.newId();
   readonly say = (message: string): void => this.parts.say(message);
   readonly changed = (): void => this.parts.changed();
@@ -92,14 +105,15 @@ export class Editor implements Workbench {
 
   pointerUp(pointer: Pointer): void {
     this.effort.sign();
-    if (["point", "box"].includes(this.toolName)) this.effort.clicks++;
+    if (ASKING.has(this.toolName)) this.effort.clicks++;
     this.tool.pointerUp(pointer);
     this.changed();
   }
 
   use(name: ToolName): void {
     this.tool.leave?.();
-    this.tool.finish?.();
+    // A box can be mended with clicks: both ask for the same object.
+    if (!(ASKING.has(name) && ASKING.has(this.toolName))) this.tool.finish?.();
     this.toolName = name;
     this.changed();
   }
@@ -115,11 +129,15 @@ export class Editor implements Workbench {
     for (const { point, label } of clicks) {
       shapes.push({ kind: "dot", at: point, role: label ? "add" : "subtract" });
     }
+    if (this.toolName === "point") shapes.push(...this.leading.shapes());
     return [...shapes, ...this.tool.shapes()];
   }
 
   readonly select = (id: string | null): void => {
-    if (id !== this.selectedId) this.effort.reset();
+    if (id !== this.selectedId) {
+      this.effort.reset();
+      this.spent = 0;
+    }
     this.selectedId = id;
     this.changed();
   };
@@ -170,6 +188,12 @@ export class Editor implements Workbench {
     return true;
   };
 
+  /** Be done with the object in hand. */
+  keep(): void {
+    this.confirm();
+    this.select(null);
+  }
+
   remove(): void {
     const { selected } = this;
     if (!selected) return this.say("select-first");
@@ -208,27 +232,18 @@ export class Editor implements Workbench {
     this.changed();
   }
 
-  finish(): void {
-    if (!this.tool.finish?.()) this.confirm();
+  /** Ask for the object that stands out most among those without a mask. */
+  lead(): void {
+    this.effort.sign();
+    if (!this.prompting.isEmpty) this.effort.reset();
+    this.use("point");
+    if (!this.leading.ask()) this.say("lead.nothing");
+    else this.effort.clicks++;
     this.changed();
   }
 
-  readonly pan = (dx: number, dy: number): void => this.look(pan(this.view, dx, dy));
-
-  zoom(factor: number, at = screenPoint(this.screen.width / 2, this.screen.height / 2)): void {
-    this.look(zoomAt(this.view, at, factor, this.size));
-  }
-
-  fit(): void {
-    this.look(fit(this.size, this.screen));
-  }
-
-  fitSelected(): void {
-    if (this.selected) this.look(fitBox(maskOf(this.selected.content.rle).box, this.screen));
-  }
-
-  private look(view: View): void {
-    this.view = keepInSight(view, this.size, this.screen);
+  finish(): void {
+    if (!this.tool.finish?.()) this.confirm();
     this.changed();
   }
 
@@ -240,6 +255,7 @@ export class Editor implements Workbench {
       clicks: made.clicks + effort.clicks,
       edits: made.edits + edits,
     };
+    this.spent += edits ? effort.seconds : 0;
     effort.reset();
     return sum;
   }

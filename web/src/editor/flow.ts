@@ -7,6 +7,7 @@ import type { ImageRow } from "../project/project.svelte";
 
 type Wire = components["schemas"];
 type Next = Wire["NextOut"];
+export type Around = Wire["AroundOut"];
 
 export async function nextInQueue(after: number | null): Promise<Next> {
   return post<Next>("/api/queue/next", { after: after ?? 0 });
@@ -16,11 +17,14 @@ export async function imageOf(id: number): Promise<ImageRow> {
   return get<ImageRow>(`/api/images/${id}`);
 }
 
-/** The images before and behind one, in the order of the project. */
-export async function neighbours(id: number): Promise<{ before: ImageRow | undefined; behind: ImageRow | undefined }> {
-  const one = async (other: number) => (other > 0 ? imageOf(other).catch(() => undefined) : undefined);
-  const [before, behind] = await Promise.all([one(id - 1), one(id + 1)]);
-  return { before, behind };
+/** The photograph itself. */
+export async function fileOf(image: ImageRow): Promise<Blob> {
+  return (await request("GET", image.file_url)).blob();
+}
+
+/** The images beside one in the order of the project, and the one that the queue would give next. */
+export async function around(id: number): Promise<Around> {
+  return get<Around>(`/api/images/${id}/around`);
 }
 
 export async function finish(id: number): Promise<void> {
@@ -38,6 +42,20 @@ export async function lease(id: number): Promise<boolean> {
 export function release(id: number): void {
   // The page may be going away: the request must outlive it.
   void fetch(`/api/images/${id}/lease`, { method: "DELETE", keepalive: true }).catch(() => undefined);
+}
+
+let pointedAt: string | undefined;
+
+/** Open an image on one of its masks, as a reviewer does who mends it. */
+export function pointAt(maskId: string | undefined): void {
+  pointedAt = maskId;
+}
+
+/** The mask on which the image is to open, once. */
+export function takePointed(): string | undefined {
+  const taken = pointedAt;
+  pointedAt = undefined;
+  return taken;
 }
 
 let carried: Annotation | undefined;

@@ -16,9 +16,13 @@ import type { Letter } from "../outbox/database";
 import type { ImageRow, Project } from "../project/project.svelte";
 import { Drafts } from "./drafts";
 import { Editor } from "./editor";
+import { findProminent } from "./prominence";
 import { Prompting } from "./prompting";
 
 type Wire = components["schemas"];
+
+/** Without a sign of the person for so long, the decoder is free for other questions. */
+const REST_SECONDS = 0.25;
 
 export interface Surroundings {
   readonly say: (message: string) => void;
@@ -35,6 +39,7 @@ export class ImageSession {
   private readonly drafts: Drafts;
   private readonly endings: (() => void)[] = [];
   private signature = "";
+  private isClosed = false;
 
   private constructor(
     readonly project: Project,
@@ -83,6 +88,7 @@ export class ImageSession {
   }
 
   close(): void {
+    this.isClosed = true;
     this.endings.forEach((end) => end());
   }
 
@@ -117,6 +123,8 @@ export class ImageSession {
     project.annotationListeners.add(heard);
     project.letterListeners.add(done);
     project.refusalListeners.add(refused);
+    const back = () => void this.catchUp();
+    project.returnListeners.add(back);
     const keeping = setInterval(() => this.drafts.keep(), 1000);
     this.endings.push(
       this.document.subscribe(changed),
@@ -125,6 +133,7 @@ export class ImageSession {
       () => project.annotationListeners.delete(heard),
       () => project.letterListeners.delete(done),
       () => project.refusalListeners.delete(refused),
+      () => project.returnListeners.delete(back),
       () => clearInterval(keeping),
       () => this.drafts.keep(),
     );
@@ -139,6 +148,22 @@ export class ImageSession {
       this.prepared = error instanceof Error ? error.message : String(error);
     }
     await this.drafts.restore();
+    if (this.prepared === "ready" && this.project.decoding === "browser") await this.lead();
+  }
+
+  /** Wait until the person rests, so that nothing they ask has to wait; false if the image is left. */
+  private async quiet(): Promise<boolean> {
+    while (!this.isClosed && this.editor.effort.idle < REST_SECONDS) {
+      await new Promise((done) => setTimeout(done, 50));
+    }
+    return !this.isClosed;
+  }
+
+  /** Look for what stands out. */
+  private async lead(): Promise<void> {
+    const { project, image, editor } = this;
+    const found = findProminent(project.decoder, String(image.id), editor.size, () => this.quiet());
+    editor.leading.know(await found.catch(() => []));
   }
 
   /** Somebody changed a mask; if it was this page, nothing is new. */
@@ -146,6 +171,14 @@ export class ImageSession {
     if (event.image_id !== this.image.id || event.version <= this.document.version(event.id)) return;
     const found = await this.fetch(event.id);
     if (found && found.version > this.document.version(event.id)) this.document.receive(found);
+  }
+
+  /** The server was away, so others' changes may have passed unheard. */
+  private async catchUp(): Promise<void> {
+    const lists = ["", "?deleted=true"].map((query) => annotationsOf(this.image.id, query).catch(() => []));
+    for (const each of (await Promise.all(lists)).flat()) {
+      if (each.version > this.document.version(each.id)) this.document.receive(each);
+    }
   }
 
   private confirmed(letter: Letter, answer: unknown): void {

@@ -10,6 +10,8 @@ export type Shape =
   | { readonly kind: "mask"; readonly mask: Mask; readonly role: Role }
   | { readonly kind: "box"; readonly box: Box; readonly role: Role }
   | { readonly kind: "dot"; readonly at: ImagePoint; readonly role: Role }
+  /** A ring that leads the eye, of the same size at every zoom. */
+  | { readonly kind: "mark"; readonly at: ImagePoint; readonly role: Role }
   | { readonly kind: "circle"; readonly at: ImagePoint; readonly radius: number; readonly role: Role }
   | {
       readonly kind: "path";

@@ -1,4 +1,5 @@
-/** Everything the pages say, in every language: one row per message. `{name}` is filled in. */
+/** Everything the pages say, in every language: one row per message. `{name}` is filled in, `{s}` where
+ * `count` is not one. */
 
 export const MESSAGES = {
   "page.annotate": ["Annotate", "标注"],
@@ -43,6 +44,8 @@ export const MESSAGES = {
   "hint.select": ["Click a mask · drag to move the view", "点击掩码 · 拖动移动视图"],
   "hint.pan": ["Drag to move the view · wheel zooms · hold Space with any tool", "拖动移动视图 · 滚轮缩放 · 任何工具下按住空格"],
 
+  lead: ["Click on the marked object", "点击标记的物体"],
+  "lead.nothing": ["Nothing else stands out. Look for what is left, then go on with the next image.", "没有其他显眼的物体。请检查遗漏，然后进入下一张。"],
   confirm: ["Keep the mask", "保存掩码"],
   "candidate.next": ["Next candidate", "下一个候选"],
   "candidate.previous": ["Previous candidate", "上一个候选"],
@@ -69,6 +72,7 @@ export const MESSAGES = {
   others: ["Hide other masks", "隐藏其他掩码"],
   "review.yes": ["Yes", "是"],
   "review.no": ["No", "否"],
+  "review.mend": ["Mend it here", "在此修改"],
 
   "candidate.whole": ["Whole", "整体"],
   "candidate.part": ["Part", "部分"],
@@ -81,7 +85,7 @@ export const MESSAGES = {
   "category.add": ["Add a category", "添加类别"],
   "category.name": ["Name of the category", "类别名称"],
   masks: ["Masks ({count})", "掩码（{count}）"],
-  "masks.none": ["No masks yet. Begin with the most prominent object and click on it.", "还没有掩码。请从最显眼的物体开始，点击它。"],
+  "masks.none": ["No masks yet. Begin with the most prominent object: the ring marks it, and A clicks on it.", "还没有掩码。请从最显眼的物体开始：圆环标出它，按 A 即可点击。"],
   "mask.by": ["by {name}", "由 {name}"],
   uncategorised: ["no category", "无类别"],
   "brush.size": ["Brush size", "画笔大小"],
@@ -121,6 +125,8 @@ export const MESSAGES = {
   "undone.changed-by-others": ["Somebody else has changed that since; it stays as it is.", "他人之后已修改，保持不变。"],
   "redone.nothing": ["Nothing to redo.", "没有可重做的操作。"],
   "redone.changed-by-others": ["Somebody else has changed that since; it stays as it is.", "他人之后已修改，保持不变。"],
+  "copy.last": ["This is the last image.", "这是最后一张图像。"],
+  "done.offline": ["The server is not there. Your masks are kept here; press again when it is back.", "服务器不可用。掩码已保存在本地，恢复后请再按一次。"],
   "copied": ["The mask was copied to this image.", "掩码已复制到此图像。"],
   "copy.size": ["The next image has another size; the mask was not copied.", "下一张图像大小不同，未复制掩码。"],
 
@@ -144,9 +150,9 @@ export const MESSAGES = {
   "state.in_review": ["in review", "审核中"],
   "state.returned": ["returned", "已退回"],
   "state.complete": ["complete", "已完成"],
-  "images.count": ["{count} images", "{count} 张图像"],
+  "images.count": ["{count} image{s}", "{count} 张图像"],
   "images.none": ["No image is like that. Loosen the filter.", "没有符合条件的图像，请放宽筛选。"],
-  "images.masks": ["{count} masks", "{count} 个掩码"],
+  "images.masks": ["{count} mask{s}", "{count} 个掩码"],
   "images.assign": ["Assign {count} to…", "将 {count} 张分配给…"],
   "images.select": ["Select images", "选择图像"],
 

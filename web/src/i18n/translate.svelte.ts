@@ -6,7 +6,8 @@ import { MESSAGES } from "./messages";
 
 export function t(message: Message, values: Record<string, string | number> = {}): string {
   const text = MESSAGES[message][preferences.language === "zh" ? 1 : 0];
-  return text.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
+  const plural = String(values["count"]) === "1" ? "" : "s";
+  return text.replace(/\{(\w+)\}/g, (_, name: string) => String(name === "s" ? plural : (values[name] ?? "")));
 }
 
 /** For keys that are put together at run time. */

@@ -31,7 +31,7 @@ export interface OutboxState {
 const [FIRST_PAUSE, LONGEST_PAUSE] = [250, 5_000];
 
 export class Outbox {
-  private running = false;
+  private run: Promise<void> | undefined;
   private again = false;
   private pause = FIRST_PAUSE;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -64,24 +64,27 @@ export class Outbox {
     await this.report(null);
   }
 
-  /** Try now; called when there is something new, when the network is back, and by the clock. */
-  async deliver(): Promise<void> {
+  /**
+   * Try now; called when there is something new, when the network is back, and by the clock.
+   *
+   * Resolves when everything that was put in before was sent, or must wait.
+   */
+  deliver(): Promise<void> {
     clearTimeout(this.timer);
     this.again = true;
-    if (this.running) return;
-    this.running = true;
-    try {
-      while (this.again) {
-        this.again = false;
-        await oneTabAtATime(() => this.sendAll());
-      }
-    } finally {
-      this.running = false;
-    }
+    this.run ??= this.sendUntilDone().finally(() => (this.run = undefined));
+    return this.run;
   }
 
   stop(): void {
     clearTimeout(this.timer);
+  }
+
+  private async sendUntilDone(): Promise<void> {
+    while (this.again) {
+      this.again = false;
+      await oneTabAtATime(() => this.sendAll());
+    }
   }
 
   private async sendAll(): Promise<void> {

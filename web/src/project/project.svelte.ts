@@ -33,6 +33,8 @@ export class Project {
   readonly annotationListeners = new Set<AnnotationListener>();
   readonly letterListeners = new Set<(letter: Letter, answer: unknown) => void>();
   readonly refusalListeners = new Set<(letter: Letter) => void>();
+  /** Called when the server is there again: what was said meanwhile may have been missed. */
+  readonly returnListeners = new Set<() => void>();
   private readonly endListening: () => void;
   private decoderNow: Decoder = new ServerDecoder();
   private embeddings: Embeddings | undefined;
@@ -42,17 +44,13 @@ export class Project {
     readonly session: Session,
     readonly model: Wire["ModelOut"],
     readonly database: Database,
-    signedOut: () => void,
   ) {
     this.progress = { embedded: session.embedded, images: session.images };
     this.outbox = new Outbox(database, {
       send: (letter) => sendLetter(letter),
       onDone: (letter, answer) => this.letterListeners.forEach((each) => each(letter, answer)),
       onRefused: (letter) => this.refusalListeners.forEach((each) => each(letter)),
-      onState: (state) => {
-        this.outboxState = state;
-        if (state.trouble === "signed-out") signedOut();
-      },
+      onState: (state) => (this.outboxState = state),
     });
     this.endListening = listen({
       annotation: (event) => this.annotationListeners.forEach((each) => each(event)),
@@ -64,10 +62,10 @@ export class Project {
     void this.outbox.deliver();
   }
 
-  static async open(session: Session, signedOut: () => void): Promise<Project> {
+  static async open(session: Session): Promise<Project> {
     const model = await get<Wire["ModelOut"]>("/api/model");
     const database = await openDatabase(session.project_uid);
-    return new Project(session, model, database, signedOut);
+    return new Project(session, model, database);
   }
 
   get decoder(): Decoder {
@@ -104,6 +102,11 @@ export class Project {
     return this.categories.find((each) => each.id === id);
   }
 
+  /** The same person has signed in again: everything stays open, and what waited is sent. */
+  resume(): void {
+    void this.outbox.deliver();
+  }
+
   close(): void {
     this.endListening();
     this.outbox.stop();
@@ -113,7 +116,9 @@ export class Project {
   private hear(connected: boolean): void {
     const isBack = connected && !this.connected;
     this.connected = connected;
-    if (isBack) void this.outbox.deliver();
+    if (!isBack) return;
+    void this.outbox.deliver();
+    this.returnListeners.forEach((each) => each());
   }
 
   private async openDecoder(): Promise<void> {

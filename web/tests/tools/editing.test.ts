@@ -142,9 +142,9 @@ describe("selecting and looking", () => {
 
   test("the view follows a dragging hand", async () => {
     const it = new Pretend(100, 100);
-    it.editor.screen = { width: 500, height: 500 };
-    it.editor.view = { scale: 4, x: 0, y: 0 };
+    it.editor.camera.screen = { width: 500, height: 500 };
+    it.editor.camera.view = { scale: 4, x: 0, y: 0 };
     await it.use("pan").drag([1, 1], [3, 4]);
-    expect(it.editor.view).toEqual({ scale: 4, x: 20, y: 30 });
+    expect(it.editor.camera.view).toEqual({ scale: 4, x: 20, y: 30 });
   });
 });

@@ -35,6 +35,17 @@ describe("clicks", () => {
     expect(it.areas).toEqual([9]);
   });
 
+  test("a box is mended with clicks: another way to ask goes on with the same object", async () => {
+    const it = new Pretend();
+    it.use("box").drag([2, 2], [10, 10]);
+    await it.answered();
+    await it.use("point").click(4, 4, "alt");
+    expect(it.areas).toEqual([]);
+    expect(it.decoder.questions.at(-1)?.prompt).toMatchObject({ box: { x0: 2 }, clicks: [{ label: 0 }] });
+    it.use("brush");
+    expect(it.areas).toHaveLength(1);
+  });
+
   test("taking away comes after adding", async () => {
     const it = await new Pretend().click(4, 4, "alt");
     expect(it.said).toEqual(["point.subtract-first"]);
