@@ -15,7 +15,6 @@ from maskmill.recipes import NAMES, recipe
 from maskmill.train.evaluate import evaluate
 from maskmill.train.loop import train
 
-
 MEASURE = EvaluateConfig(everything_images=0)
 
 
