@@ -45,6 +45,7 @@ export const MESSAGES = {
   "hint.pan": ["Drag to move the view · wheel zooms · hold Space with any tool", "拖动移动视图 · 滚轮缩放 · 任何工具下按住空格"],
 
   lead: ["Click on the marked object", "点击标记的物体"],
+  "lead.looking": ["Looking for what stands out…", "正在寻找显眼的物体…"],
   "lead.nothing": ["Nothing else stands out. Look for what is left, then go on with the next image.", "没有其他显眼的物体。请检查遗漏，然后进入下一张。"],
   confirm: ["Keep the mask", "保存掩码"],
   "candidate.next": ["Next candidate", "下一个候选"],
