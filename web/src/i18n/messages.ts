@@ -169,6 +169,7 @@ export const MESSAGES = {
   "stats.masks": ["Masks by people", "人工掩码"],
   "stats.seconds": ["Seconds per mask", "每个掩码秒数"],
   "stats.per-image": ["Masks per image", "每张图像掩码数"],
+  "stats.day": ["Day", "日期"],
   "stats.by-day": ["per day", "按日"],
   "stats.by-person": ["per person", "按人"],
   "stats.by-model": ["per model", "按模型"],
