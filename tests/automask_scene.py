@@ -273,9 +273,9 @@ class _SceneDecoder:
         self.real, self.scene, self.threads = real, scene, real.threads
         self.most_at_once = real.most_at_once
 
-    def attend(self, point_coords: np.ndarray, point_labels: np.ndarray) -> tuple[Any, np.ndarray]:
-        seen, _ = self.real.attend(point_coords, point_labels)
-        return (seen, point_coords[:, 0]), self.scene.predicted_iou(point_coords[:, 0])
+    def attend(self, points: np.ndarray) -> tuple[Any, np.ndarray]:
+        seen, _ = self.real.attend(points)
+        return (seen, points), self.scene.predicted_iou(points)
 
     def draw(self, seen: Any, rows: np.ndarray) -> np.ndarray:
         self.real.draw(seen[0], rows)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from maskmill.automask.candidates import find_candidates
+from maskmill.automask.decoding import point_decoder
 from maskmill.automask.upsampling import Upsampling
 from maskmill.config import TINY, SettledAutomaskConfig
 from maskmill.predict import Predictor
@@ -41,10 +42,9 @@ class Sloped:
     def point_decoder(self, embedding: np.ndarray, high_res: Any) -> "Sloped":
         return self
 
-    def attend(self, point_coords: np.ndarray, point_labels: np.ndarray) -> Any:
-        assert point_labels.tolist() == [[1, -1]] * len(point_coords)
+    def attend(self, points: np.ndarray) -> Any:
         scaled = GRID * (384 / 180)
-        index = np.abs(scaled[None] - point_coords[:, :1]).sum(-1).argmin(1)
+        index = np.abs(scaled[None] - points[:, None]).sum(-1).argmin(1)
         self.asked += index.tolist()
         return index, (0.5 + 0.05 * index[:, None] - 0.1 * np.arange(3)).astype(np.float32)
 
@@ -65,7 +65,11 @@ def found(threshold: float, **settings: Any) -> tuple[Sloped, list[tuple[int, fl
         points_per_side=3, pred_iou_thresh=threshold, points_per_batch=2, **settings
     )
     candidates = find_candidates(
-        predictor, EMBEDDING, GRID, Upsampling(EMBEDDING, LOW, 0.0), config
+        point_decoder(predictor, EMBEDDING),
+        EMBEDDING,
+        GRID,
+        Upsampling(EMBEDDING, LOW, 0.0),
+        config,
     )
     return backend, [(c.point, round(c.predicted_iou, 3)) for c in candidates]
 

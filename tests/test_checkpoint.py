@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 import safetensors.torch
@@ -187,3 +189,14 @@ def test_nothing_there(tmp_path):
         load_model(tmp_path / "nothing")
     with pytest.raises(NotFound, match="no file"):
         convert_published(tmp_path / "nothing.pth", tmp_path / "out")
+
+
+def test_loading_does_not_load_the_compiler(tmp_path) -> None:
+    # It would be a fifth of the memory that everything mode may take.
+    save_model(tmp_path, build(TINY).eval(), {})
+    program = (
+        "import sys; from maskmill.model.checkpoint import load_model; "
+        f"load_model({str(tmp_path)!r}); print('sympy' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ran.stdout == "False\n", ran.stderr

@@ -58,7 +58,7 @@ def test_the_rest_is_kept_and_its_bag_is_spread_out() -> None:
 @pytest.mark.parametrize("value", [float("nan"), [[float("inf")]], "\ud800", {"\udfff": 1}])
 def test_what_could_not_be_written_again_is_refused(value: Any) -> None:
     with pytest.raises(DatasetError, match="what it says besides"):
-        rest_of({"x": value}, (), "attributes")
+        rest_of({"x": value}, frozenset(), "attributes")
 
 
 def test_lists_in_lists_without_end_are_refused() -> None:
@@ -66,7 +66,7 @@ def test_lists_in_lists_without_end_are_refused() -> None:
     for _ in range(50):
         value = [value]
     with pytest.raises(DatasetError, match="deeper than 16"):
-        rest_of({"x": value}, (), "attributes")
+        rest_of({"x": value}, frozenset(), "attributes")
 
 
 def test_text_is_kept_and_half_a_character_refused() -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from labelled_scene import write_scenes
 from PIL import Image
@@ -259,6 +260,23 @@ def test_evaluate_prints_a_table_and_writes_numbers_and_curves(run: Run, tmp_pat
     assert "best of 3" in out
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text("utf-8"))["images"] == 2
     assert read_image(tmp_path / "out" / "clicks.png").std() > 0
+
+
+def test_status_says_how_many_images_look_alike(run: Run, tmp_path: Path) -> None:
+    photos, project = tmp_path / "photos", tmp_path / "project"
+    photos.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        coarse = Image.fromarray(rng.integers(0, 255, (6, 8, 3), np.uint8))
+        coarse.resize((320, 240), Image.Resampling.BICUBIC).save(photos / f"{name}.png")
+    assert run("init", project)[0] == 0
+    assert run("import", photos, "--project", project)[0] == 0
+    assert "look like another one" not in run("status", "--project", project)[1]
+    with Image.open(photos / "a.png") as image:
+        image.save(photos / "a-again.jpg", quality=70)
+    assert run("import", photos, "--project", project)[0] == 0
+    assert "2 images look like another one" in run("status", "--project", project)[1]
+    assert json.loads(run("status", "--project", project, "--json")[1])["near_duplicates"] == 2
 
 
 def test_a_project_from_the_first_image_to_the_last_export(run: Run, tmp_path: Path) -> None:

@@ -19,7 +19,10 @@ def indexed(tmp_path: Path, images: list[Any], annotations: list[Any], **more: A
 def owned(index: Any) -> list[tuple[Any, list[Any]]]:
     with index.path.open("rb") as file:
         return [
-            (json.loads(read_place(file, image)), [json.loads(read_place(file, p)) for p in places])
+            (
+                json.loads(read_place(file, image)),
+                [json.loads(read_place(file, p[:2])) for p in places],
+            )
             for image, places in index.annotations_of()
         ]
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from maskmill.config import TINY, DecoderConfig, ModelConfig, VitConfig
-from maskmill.model import grid_decoder
 from maskmill.model.grid_decoder import GridDecoder
 from maskmill.model.sam import Sam, build
 
@@ -30,25 +29,28 @@ def awkward(config: ModelConfig) -> Sam:
 
 
 @pytest.mark.parametrize("config", [SMALL_VIT, SMALL_TINY], ids=lambda config: config.name)
-@pytest.mark.parametrize("at_once", [1, 1 << 17, 1 << 22])
 @torch.inference_mode()
-def test_it_gives_the_numbers_of_the_mask_decoder(
-    config: ModelConfig, at_once: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(grid_decoder, "NUMBERS_AT_ONCE", at_once)
+def test_it_gives_the_numbers_of_the_mask_decoder(config: ModelConfig) -> None:
     sam, n = awkward(config), 11
     embedding, high_res = sam.encode(torch.randn(1, 3, config.input_side, config.input_side))
-    coords = torch.rand(n, 2, 2) * config.input_side
+    points = torch.rand(n, 2) * config.input_side
+    coords = torch.stack([points, torch.zeros(n, 2)], dim=1)
     labels = torch.tensor([[1, -1]]).repeat(n, 1)
     logits, iou = sam.decode(embedding, high_res, coords, labels, multimask_output=True)
 
-    grid = GridDecoder(sam, embedding, high_res)
-    seen = grid.attend(coords, labels)
-    torch.testing.assert_close(seen.predicted_iou[:, 1:], iou, rtol=1e-4, atol=1e-5)
+    grid = GridDecoder(sam)
+    shared, canvas = grid.share(embedding, high_res)
+    seen = grid.attend(embedding, high_res, shared, points)
+    torch.testing.assert_close(seen.predicted_iou, iou, rtol=1e-4, atol=1e-5)
     rows = [n - 1, 0, 4]
-    drawn = grid.draw(seen, rows)
+    drawn = grid.draw(canvas, seen.rows(torch.tensor(rows)))
     assert drawn.shape == (3, 3, config.low_res_side, config.low_res_side)
     scale = logits.abs().max()
     assert (drawn - logits[rows]).abs().max() < 1e-5 * scale
     # A point elsewhere gives other masks, so that the agreement above says something.
     assert (drawn[0] - drawn[1]).abs().max() > 1e-3 * scale
+
+
+def test_large_models_take_prompts_one_by_one_and_small_ones_many() -> None:
+    assert GridDecoder(build(replace(SMALL_VIT, input_side=1024))).most_at_once == 2
+    assert GridDecoder(build(SMALL_TINY)).most_at_once > 64

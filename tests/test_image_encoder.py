@@ -128,3 +128,17 @@ def test_padding_holds_the_bias_as_a_layer_makes_of_zeros():
 def test_relative_looks_up_the_query_minus_the_key():
     table = torch.arange(5.0)[:, None]  # distances -2 .. 2
     assert image_encoder.relative(table, 3)[..., 0].tolist() == [[2, 1, 0], [3, 2, 1], [4, 3, 2]]
+
+
+def test_shares_that_spare_a_core_its_cache_are_not_traced(encoder, images, monkeypatch):
+    # vit_b's graph of such shares had 19,000 nodes, and took more than twenty minutes to export.
+    def nodes() -> int:
+        program = torch.export.export(encoder, (images[:1],), strict=False)
+        return len(program.graph.nodes)
+
+    whole = nodes()
+    monkeypatch.setattr(image_encoder, "SCORES_AT_ONCE", 64)
+    monkeypatch.setattr(image_encoder, "TOKENS_AT_ONCE", 4)
+    assert nodes() == whole
+    monkeypatch.setattr(image_encoder, "SCORES_IN_GRAPHS", 64)
+    assert nodes() > 2 * whole

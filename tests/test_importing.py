@@ -49,7 +49,7 @@ def test_what_goes_in_comes_out(project: Project, tmp_path: Path) -> None:
 def test_a_second_round_trip_keeps_how_masks_came_to_be(project: Project, tmp_path: Path) -> None:
     import_labelled(project, some_images(tmp_path / "photos", 1), name="set", by="ann")
     one = project.annotations.of_image(project.images.page()[0].id)[0]
-    made = Made(made_by="person", author="bob", stage="assisted", seconds=4.5, clicks=3)
+    made = Made(made_by="person", author="bob", stage="assisted", seconds=4.5, clicks=3, edits=2)
     new = rle.encode(np.eye(*SIZE, dtype=bool))
     edit = Edit(annotation_id=one.id, based_on=1, rle=new, made=made, review="accepted")
     project.annotations.apply("edit", [edit], by="bob")

@@ -8,7 +8,8 @@ from maskmill.model.likeness import (
     GROUPS,
     NUM_LIKENESS_MAPS,
     Likeness,
-    likeness_to_cell,
+    comparable,
+    likeness_to_cells,
 )
 
 SIDE = 8
@@ -68,8 +69,9 @@ def test_a_single_click_may_take_the_short_way(likeness: Likeness) -> None:
     described = torch.randn(1, GROUPS, GROUP_WIDTH, SIDE, SIDE)
     whole = likeness(described, torch.tensor([[[0.3, 0.8]]]), torch.tensor([[1]]))[0, :GROUPS]
     pixels = described[0].flatten(2)
-    short = likeness_to_cell(pixels, pixels.square().sum(1, keepdim=True), 6 * SIDE + 2)
-    torch.testing.assert_close(short.view(whole.shape), whole, rtol=1e-4, atol=1e-5)
+    short = likeness_to_cells(comparable(pixels), torch.tensor([5, 6 * SIDE + 2]))
+    assert short.shape == (2, GROUPS, SIDE * SIDE)
+    torch.testing.assert_close(short[1].view(whole.shape), whole, rtol=1e-4, atol=1e-5)
 
 
 def test_an_encoder_without_finer_maps_is_described_at_low_res() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from random_model import shipped_or_exported
 
+from maskmill.automask.decoding import point_prompts
 from maskmill.errors import CheckpointError, ConfigError
 from maskmill.onnx_backend import DECODER_FILE, ENCODER_FILE, ONNX_FILES, OnnxBackend
 from maskmill.weights import config_of, read_card
@@ -140,27 +141,37 @@ def test_a_truncated_file_is_named(folder: Path, frame: np.ndarray, tmp_path: Pa
         backend.decode(embedding, high_res, *points(1, 2), None, True)
 
 
-def test_the_two_halves_give_the_decoders_masks(backend: OnnxBackend, frame: np.ndarray) -> None:
+def test_the_grids_parts_give_the_decoders_masks(backend: OnnxBackend, frame: np.ndarray) -> None:
     embedding, high_res = backend.encode(frame)
-    coords, _ = points(5, 2)
-    labels = np.tile(np.array([1, -1]), (5, 1))
-    logits, iou = backend.decode(embedding, high_res, coords, labels, None, True)
-    halves = backend.point_decoder(embedding, high_res)
-    seen, found = halves.attend(coords, labels)
+    places = points(5, 1)[0][:, 0]
+    logits, iou = backend.decode(embedding, high_res, *point_prompts(places), None, True)
+    parts = backend.point_decoder(embedding, high_res)
+    assert parts is not None
+    seen, found = parts.attend(places)
     np.testing.assert_allclose(found, iou, atol=1e-4)
     rows = np.array([3, 0])
-    np.testing.assert_allclose(halves.draw(seen, rows), logits[rows], rtol=1e-3, atol=1e-3)
-    with halves.threads() as pool:
+    np.testing.assert_allclose(parts.draw(seen, rows), logits[rows], rtol=1e-3, atol=1e-3)
+    with parts.threads() as pool:
         assert pool is None  # one thread was asked for
 
 
-def test_several_threads_share_the_halves(folder: Path, frame: np.ndarray) -> None:
+def test_several_threads_share_the_parts(folder: Path, frame: np.ndarray) -> None:
     backend = OnnxBackend(folder, threads=2)
-    halves = backend.point_decoder(*backend.encode(frame))
-    coords, labels = points(6, 2)[0], np.tile(np.array([1, -1]), (6, 1))
-    alone = halves.attend(coords, labels)[1]
-    with halves.threads() as pool:
+    parts = backend.point_decoder(*backend.encode(frame))
+    assert parts is not None
+    places = points(6, 1)[0][:, 0]
+    alone = parts.attend(places)[1]
+    with parts.threads() as pool:
         assert pool is not None
-        calls = [pool.submit(halves.attend, coords[i : i + 1], labels[:1]) for i in range(6)]
+        calls = [pool.submit(parts.attend, places[i : i + 1]) for i in range(6)]
         together = [call.result()[1] for call in calls]
     np.testing.assert_allclose(np.concatenate(together), alone, atol=1e-4)
+
+
+def test_a_model_exported_without_the_grids_parts_decodes_in_one_step(
+    folder: Path, frame: np.ndarray, tmp_path: Path
+) -> None:
+    for name in ONNX_FILES:
+        shutil.copy(folder / name, tmp_path / name)
+    backend = OnnxBackend(tmp_path, threads=1)
+    assert backend.point_decoder(*backend.encode(frame)) is None

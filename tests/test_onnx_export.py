@@ -14,7 +14,7 @@ from maskmill.config import ModelConfig
 from maskmill.errors import CheckpointError
 from maskmill.model.checkpoint import SMALL_TENSOR, load_model, save_model
 from maskmill.model.sam import Sam
-from maskmill.onnx_backend import DRAW_FILE, ENCODER_FILE, ONNX_FILES
+from maskmill.onnx_backend import ENCODER_FILE, GRID_FILES, ONNX_FILES
 from maskmill.onnx_export import (
     MAX_LOGIT_DIFFERENCE,
     MIN_MASK_IOU,
@@ -68,13 +68,13 @@ def test_large_weights_are_stored_in_half_the_bytes(folder: Path) -> None:
     for name in ONNX_FILES:
         large = [v.dtype for v in initialisers(folder / name) if v.size >= SMALL_TENSOR]
         # The decoders hold the cells' positions too, which are computed and not learned.
-        assert large.count(np.dtype(np.float32)) <= (name not in (ENCODER_FILE, DRAW_FILE))
-        assert large.count(np.dtype(np.float16)) >= 4 - 3 * (name == DRAW_FILE)
+        assert large.count(np.dtype(np.float32)) <= (name != ENCODER_FILE)
+        assert large.count(np.dtype(np.float16)) >= 4
 
 
 @pytest.mark.slow
 def test_files_name_nothing_of_the_machine_that_wrote_them(folder: Path) -> None:
-    for path in (folder / file for file in ONNX_FILES):
+    for path in (folder / file for file in (*ONNX_FILES, *GRID_FILES)):
         content = path.read_bytes()
         for word in (b"site-packages", b".py", b"/home/", b"/root/", b"/tmp/", b"stack_trace"):
             assert word not in content, f"{path.name} contains {word!r}"
@@ -82,7 +82,7 @@ def test_files_name_nothing_of_the_machine_that_wrote_them(folder: Path) -> None
 
 @pytest.mark.slow
 def test_the_card_holds_the_digests_of_the_new_files(folder: Path) -> None:
-    assert set(ONNX_FILES) < set(read_card(folder)["files"])
+    assert {*ONNX_FILES, *GRID_FILES} < set(read_card(folder)["files"])
     verify(folder)
 
 
@@ -95,9 +95,14 @@ def test_inputs_and_outputs_are_float32_under_their_documented_names(folder: Pat
         "encoder.onnx": (["image"], ["embedding", *finer]),
         "decoder.onnx": (prompt, drawn),
         "decoder_mask.onnx": ([*prompt, "mask_input"], drawn),
-        "attend.onnx": (prompt, ["predicted_iou", "mask_tokens", "keys"]),
-        "draw.onnx": ([*prompt, "mask_tokens", "keys"], drawn[:1]),
     }
+    for file, (first, last) in {
+        "grid_share.onnx": ("embedding", "canvas.pixels"),
+        "grid_attend.onnx": ("embedding", "seen.second.scale"),
+        "grid_draw.onnx": ("canvas.base", "low_res_mask_logits"),
+    }.items():
+        graph = onnx.load(folder / file).graph
+        assert (graph.input[0].name, graph.output[-1].name) == (first, last)
     for file, (inputs, outputs) in expected.items():
         graph = onnx.load(folder / file).graph
         assert [i.name for i in graph.input] == inputs

@@ -3,13 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from faint_cells import faint_cells
 
-from maskmill import rle
 from maskmill.config import EvaluateConfig, TrainConfig, load_toml, with_settings
-from maskmill.formats.labelled import LabelledImage, LabelledMask
 from maskmill.predict import Predictor
 from maskmill.recipes import NAMES, recipe
 from maskmill.train.evaluate import evaluate
@@ -33,26 +30,6 @@ def test_a_file_of_ones_own_comes_before_a_shipped_name(
     monkeypatch.chdir(tmp_path)
     Path("finetune").write_text("steps = 3\n")
     assert settings_of("finetune").steps == 3
-
-
-def faint_cells(folder: Path, name: str, seed: int) -> LabelledImage:
-    """Write an image of what photographs do not show: discs of coarse noise in fine noise."""
-    rng = np.random.default_rng(seed)
-    side = 128
-    coarse = np.kron(rng.normal(90, 45, (side // 4, side // 4)), np.ones((4, 4)))
-    image = rng.normal(90, 45, (side, side))
-    y, x = np.mgrid[:side, :side]
-    masks = []
-    for cy, cx in ((34, 32), (36, 94), (92, 30), (94, 96)):
-        r = rng.uniform(16, 25)
-        disc = (y - cy - rng.integers(-5, 6)) ** 2 + (x - cx - rng.integers(-5, 6)) ** 2 < r * r
-        image[disc] = coarse[disc]
-        masks.append(LabelledMask(rle=rle.encode(disc)))
-    path = folder / f"{name}.png"
-    Image.fromarray(image.clip(0, 255).astype(np.uint8)).convert("RGB").save(path)
-    return LabelledImage(
-        image_id=name, path=path, size=(side, side), source="cells", annotations=tuple(masks)
-    )
 
 
 def test_fine_tuning_teaches_the_default_what_it_never_saw(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from labelled_scene import SMALL
 
+from maskmill.automask.decoding import point_prompts
 from maskmill.model.sam import Sam, build
 from maskmill.model.torch_backend import TorchBackend, computes_bf16
 
@@ -54,8 +55,9 @@ def test_the_point_decoder_gives_what_decode_gives(sam: Sam, image: np.ndarray) 
     embedding, high_res = backend.encode(image)
     decoder = backend.point_decoder(embedding, high_res)
     assert decoder is not None
-    seen, iou = decoder.attend(COORDS[:2], LABELS[:2])
-    expected, expected_iou = backend.decode(embedding, high_res, COORDS[:2], LABELS[:2], None, True)
+    points = np.array([[30.5, 41.25], [7, 60]], np.float32)
+    seen, iou = decoder.attend(points)
+    expected, expected_iou = backend.decode(embedding, high_res, *point_prompts(points), None, True)
     np.testing.assert_allclose(iou, expected_iou, atol=1e-5)
     drawn = decoder.draw(seen, np.array([1]))
     np.testing.assert_allclose(drawn, expected[1:], atol=1e-4)

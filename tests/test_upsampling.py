@@ -63,17 +63,17 @@ def test_a_patch_upsamples_to_the_same_mask_as_the_whole(size: tuple[int, int], 
     score = stability_score(expected[None], threshold=0.25, offset=1.0)[0]
     assert got.stability_score == pytest.approx(score, abs=1e-3)
 
-    inner, outer = (np.array(box) for box in upsampling.box_bounds(patch))
-    solid, loose = (np.array(box) for box in upsampling.rough_box_bounds(patch))
+    (inner,), (outer,) = upsampling.box_bounds([patch])
+    found = upsampling.box(patch)
+    assert (found is None) == (not mask.any())
     if mask.any():
         box = mask_to_box(mask)
-        for around in (outer, loose):
-            assert (around[:2] <= box[:2]).all()
-            assert (around[2:] >= box[2:]).all()
-        for within in (inner, solid):
-            if (within[2:] > within[:2]).all():
-                assert (within[:2] >= box[:2]).all()
-                assert (within[2:] <= box[2:]).all()
+        assert found == tuple(box)
+        assert (outer[:2] <= box[:2]).all()
+        assert (outer[2:] >= box[2:]).all()
+        if (inner[2:] > inner[:2]).all():
+            assert (inner[:2] >= box[:2]).all()
+            assert (inner[2:] <= box[2:]).all()
 
 
 def test_bounds_are_tight_where_a_mask_is_smooth() -> None:
@@ -83,11 +83,34 @@ def test_bounds_are_tight_where_a_mask_is_smooth() -> None:
     upsampling = Upsampling(source, 32, 0.0)
     patch = cut_patch(logits, upsampling, CONFIG)
     assert patch is not None
-    inner, outer = (np.array(box) for box in upsampling.box_bounds(patch))
-    assert np.abs(inner - outer).max() <= 2  # one low-res pixel is 12.5 pixels here
-    solid, loose = (np.array(box) for box in upsampling.rough_box_bounds(patch))
-    assert np.abs(solid - loose).max() <= 3 * 12.5
-    assert (solid[2:] - solid[:2] > 100).all()
+    (inner,), (outer,) = upsampling.box_bounds([patch])
+    assert np.abs(inner - outer).max() <= 3 * 12.5  # one low-res pixel is 12.5 pixels here
+    assert (inner[2:] - inner[:2] > 100).all()
+
+
+def test_many_boxes_are_bounded_at_once() -> None:
+    upsampling = Upsampling(embedding((70, 90)), 32, 0.25)
+    patches = [cut_patch(blobs(seed), upsampling, CONFIG) for seed in range(6)]
+    some = [patch for patch in patches if patch is not None]
+    assert len(some) > 1
+    for together, alone in zip(
+        upsampling.box_bounds(some), zip(*map(upsampling.box_bounds, zip(some)), strict=True),
+        strict=True,
+    ):  # fmt: skip
+        np.testing.assert_array_equal(together, np.concatenate(alone))
+    assert [len(bounds) for bounds in upsampling.box_bounds([])] == [0, 0]
+
+
+def test_an_edge_is_found_strips_away_from_where_it_may_begin() -> None:
+    # A slope so gentle that the mask ends far within what its low-res pixels are seen by.
+    source = embedding((900, 1000))
+    logits = np.full((32, 32), -9, np.float32)
+    logits[10, 7:20], logits[11, 12] = 0.01, 9
+    upsampling = Upsampling(source, 32, 0.0)
+    patch = cut_patch(logits, upsampling, CONFIG)
+    assert patch is not None
+    expected = mask_to_box(whole(logits, source) > 0)
+    assert upsampling.box(patch) == tuple(expected)
 
 
 def test_what_lies_in_the_padding_is_no_mask() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from maskmill.errors import ImageError
 from maskmill.executor import Outcome, run
-from maskmill.images import content_hash, read_image
+from maskmill.images import OpenedImage, open_image
 from maskmill.predict import Predictor
 from maskmill.store import ImageFilter, Project
 from maskmill.store.embeddings import Embeddings
@@ -81,7 +81,7 @@ def embed_project(
         MaskmillError: If the model cannot be loaded; the job has failed then.
     """
     total = project.images.count(which)
-    job = job or _unfinished(project, model) or project.jobs.queue(KIND, {"model": model})
+    job = job or unfinished(project, model) or project.jobs.queue(KIND, {"model": model})
     job = project.jobs.claim(job.id, f"{socket.gethostname()}, process {os.getpid()}")
     report = Embedded()
     items = _items(project, which)
@@ -114,7 +114,7 @@ def start_embedding(
         The job, to be watched and cancelled by its id, and the thread, to be joined before the
         project is closed.
     """
-    job = _unfinished(project, model) or project.jobs.queue(KIND, {"model": model})
+    job = unfinished(project, model) or project.jobs.queue(KIND, {"model": model})
     work = partial(embed_project, project, load, model=model, which=which, limit=limit, job=job)
     thread = threading.Thread(target=work, name=f"embed {job.id}", daemon=True)
     thread.start()
@@ -162,8 +162,8 @@ def _evict(project: Project, limit: int | None) -> None:
         project.embeddings.evict(limit)
 
 
-def _unfinished(project: Project, model: str) -> Job | None:
-    """Find a job that its process did not end."""
+def unfinished(project: Project, model: str) -> Job | None:
+    """Find a model's job that its process did not end; whoever embeds with it takes it over."""
     jobs = project.jobs.all(kind=KIND, running=True)
     return next((job for job in jobs if (job.settings or {}).get("model") == model), None)
 
@@ -190,12 +190,26 @@ def _start(folder: Path, load: Callable[[], Predictor]) -> Callable[[Item], tupl
 
 def _embed(predictor: Predictor, cache: Embeddings, item: Item) -> tuple[bool, int]:
     """Embed an image unless it is there; returns whether it was made now, and its bytes."""
+    missing = embed_image(predictor, cache, item) is not None
+    return missing, cache.size_of(item[1], predictor.model_id)
+
+
+def embed_image(predictor: Predictor, cache: Embeddings, item: Item) -> OpenedImage | None:
+    """Write an image's embedding into a project's cache, unless it lies there whole.
+
+    What every process that embeds in the background does to each image.
+
+    Returns:
+        The image, if it had to be read.
+
+    Raises:
+        ImageError: If it cannot be used, or is not the file that was added.
+    """
     path, expected = Path(item[0]), item[1]
-    missing = cache.get(expected, predictor.model_id) is None  # a damaged one is removed by this
-    if missing:
-        pixels = read_image(path)
-        # Hashed after it was read: what changes in between is noticed, not kept under its name.
-        if content_hash(path) != expected:
-            raise ImageError(f"{path} is not the file that was added; put the old one back")
-        cache.put(expected, predictor.embed(pixels))
-    return missing, cache.size_of(expected, predictor.model_id)
+    if cache.get(expected, predictor.model_id) is not None:  # a damaged one is removed by this
+        return None
+    opened = open_image(path)
+    if opened.sha256 != expected:
+        raise ImageError(f"{path} is not the file that was added; put the old one back")
+    cache.put(expected, predictor.embed(opened.array))
+    return opened

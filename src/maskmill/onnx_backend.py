@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float32, Int
@@ -25,10 +25,13 @@ if TYPE_CHECKING:
 ENCODER_FILE = "encoder.onnx"
 DECODER_FILE = "decoder.onnx"
 MASK_DECODER_FILE = "decoder_mask.onnx"
-ATTEND_FILE = "attend.onnx"
-DRAW_FILE = "draw.onnx"
-ONNX_FILES = (ENCODER_FILE, DECODER_FILE, MASK_DECODER_FILE, ATTEND_FILE, DRAW_FILE)
+SHARE_FILE = "grid_share.onnx"
+ATTEND_FILE = "grid_attend.onnx"
+DRAW_FILE = "grid_draw.onnx"
+ONNX_FILES = (ENCODER_FILE, DECODER_FILE, MASK_DECODER_FILE)
 """What an exported model's folder holds beside its card."""
+GRID_FILES = (SHARE_FILE, ATTEND_FILE, DRAW_FILE)
+"""What it also holds where everything mode has a quicker way; see `model.grid_decoder`."""
 
 
 def has_onnx_files(folder: Path) -> bool:
@@ -99,11 +102,18 @@ class OnnxBackend:
         self,
         embedding: Float32[np.ndarray, "1 c h w"],
         high_res: tuple[Float32[np.ndarray, "1 _c _h _w"], ...],
-    ) -> "OnnxPointDecoder":
-        """Return a decoder for many single points on one image; see `maskmill.automask`."""
-        attend, draw = self._session(ATTEND_FILE, 1), self._session(DRAW_FILE, 1)
-        threads = self._threads or os.cpu_count() or 1
-        return OnnxPointDecoder(attend, draw, _image_feeds(embedding, high_res), threads)
+    ) -> "OnnxPointDecoder | None":
+        """Return a decoder for many single points on one image; see `maskmill.automask`.
+
+        None for a model that was exported without one.
+        """
+        if not all((self._folder / name).is_file() for name in GRID_FILES):
+            return None
+        share, attend, draw = (self._session(name, 1) for name in GRID_FILES)
+        image = _image_feeds(embedding, high_res)
+        names = [output.name for output in share.get_outputs()]
+        image |= dict(zip(names, share.run(None, image), strict=True))
+        return OnnxPointDecoder(attend, draw, image, self._threads or os.cpu_count() or 1)
 
     def _run(self, name: str, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
         outputs: list[np.ndarray] = self._session(name, self._threads).run(None, feeds)
@@ -116,29 +126,20 @@ class OnnxBackend:
             return self._sessions[name]
 
 
-NUMBERS_KEPT = 1 << 21
-"""What a point decoder may hold of one batch's prompts, float32: 8 MiB per thread."""
-
-
-class Seen(NamedTuple):
-    """What the decoder's first half made of `n` prompts: its answers, and the prompts."""
-
-    mask_tokens: Float32[np.ndarray, "n 4 c"]
-    keys: Float32[np.ndarray, "n hw c"]
-    point_coords: Float32[np.ndarray, "n p 2"]
-    point_labels: Float32[np.ndarray, "n p"]
+NUMBERS_AT_ONCE = 1 << 19
+"""About the size of what is held of one call's points, float32: what a core's cache holds."""
 
 
 class OnnxPointDecoder:
-    """The decoder in two halves, for single foreground points on one image.
+    """The decoder in parts, for single foreground points on one image.
 
     Its sessions run on one thread each: two batches on a core each finish sooner than two batches
     on two cores one after the other.
 
     Args:
-        attend: Session of the first half.
-        draw: Session of the second half.
-        image: The inputs that all prompts share.
+        attend: Session of what asks for predicted IoU.
+        draw: Session of what draws.
+        image: The image's maps and what all points share of them, by name.
         threads: How many may call this at once.
     """
 
@@ -149,24 +150,32 @@ class OnnxPointDecoder:
         image: dict[str, np.ndarray],
         threads: int,
     ) -> None:
-        self._attend, self._draw, self._image, self._count = attend, draw, image, threads
-        self.most_at_once = max(1, NUMBERS_KEPT // image["embedding"].size)
+        self._attend, self._draw, self._count = attend, draw, threads
+        self._for_attend, self._for_draw = (
+            {i.name: image[i.name] for i in session.get_inputs() if i.name in image}
+            for session in (attend, draw)
+        )
+        self._names = [output.name for output in attend.get_outputs()]
+        self._asked = {i.name for i in draw.get_inputs()} & set(self._names)
+        one = next(o for o in attend.get_outputs() if o.name.endswith("attention"))
+        self.most_at_once = max(1, NUMBERS_AT_ONCE // (2 * one.shape[1] * one.shape[2]))
 
     def attend(
-        self, point_coords: Float32[np.ndarray, "n p 2"], point_labels: Int[np.ndarray, "n p"]
-    ) -> tuple[Seen, Float32[np.ndarray, "n k"]]:
+        self, points: Float32[np.ndarray, "n 2"]
+    ) -> tuple[dict[str, np.ndarray], Float32[np.ndarray, "n k"]]:
         """Return what `draw` needs, and the predicted IoU of each point's three candidates."""
-        labels = point_labels.astype(np.float32)
-        feeds = {**self._image, "point_coords": point_coords, "point_labels": labels}
-        iou, tokens, keys = self._attend.run(None, feeds)
-        return Seen(tokens, keys, point_coords, labels), iou[:, 1:]
+        outputs = self._attend.run(None, {**self._for_attend, "points": points})
+        seen = dict(zip(self._names, outputs, strict=True))
+        return seen, seen["seen.predicted_iou"]
 
-    def draw(self, seen: Seen, rows: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m k low low"]:
+    def draw(
+        self, seen: dict[str, np.ndarray], rows: Int[np.ndarray, " m"]
+    ) -> Float32[np.ndarray, "m k low low"]:
         """Return low-res mask logits of some of the points that `attend` saw."""
-        feeds = {name: array[rows] for name, array in seen._asdict().items()}
-        logits: Float32[np.ndarray, "m k low low"] = self._draw.run(None, {**self._image, **feeds})[
-            0
-        ]
+        feeds = {name: seen[name][rows] for name in self._asked}
+        logits: Float32[np.ndarray, "m k low low"] = self._draw.run(
+            None, {**self._for_draw, **feeds}
+        )[0]
         return logits
 
     @contextmanager

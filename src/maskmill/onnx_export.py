@@ -1,7 +1,7 @@
 """Writes a model as ONNX files that `onnx_backend` and a browser run, and proves that they agree.
 
-Five graphs: the encoder, the decoder, the decoder for prompts that bring a mask, and for everything
-mode the decoder's two halves. Their inputs and outputs are float32 tensors, described in
+Six graphs: the encoder, the decoder, the decoder for prompts that bring a mask, and for everything
+mode the three parts of a decoder for many points. Inputs and outputs are float32, described in
 `docs/decisions/onnx.md`. Weights are stored as
 float16 followed by a cast, and computed with in float32: the runtime folds the casts when it opens
 a file, so small files cost neither accuracy nor time. Only values that float16 holds exactly are
@@ -23,10 +23,7 @@ from maskmill.errors import CheckpointError
 from maskmill.model.checkpoint import SMALL_TENSOR
 from maskmill.model.sam import Sam
 from maskmill.model.torch_backend import TorchBackend
-from maskmill.onnx_backend import (
-    ONNX_FILES,
-    OnnxBackend,
-)
+from maskmill.onnx_backend import GRID_FILES, ONNX_FILES, OnnxBackend
 from maskmill.onnx_graphs import graphs
 from maskmill.weights import CARD, read_card, write_card
 
@@ -104,39 +101,54 @@ def export(sam: Sam, folder: Path) -> Parity:
             onnx.save(model, staged / name)
         parity = measure_parity(sam, staged)
         _refuse_disparity(parity)
-        for name in ONNX_FILES:
-            (staged / name).replace(folder / name)
+        for name in (*ONNX_FILES, *GRID_FILES):
+            (folder / name).unlink(missing_ok=True)  # an earlier export may have written more
+            if (staged / name).exists():
+                (staged / name).replace(folder / name)
     if (folder / CARD).is_file():
         write_card(folder, read_card(folder))
     return parity
 
 
 def measure_parity(sam: Sam, folder: Path, *, seed: int = 0) -> Parity:
-    """Run both runtimes on random frames and on prompts of every structure, and compare.
+    """Run both runtimes on a random frame and on prompts of every structure, and compare.
 
     Args:
         sam: The model the folder was exported from.
         folder: A folder with exported files.
-        seed: Which random frames and prompts.
+        seed: Which random frame and prompts.
     """
     torch_backend, onnx_backend = TorchBackend(sam), OnnxBackend(folder)
     random = np.random.default_rng(seed)
     worst = Parity(logit_difference=0.0, iou_difference=0.0, mask_iou=1.0)
+    # Each runtime decodes its own embedding: the whole chain is compared, as users run it.
+    frame = _random_frame(sam.config, random)
+    encoded = [backend.encode(frame) for backend in (torch_backend, onnx_backend)]
     for n, points, boxed, masked in ((1, 1, 0, 0), (3, 2, 0, 0), (2, 0, 1, 0), (2, 1, 1, 1)):
-        frame = _random_frame(sam.config, random)
         coords, labels, mask = _random_prompts(sam.config, random, n, points, boxed, masked)
-        answers = []
-        for backend in (torch_backend, onnx_backend):
-            # Each runtime decodes its own embedding: the whole chain is compared, as users run it.
-            embedding, high_res = backend.encode(frame)
-            answers.append(backend.decode(embedding, high_res, coords, labels, mask, True))
-        (logits_a, iou_a), (logits_b, iou_b) = answers
-        worst = Parity(
-            logit_difference=max(worst.logit_difference, float(abs(logits_a - logits_b).max())),
-            iou_difference=max(worst.iou_difference, float(abs(iou_a - iou_b).max())),
-            mask_iou=min(worst.mask_iou, _smallest_iou(logits_a > 0, logits_b > 0)),
-        )
-    return worst
+        expected = torch_backend.decode(*encoded[0], coords, labels, mask, True)
+        found = onnx_backend.decode(*encoded[1], coords, labels, mask, True)
+        worst = _worse(worst, expected, found)
+    grid = onnx_backend.point_decoder(*encoded[1])
+    if grid is None:
+        return worst
+    coords, labels, _ = _random_prompts(sam.config, random, 4, 1, 0, 0)
+    seen, iou = grid.attend(np.ascontiguousarray(coords[:, 0]))
+    labels[:, 0] = 1
+    expected = torch_backend.decode(*encoded[0], coords, labels, None, True)
+    return _worse(worst, expected, (grid.draw(seen, np.arange(4)), iou))
+
+
+def _worse(
+    worst: Parity, first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]
+) -> Parity:
+    """Take note of how far two answers, each of logits and predicted IoU, are apart."""
+    (logits_a, iou_a), (logits_b, iou_b) = first, second
+    return Parity(
+        logit_difference=max(worst.logit_difference, float(abs(logits_a - logits_b).max())),
+        iou_difference=max(worst.iou_difference, float(abs(iou_a - iou_b).max())),
+        mask_iou=min(worst.mask_iou, _smallest_iou(logits_a > 0, logits_b > 0)),
+    )
 
 
 def _store_as_float16(graph: onnx.GraphProto, sam: Sam) -> None:

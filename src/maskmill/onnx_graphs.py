@@ -11,10 +11,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import onnx
+import onnxscript.optimizer
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
-from maskmill.model.mask_decoder import Attended
+from maskmill.model.grid_decoder import GridDecoder, Seen, Shared
+from maskmill.model.grid_drawing import Canvas
 from maskmill.model.sam import Sam
 from maskmill.model.tiny_encoder import fold_batch_norm
 from maskmill.onnx_backend import (
@@ -23,7 +26,12 @@ from maskmill.onnx_backend import (
     DRAW_FILE,
     ENCODER_FILE,
     MASK_DECODER_FILE,
+    SHARE_FILE,
 )
+
+LARGEST_FOLDED = 4096
+"""Bytes of the largest constant that is computed while exporting. Larger ones, the cells' positions
+above all, would be the better part of a file; the runtime computes them when it opens it."""
 
 
 def graphs(sam: Sam) -> Iterator[tuple[str, onnx.ModelProto]]:
@@ -54,20 +62,56 @@ def graphs(sam: Sam) -> Iterator[tuple[str, onnx.ModelProto]]:
             decoder, (*args, mask_input), (*shapes, {0: free}), [*inputs, "mask_input"], outputs
         ),
     )
-    seen = ["predicted_iou", "mask_tokens", "keys"]
-    yield ATTEND_FILE, _trace(_Attend(sam), args, shapes, inputs, seen)
-    channels, cells = sam.config.decoder.transformer_dim, sam.config.embedding_side**2
-    tokens = torch.zeros(n, sam.mask_decoder.num_mask_tokens, channels)
+    if sam.config.decoder.depth == 2:
+        yield from _grid_graphs(sam, embedding, high_res)
+
+
+def _grid_graphs(
+    sam: Sam, embedding: Tensor, high_res: tuple[Tensor, ...]
+) -> Iterator[tuple[str, onnx.ModelProto]]:
+    """Yield the three parts of `GridDecoder`, which everything mode runs one after the other."""
+    grid, points = GridDecoder(sam), torch.zeros(3, 2)
+    with torch.no_grad():
+        shared, canvas = grid.share(embedding, high_res)
+        seen = grid.attend(embedding, high_res, shared, points)
+    image = ["embedding", *["high_res_8", "high_res_4"][: len(high_res)]]
+    names = [*_names("shared", shared)], [*_names("canvas", canvas)], [*_names("seen", seen)]
+    maps = (None, (None,) * len(high_res))
+    yield (
+        SHARE_FILE,
+        _trace(_Share(grid), (embedding, high_res), maps, image, [*names[0], *names[1]]),
+    )
+    free = {0: torch.export.Dim.DYNAMIC}
+    yield (
+        ATTEND_FILE,
+        _trace(
+            _Attend(grid),
+            (embedding, high_res, shared, points),
+            (*maps, tree_map(lambda _: None, shared), free),
+            [*image, *names[0], "points"],
+            names[2],
+        ),
+    )
     yield (
         DRAW_FILE,
         _trace(
-            _Draw(sam),
-            (*args, tokens, torch.zeros(n, cells, channels)),
-            (*shapes, {0: free}, {0: free}),
-            [*inputs, *seen[1:]],
+            _Draw(grid),
+            (canvas, seen),
+            (tree_map(lambda _: None, canvas), tree_map(lambda _: free, seen)),
+            [*names[1], *names[2]],
             ["low_res_mask_logits"],
         ),
     )
+
+
+def _names(name: str, value: object) -> Iterator[str]:
+    """Name the tensors within nested tuples after their fields."""
+    if isinstance(value, Tensor):
+        yield name
+    elif isinstance(value, tuple):
+        fields = getattr(value, "_fields", range(len(value)))
+        for field, part in zip(fields, value, strict=True):
+            yield from _names(f"{name}.{field}", part)
 
 
 class _Encoder(nn.Module):
@@ -102,44 +146,39 @@ class _Decoder(nn.Module):
         return masks, attended.predicted_iou
 
 
-class _Attend(nn.Module):
-    """The decoder's first half: predicted IoU, and what drawing needs."""
+class _Share(nn.Module):
+    """What all points of an image share."""
 
-    def __init__(self, sam: Sam) -> None:
+    def __init__(self, grid: GridDecoder) -> None:
         super().__init__()
-        self.sam = sam
+        self.sam, self.grid = grid.sam, grid
+
+    def forward(self, embedding: Tensor, high_res: tuple[Tensor, ...]) -> tuple[Shared, Canvas]:
+        return self.grid.share(embedding, high_res)
+
+
+class _Attend(nn.Module):
+    """Predicted IoU, and what drawing needs."""
+
+    def __init__(self, grid: GridDecoder) -> None:
+        super().__init__()
+        self.sam, self.grid = grid.sam, grid
 
     def forward(
-        self,
-        embedding: Tensor,
-        high_res: tuple[Tensor, ...],
-        point_coords: Tensor,
-        point_labels: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        seen = self.sam.attend(embedding, high_res, point_coords, point_labels.long())
-        return seen.predicted_iou, seen.mask_tokens, seen.keys
+        self, embedding: Tensor, high_res: tuple[Tensor, ...], shared: Shared, points: Tensor
+    ) -> Seen:
+        return self.grid.attend(embedding, high_res, shared, points)
 
 
 class _Draw(nn.Module):
-    """The decoder's second half: the three candidates of prompts that are worth it."""
+    """The three candidates of points that are worth it."""
 
-    def __init__(self, sam: Sam) -> None:
+    def __init__(self, grid: GridDecoder) -> None:
         super().__init__()
-        self.sam = sam
+        self.sam, self.grid = grid.sam, grid
 
-    def forward(
-        self,
-        embedding: Tensor,
-        high_res: tuple[Tensor, ...],
-        point_coords: Tensor,
-        point_labels: Tensor,
-        mask_tokens: Tensor,
-        keys: Tensor,
-    ) -> Tensor:
-        described = self.sam.describe(embedding, high_res)
-        maps = self.sam.draw_maps(described, point_coords, point_labels.long())
-        seen = Attended(mask_tokens, mask_tokens[..., 0], keys)
-        return self.sam.mask_decoder.draw(seen, high_res, slice(1, None), maps)
+    def forward(self, canvas: Canvas, seen: Seen) -> Tensor:
+        return self.grid.draw(canvas, seen)
 
 
 def _trace(
@@ -157,12 +196,15 @@ def _trace(
             program,
             (),
             dynamo=True,
-            optimize=True,
+            optimize=False,
             verbose=False,
             input_names=input_names,
             output_names=output_names,
         )
-    assert exported is not None
+        assert exported is not None
+        onnxscript.optimizer.optimize_ir(
+            exported.model, input_size_limit=LARGEST_FOLDED, output_size_limit=LARGEST_FOLDED
+        )
     proto: onnx.ModelProto = exported.model_proto
     return proto
 
@@ -170,13 +212,16 @@ def _trace(
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
     """Silence what PyTorch's exporter says about itself and about torchvision's absence."""
-    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    # The second tells of inputs that it did not merge, which is as it should be.
+    names = "torch.onnx._internal.exporter._registration", "onnx_ir.passes.common"
+    loggers = {logger: logger.level for logger in map(logging.getLogger, names)}
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=FutureWarning, module="copyreg")
             warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch|onnx")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in loggers.items():
+            logger.setLevel(level)

@@ -27,7 +27,7 @@ from maskmill.rle import (
     checked_size,
 )
 
-BATCH_CHARS = 1 << 16
+BATCH_CHARS = 1 << 17
 """Characters that are read at once; working on them takes some megabytes."""
 
 
@@ -116,6 +116,7 @@ class _Batch:
     bounds: Int[np.ndarray, " m1"]
     """Where the runs of each mask begin, and the end."""
     heights: Int[np.ndarray, " m"]
+    pixels: Int[np.ndarray, " m"]
 
     def areas(self) -> Int[np.ndarray, " m"]:
         covered = np.append(0, np.cumsum(np.where(self.foreground, self.runs, 0)))
@@ -123,25 +124,41 @@ class _Batch:
 
     def boxes(self) -> Int[np.ndarray, "m 4"]:
         amounts = np.diff(self.bounds)
-        ends = np.cumsum(self.runs)
-        before = np.repeat(np.append(0, ends)[self.bounds[:-1]], amounts)
-        some = self.foreground & (self.runs > 0)
-        owner = np.repeat(np.arange(len(amounts)), amounts)[some]
-        last = (ends - before)[some] - 1
-        first = last + 1 - self.runs[some]
-        height = self.heights[owner]
-        # A run over the end of a column covers the bottom of one and the top of the next.
-        around = first // height != last // height
-        y0, y1 = np.where(around, 0, first % height), np.where(around, height - 1, last % height)
+        places = np.flatnonzero(self.foreground & (self.runs > 0))
         out = np.zeros((len(amounts), 4), np.int64)
-        if len(owner):
-            begin = np.flatnonzero(np.diff(owner, prepend=-1))
-            rows = owner[begin]
-            out[rows, 0] = np.minimum.reduceat(first // height, begin)
-            out[rows, 1] = np.minimum.reduceat(y0, begin)
-            out[rows, 2] = np.maximum.reduceat(last // height, begin) + 1
-            out[rows, 3] = np.maximum.reduceat(y1, begin) + 1
+        if not len(places):
+            return out
+        owner = np.repeat(np.arange(len(amounts)), amounts)[places]
+        begin = np.flatnonzero(np.diff(owner, prepend=-1))
+        over = np.append(begin[1:], len(owner)) - 1  # each mask's last foreground run
+        rows = owner[begin]
+        # Masks are counted on one after the other; each fills whole columns, so rows are right.
+        first = (np.cumsum(self.runs) - self.runs)[places]
+        lengths, start = self.runs[places], np.append(0, np.cumsum(self.pixels))[rows]
+        height = self.heights[rows]
+        y0 = self._rows_of(first, owner)
+        y1 = y0 + lengths - 1
+        # A run over the end of a column covers the bottom of one and the top of the next.
+        bottom = (self.heights[0] if self._alike else self.heights[owner]) - 1
+        y0[y1 > bottom] = 0
+        out[rows, 0] = (first[begin] - start) // height
+        out[rows, 1] = np.minimum.reduceat(y0, begin)
+        out[rows, 2] = (first[over] + lengths[over] - 1 - start) // height + 1
+        out[rows, 3] = np.maximum.reduceat(np.minimum(y1, bottom), begin) + 1
         return out
+
+    @property
+    def _alike(self) -> bool:
+        return bool((self.heights == self.heights[0]).all())
+
+    def _rows_of(
+        self, places: Int[np.ndarray, " k"], owner: Int[np.ndarray, " k"]
+    ) -> Int[np.ndarray, " k"]:
+        if self._alike:  # dividing by one number is several times as fast as by one for each
+            height = int(self.heights[0])
+            return np.asarray(places - places // height * height)
+        start = np.cumsum(self.pixels) - self.pixels
+        return np.asarray((places - start[owner]) % self.heights[owner])
 
 
 def _read_sound(masks: Sequence[Rle]) -> _Batch | None:
@@ -170,7 +187,7 @@ def _read_sound(masks: Sequence[Rle]) -> _Batch | None:
         return None
     if (np.add.reduceat(runs, bounds[:-1]) != pixels).any():
         return None
-    return _Batch(runs, foreground, bounds, np.array([mask.size[0] for mask in masks]))
+    return _Batch(runs, foreground, bounds, np.array([mask.size[0] for mask in masks]), pixels)
 
 
 def _numbers(groups: UInt8[np.ndarray, " c"], ends: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:

@@ -1,11 +1,14 @@
-"""The tables: what a database enforces by itself."""
+"""The tables: what a database enforces by itself, and what one query of them answers."""
+
+import re
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Table, func, insert, select
+from sqlalchemy import Table, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from maskmill.errors import StoreError
-from maskmill.store import Edit, Project
+from maskmill.store import Edit, Made, Project
 from maskmill.store import schema as tables
 from maskmill.store import team_tables as team
 
@@ -79,3 +82,35 @@ def test_both_tables_of_versions_have_the_same_columns() -> None:
         if column.name not in ("id", "version"):
             assert repr(column.type) == repr(earlier[column.name].type)
             assert column.nullable == earlier[column.name].nullable
+
+
+PROJECTS = Path(__file__).parents[2] / "docs" / "projects.md"
+
+
+def test_the_documented_queries_say_who_made_a_mask_with_which_model_in_how_many_seconds(
+    project: Project,
+) -> None:
+    blocks = "".join(re.findall(r"```sql\n(.*?)```", PROJECTS.read_text("utf-8"), re.DOTALL))
+    one, history, totals = (query for query in blocks.split(";") if query.strip())
+    image = add_image(project)
+    model = project.models.add("tiny-1", name="tiny")
+    by_bob = Made(
+        made_by="person", author="bob", stage="assisted", model_id=model.id, seconds=4.5, clicks=3
+    )
+    (mask,) = project.annotations.apply("one", [a_mask(image.id)], by="ann")
+    edit = Edit(annotation_id=mask.id, based_on=1, rle=BAR, made=by_bob)
+    project.annotations.apply("two", [edit], by="bob")
+
+    def ask(query: str) -> list[tuple[object, ...]]:
+        here = query.replace("id = 17", f"id = {mask.id}")
+        here = here.replace("project_id = 1 ", f"project_id = {project.id} ")
+        with project.database.read() as connection:
+            return [tuple(row) for row in connection.execute(text(here))]
+
+    assert ask(one) == [("person", "bob", "tiny", 4.5, 3, "assisted")]
+    first = project.annotations.history(mask.id)[0].made
+    assert ask(history) == [
+        (1, "ann", first.made_by, first.author, None, first.seconds, first.clicks, False),
+        (2, "bob", "person", "bob", "tiny", 4.5, 3, False),
+    ]
+    assert ask(totals) == [("bob", "tiny", 1, 4.5)]

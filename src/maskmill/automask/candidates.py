@@ -6,19 +6,19 @@ above its loosest cut is kept. Stability at low resolution is close to that at f
 equal to it: it drops a candidate only by a margin, and `survivors` decides the rest exactly.
 """
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
-from maskmill.automask.decoding import PointDecoder, in_order, point_decoder, point_prompts
+from maskmill.automask.decoding import PointDecoder, in_order
 from maskmill.automask.skipping import Covered, coarse_to_fine
 from maskmill.automask.upsampling import TAP_REACH, Patch, Upsampling
 from maskmill.config import SettledAutomaskConfig
 from maskmill.geometry import to_input_frame
 from maskmill.masks import mask_to_box
-from maskmill.predict import Predictor
 from maskmill.values import Embedding
 
 STABILITY_MARGIN = 0.10
@@ -43,44 +43,44 @@ class Candidate:
 
 
 def find_candidates(
-    predictor: Predictor,
+    decoder: PointDecoder,
     embedding: Embedding,
     points: Float[np.ndarray, "n 2"],
     upsampling: Upsampling,
     config: SettledAutomaskConfig,
+    pool: Executor | None = None,
 ) -> list[Candidate]:
     """Decode grid points and keep the masks that may survive.
 
     Args:
-        predictor: The model.
+        decoder: Of the image or crop.
         embedding: Of the image or crop.
         points: The square grid, (x, y) in pixels of that image or crop, row by row.
         upsampling: From the embedding's low-res frame.
         config: Thresholds and batch size.
+        pool: Decodes several batches at once; None to work in this thread.
 
     Returns:
         Candidates in the order of their points; none where nothing passes.
     """
     found: list[Candidate] = []
-    covered = Covered(embedding, predictor.config.low_res_side)
-    decoder = point_decoder(predictor, embedding)
+    covered = Covered(embedding, upsampling.low_res_side)
     scaled = to_input_frame(points, embedding.original_size, embedding.input_size)
 
     def of_batch(batch: Int[np.ndarray, " b"]) -> list[Candidate]:
         """Return one batch's candidates; several threads may do this at once."""
         return _of_batch(decoder, scaled[batch], batch, upsampling, config)
 
-    with decoder.threads() as pool:
-        for wanted in coarse_to_fine(len(points)) if config.fast else [np.arange(len(points))]:
-            left = wanted[~covered.at(points[wanted])]
-            size = min(config.points_per_batch, decoder.most_at_once)
-            batches = [left[i : i + size] for i in range(0, len(left), size)]
-            for candidates in in_order(pool, of_batch, batches, ahead=4):
-                found += candidates
-                if config.fast:
-                    by_point = groupby(candidates, key=lambda candidate: candidate.point)
-                    for _, same in by_point:
-                        covered.add([candidate.patch for candidate in same], config)
+    for wanted in coarse_to_fine(len(points)) if config.fast else [np.arange(len(points))]:
+        left = wanted[~covered.at(points[wanted])]
+        size = min(config.points_per_batch, decoder.most_at_once)
+        batches = [left[i : i + size] for i in range(0, len(left), size)]
+        for candidates in in_order(pool, of_batch, batches, ahead=4):
+            found += candidates
+            if config.fast:
+                by_point = groupby(candidates, key=lambda candidate: candidate.point)
+                for _, same in by_point:
+                    covered.add([candidate.patch for candidate in same], config)
     return sorted(found, key=lambda candidate: candidate.point)
 
 
@@ -91,7 +91,7 @@ def _of_batch(
     upsampling: Upsampling,
     config: SettledAutomaskConfig,
 ) -> list[Candidate]:
-    seen, iou = decoder.attend(*point_prompts(scaled))
+    seen, iou = decoder.attend(scaled)
     # The reference keeps predicted IoU with `>` and stability with `>=`, and so does this package;
     # a threshold of 0 or less drops nothing.
     least = config.pred_iou_thresh

@@ -30,9 +30,7 @@ class PointDecoder(Protocol):
 
     most_at_once: int
 
-    def attend(
-        self, point_coords: Float32[np.ndarray, "n p 2"], point_labels: Int[np.ndarray, "n p"]
-    ) -> tuple[Any, Float32[np.ndarray, "n k"]]:
+    def attend(self, points: Float32[np.ndarray, "n 2"]) -> tuple[Any, Float32[np.ndarray, "n k"]]:
         """Return what `draw` needs, and the predicted IoU of each point's candidates."""
         ...
 
@@ -58,11 +56,9 @@ class OneStep:
     def __init__(self, predictor: Predictor, embedding: Embedding) -> None:
         self._predictor, self._embedding = predictor, embedding
 
-    def attend(
-        self, point_coords: Float32[np.ndarray, "n p 2"], point_labels: Int[np.ndarray, "n p"]
-    ) -> tuple[Any, Float32[np.ndarray, "n k"]]:
+    def attend(self, points: Float32[np.ndarray, "n 2"]) -> tuple[Any, Float32[np.ndarray, "n k"]]:
         """Decode everything."""
-        return self._predictor.decode(self._embedding, point_coords, point_labels)
+        return self._predictor.decode(self._embedding, *point_prompts(points))
 
     def draw(self, seen: Any, rows: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m k low low"]:
         """Pick what is drawn already."""

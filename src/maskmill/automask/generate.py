@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from maskmill import rle
 from maskmill.automask.candidates import find_candidates
+from maskmill.automask.decoding import point_decoder
 from maskmill.automask.limits import refuse_nonsense
 from maskmill.automask.survivors import LAST_INSIDE, survivors
 from maskmill.automask.upsampling import Upsampling
@@ -111,14 +112,16 @@ def _of_crop(
     upsampling = Upsampling(
         embedding, predictor.config.low_res_side, predictor.config.mask_threshold
     )
-    candidates = find_candidates(predictor, embedding, points, upsampling, config)
-    kept = survivors(
-        candidates,
-        upsampling,
-        crop_box=crop_box,
-        original_size=(image.shape[0], image.shape[1]),
-        config=config,
-    )
+    decoder = point_decoder(predictor, embedding)
+    with decoder.threads() as pool:
+        kept = survivors(
+            find_candidates(decoder, embedding, points, upsampling, config, pool),
+            upsampling,
+            crop_box=crop_box,
+            original_size=(image.shape[0], image.shape[1]),
+            config=config,
+            pool=pool,
+        )
     in_image = points_from_crop(points, crop_box)
     return [
         AutoMask(

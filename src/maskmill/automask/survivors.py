@@ -7,18 +7,21 @@ stability, and only a survivor suppresses. Boxes known from low resolution withi
 pairs.
 """
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from maskmill.automask.candidates import Candidate
+from maskmill.automask.decoding import in_order
 from maskmill.automask.upsampling import FullMask, Upsampling
 from maskmill.config import SettledAutomaskConfig
 from maskmill.geometry import CropBox, box_iou, boxes_from_crop, touches_crop_edge
-from maskmill.masks import mask_to_box
 from maskmill.rle import Rle, encode
 
+AHEAD = 3
+"""Candidates upsampled before it is their turn: each holds a mask of the image's size."""
 LAST_INSIDE = np.array([0.0, 0.0, 1.0, 1.0])
 """Taken off half-open boxes before overlap counts: the reference's end on their last pixel."""
 
@@ -47,6 +50,7 @@ def survivors(
     crop_box: CropBox,
     original_size: tuple[int, int],
     config: SettledAutomaskConfig,
+    pool: Executor | None = None,
 ) -> list[Survivor]:
     """Choose among one crop's candidates as the reference does.
 
@@ -56,56 +60,58 @@ def survivors(
         crop_box: The crop, in the image's frame.
         original_size: (H, W) of the whole image, pixels.
         config: Thresholds.
+        pool: Upsamples some candidates ahead; None to work in this thread. The answer is the same.
 
     Returns:
         Survivors, best predicted IoU first; none for no candidates.
     """
     kept: list[Survivor] = []
     boxes = np.empty((0, 4))
-    for candidate in sorted(candidates, key=lambda c: -c.predicted_iou):
-        for bounds in (upsampling.rough_box_bounds, upsampling.box_bounds):
-            surely, possibly = overlap_bounds(boxes, *bounds(candidate.patch))
-            suppressed = (surely > config.box_nms_thresh).any()
-            if suppressed:
-                break
-        if suppressed:
+    inner, outer = upsampling.box_bounds([candidate.patch for candidate in candidates])
+    suppressed = np.zeros(len(candidates), bool)
+    best_first = np.argsort([-candidate.predicted_iou for candidate in candidates], kind="stable")
+
+    def look(i: int) -> tuple[int, CropBox, FullMask] | None:
+        """Upsample a candidate, unless a survivor so far suppresses it; none ever ceases to."""
+        patch = candidates[i].patch
+        box = upsampling.box(patch)
+        if box is None or _overlaps(boxes, box, config):
+            return None
+        return i, box, upsampling.full_mask(patch, config.stability_score_offset)
+
+    waiting = (i for i in best_first.tolist() if not suppressed[i])
+    for looked in in_order(pool, look, waiting, ahead=AHEAD):
+        # Others may have survived since it was looked at.
+        if looked is None or _overlaps(boxes, looked[1], config) or _unstable(looked[2], config):
             continue
-        mask = upsampling.full_mask(candidate.patch, config.stability_score_offset)
-        box = _box(mask)
-        if box is None or _unstable(mask, config):
-            continue
-        near = boxes[possibly > config.box_nms_thresh]
-        if (last_pixel_iou(near, np.array([box], float)) > config.box_nms_thresh).any():
-            continue
+        i, box, mask = looked
         in_image = boxes_from_crop(np.array([box]), crop_box)
         if touches_crop_edge(in_image, crop_box, original_size)[0]:
             continue
         boxes = np.vstack([boxes, box])
-        left, top, right, bottom = in_image[0]
+        suppressed |= least_overlap(np.array(box), inner, outer) > config.box_nms_thresh
+        left, top, right, bottom = in_image[0].tolist()
+        # At once: hundreds of full-resolution masks would not fit beside each other.
+        rle = encode(_in_image(mask, crop_box, original_size))
         kept.append(
             Survivor(
-                candidate=candidate,
-                # At once: hundreds of full-resolution masks would not fit beside each other.
-                rle=encode(_in_image(mask, crop_box, original_size)),
-                box=(int(left), int(top), int(right), int(bottom)),
+                candidate=candidates[i],
+                rle=rle,
+                box=(left, top, right, bottom),
                 stability_score=mask.stability_score,
             )
         )
     return kept
 
 
+def _overlaps(boxes: Float[np.ndarray, "n 4"], box: CropBox, config: SettledAutomaskConfig) -> bool:
+    overlap = last_pixel_iou(boxes, np.array([box], float))
+    return bool((overlap > config.box_nms_thresh).any())
+
+
 def _unstable(mask: FullMask, config: SettledAutomaskConfig) -> bool:
     threshold = config.stability_score_thresh
     return threshold > 0 and not mask.stability_score >= threshold
-
-
-def _box(mask: FullMask) -> CropBox | None:
-    """Return a mask's half-open XYXY box in the frame of its crop; None if it is empty."""
-    x0, y0, x1, y1 = mask_to_box(mask.region).tolist()
-    if x1 == 0:
-        return None
-    left, top = mask.columns[0], mask.rows[0]
-    return x0 + left, y0 + top, x1 + left, y1 + top
 
 
 def _in_image(
@@ -125,27 +131,24 @@ def last_pixel_iou(
     return box_iou(a - LAST_INSIDE, b - LAST_INSIDE)
 
 
-def overlap_bounds(
-    boxes: Float[np.ndarray, "n 4"], inner: CropBox, outer: CropBox
-) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """Bound the IoU of known boxes with one that lies between two others.
+def least_overlap(
+    box: Int[np.ndarray, " 4"], inner: Int[np.ndarray, "n 4"], outer: Int[np.ndarray, "n 4"]
+) -> Float[np.ndarray, " n"]:
+    """Bound from below the IoU of a box with others, each of which lies between two.
 
     Args:
-        boxes: Half-open XYXY boxes.
-        inner: What the unknown box contains; may be inside out, then it bounds nothing.
-        outer: What contains the unknown box.
+        box: Half-open XYXY.
+        inner: What each of the others contains; may be inside out, then it bounds nothing.
+        outer: What contains each of the others.
 
     Returns:
-        The least and the greatest IoU possible with each box, [0, 1].
+        The least IoU possible with each, [0, 1].
     """
     known, inside, around = (
-        np.asarray(b, float).reshape(-1, 4) - LAST_INSIDE for b in (boxes, inner, outer)
+        np.asarray(b, float).reshape(-1, 4) - LAST_INSIDE for b in (box, inner, outer)
     )
-    area, least, most = _areas(known), _areas(inside), _areas(around)
-    shared_least, shared_most = _shared(known, inside), _shared(known, around)
-    lower = _ratio(shared_least, area + most - shared_least)
-    upper = _ratio(shared_most, area + np.maximum(least, shared_most) - shared_most)
-    return lower, upper
+    shared = _shared(inside, known)
+    return _ratio(shared, _areas(known) + _areas(around) - shared)
 
 
 def _areas(boxes: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, " n"]:

@@ -7,6 +7,8 @@ in the frame of the image (or crop) that was embedded. Nothing here multiplies m
 threads would wait for each other longer than these small sums take.
 """
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -32,13 +34,13 @@ class AxisTaps:
         first: The first low-res pixel with a share in each image pixel; ascending.
         last: The last one; ascending.
         shares: Of the low-res pixels from the first on; each row adds up to 1.
-        centres: The image pixel that sees most of each low-res pixel.
+        spacing: Image pixels between the centres of two low-res pixels, rounded up, and one more.
     """
 
     first: Int[np.ndarray, " size"]
     last: Int[np.ndarray, " size"]
     shares: Float32[np.ndarray, "size taps"]
-    centres: Int[np.ndarray, " low"]
+    spacing: int
 
     @classmethod
     def between(cls, low: int, input_side: int, input_size: int, original_size: int) -> "AxisTaps":
@@ -53,17 +55,22 @@ class AxisTaps:
             shares[pixels, near - first] += weight * (1 - far_share)
             shares[pixels, far - first] += weight * far_share
         last = first + TAPS - 1 - (shares[:, ::-1] > 0).argmax(axis=1)
-        centre = (np.arange(low) + 0.5) * (input_side / low) * (original_size / input_size)
-        return cls(first, last, shares, np.minimum(centre.astype(np.int64), original_size - 1))
+        spacing = math.ceil(input_side / low * original_size / input_size) + 1
+        return cls(first, last, shares, spacing)
 
-    def seeing(self, start: int, stop: int) -> tuple[int, int]:
-        """Return the half-open range of image pixels in which low-res [start, stop) has a share."""
-        begin = int(np.searchsorted(self.last, start))
-        return begin, max(begin, int(np.searchsorted(self.first, stop)))
+    def seeing(self, start: Any, stop: Any) -> tuple[Any, Any]:
+        """Return the half-open range of image pixels in which low-res [start, stop) has a share.
 
-    def within(self, start: int, stop: int) -> tuple[int, int]:
+        Args:
+            start: A low-res pixel, or many.
+            stop: As many.
+        """
+        begin = np.searchsorted(self.last, start)
+        return begin, np.maximum(begin, np.searchsorted(self.first, stop))
+
+    def within(self, start: Any, stop: Any) -> tuple[Any, Any]:
         """Return the half-open range of image pixels that see nothing but low-res [start, stop)."""
-        return int(np.searchsorted(self.first, start)), int(np.searchsorted(self.last, stop))
+        return np.searchsorted(self.first, start), np.searchsorted(self.last, stop)
 
     def blend(
         self, pixels: Int[np.ndarray, " n"], values: Float32[np.ndarray, "low m"], corner: int
@@ -143,7 +150,7 @@ class Upsampling:
     def __init__(self, embedding: Embedding, low_res_side: int, mask_threshold: float) -> None:
         side, (in_h, in_w) = embedding.input_side, embedding.input_size
         h, w = self.original_size = embedding.original_size
-        self.mask_threshold = mask_threshold
+        self.mask_threshold, self.low_res_side = mask_threshold, low_res_side
         self.rows = AxisTaps.between(low_res_side, side, in_h, h)
         self.columns = AxisTaps.between(low_res_side, side, in_w, w)
         # Where the image is finer than low-res pixels, every 3x3 block has a pixel all its own.
@@ -151,48 +158,63 @@ class Upsampling:
         # The low-res pixels that the image sees; those further on hold nothing but padding.
         self.valid = int(self.rows.last[-1]) + 1, int(self.columns.last[-1]) + 1
 
-    def rough_box_bounds(self, patch: Patch) -> tuple[CropBox, CropBox]:
-        """Return boxes surely within and around the mask's at full resolution, at no cost.
+    def box_bounds(
+        self, patches: Sequence[Patch]
+    ) -> tuple[Int[np.ndarray, "n 4"], Int[np.ndarray, "n 4"]]:
+        """Return boxes surely within and around masks at full resolution, at next to no cost.
 
         Around: no pixel of the image is in the mask without seeing a low-res pixel that is. Within:
         one that sees only low-res pixels of the mask is in it, and of a 3x3 block of those it sees
         no others.
 
         Returns:
-            Half-open XYXY boxes; the inner one may be empty or inside out.
+            Half-open XYXY boxes; an inner one may be empty or inside out.
         """
-        y0, y1, x0, x1 = patch.mask_extent
+        y0, y1, x0, x1 = np.array([p.mask_extent for p in patches], int).reshape(-1, 4).T
         (top, bottom), (left, right) = self.rows.seeing(y0, y1), self.columns.seeing(x0, x1)
-        outer = (left, top, right, bottom)
-        y0, y1, x0, x1 = patch.solid_extent
-        if not self.sees_blocks or y0 == y1:
-            return (left, top, left, top), outer
+        outer = np.stack([left, top, right, bottom], axis=1)
+        y0, y1, x0, x1 = np.array([p.solid_extent for p in patches], int).reshape(-1, 4).T
+        solid = (y0 < y1)[:, None] & self.sees_blocks
         (top, bottom), (left, right) = self.rows.within(y0, y1), self.columns.within(x0, x1)
-        return (left, top, right, bottom), outer
+        inner = np.stack([left, top, right, bottom], axis=1)
+        return np.where(solid, inner, outer[:, [0, 1, 0, 1]]), outer
 
-    def box_bounds(self, patch: Patch) -> tuple[CropBox, CropBox]:
-        """Return boxes surely within and around the mask's at full resolution, for little.
+    def box(self, patch: Patch) -> CropBox | None:
+        """Return the half-open XYXY box around a mask at full resolution; None if it is empty.
 
-        Around: a blend of rows is nowhere above the blend of their greatest values. Within: some
-        columns at full resolution, and some rows, are looked at in full.
-
-        Returns:
-            Half-open XYXY boxes; the inner one is empty if nothing of the mask was met.
+        Only the strips in which an edge lies are upsampled.
         """
-        _, (left, top, right, bottom) = self.rough_box_bounds(patch)
-        if top == bottom or left == right:  # between two pixels of an image that shrank
-            return (left, top, left, top), (left, top, left, top)
-        y, x = np.arange(top, bottom), np.arange(left, right)
-        (r, c), logits, t = patch.corner, patch.logits, self.mask_threshold
-        high_rows = (self.rows.blend(y, logits.max(axis=1)[:, None], r) > t).any(axis=1)
-        high_columns = (self.columns.blend(x, logits.max(axis=0)[:, None], c) > t).any(axis=1)
-        y0, y1, x0, x1 = patch.mask_extent
-        some_x = np.clip(self.columns.centres[x0:x1], left, right - 1)
-        some_y = np.clip(self.rows.centres[y0:y1], top, bottom - 1)
-        across, down = self.columns.blend(some_x, logits.T, c).T, self.rows.blend(some_y, logits, r)
-        met = self.rows.blend(y, across, r) > t, self.columns.blend(x, down.T, c) > t
-        inner = _box(met[0].any(axis=1), met[1].any(axis=1), top, left)
-        return inner, _box(high_rows, high_columns, top, left)
+        left, top, right, bottom = self.box_bounds([patch])[1][0].tolist()
+
+        def rows(start: int, stop: int) -> Bool[np.ndarray, " n"]:
+            met: Bool[np.ndarray, " n"]
+            met = np.any(self._mask(patch, (start, stop), (left, right)), axis=1)
+            return met
+
+        def columns(start: int, stop: int) -> Bool[np.ndarray, " n"]:
+            met: Bool[np.ndarray, " n"]
+            met = np.any(self._mask(patch, (top, bottom), (start, stop)), axis=0)
+            return met
+
+        down, across = self.rows.spacing, self.columns.spacing
+        first = _first(rows, top, bottom, down)
+        if left == right or first is None:
+            return None
+        top, bottom = first, _last(rows, first, bottom, down)
+        first = _first(columns, left, right, across)
+        assert first is not None  # some row holds a pixel of the mask, so some column does
+        return first, top, _last(columns, first, right, across), bottom
+
+    def _mask(
+        self, patch: Patch, rows: tuple[int, int], columns: tuple[int, int]
+    ) -> Bool[np.ndarray, "h w"]:
+        """Upsample and cut a window of the image; numbers as in `full_mask`."""
+        (top, left), first = patch.corner, int(self.rows.first[rows[0]])
+        seen = patch.logits[first - top : self.rows.last[rows[1] - 1] + 1 - top]
+        wide = self.columns.blend(np.arange(*columns), seen.T, left).T
+        strip = self.rows.blend(np.arange(*rows), wide, first)
+        above: Bool[np.ndarray, "h w"] = strip > self.mask_threshold
+        return above
 
     def full_mask(self, patch: Patch, offset: float) -> FullMask:
         """Upsample one candidate, cut it, and count what its stability score needs.
@@ -219,9 +241,23 @@ class Upsampling:
         return FullMask(region, (y0, y1), (x0, x1), inner / outer if outer else 0.0)
 
 
-def _box(rows: Any, columns: Any, top: int, left: int) -> CropBox:
-    """Return the half-open box from the first to the last row and column that are True."""
-    y, x = np.flatnonzero(rows), np.flatnonzero(columns)
-    if not len(y) or not len(x):
-        return left, top, left, top
-    return left + int(x[0]), top + int(y[0]), left + int(x[-1]) + 1, top + int(y[-1]) + 1
+def _first(
+    met: Callable[[int, int], Bool[np.ndarray, " n"]], start: int, stop: int, strip: int
+) -> int | None:
+    """Return the first line that meets the mask, looking at a strip of lines at a time."""
+    for at in range(start, stop, strip):
+        found = met(at, min(at + strip, stop))
+        if found.any():
+            return at + int(found.argmax())
+    return None
+
+
+def _last(
+    met: Callable[[int, int], Bool[np.ndarray, " n"]], start: int, stop: int, strip: int
+) -> int:
+    """Return the line after the last one that meets the mask; line `start` does."""
+    for at in range(stop, start, -strip):
+        found = met(max(start, at - strip), at)
+        if found.any():
+            return at - int(found[::-1].argmax())
+    return start + 1

@@ -25,8 +25,10 @@ from maskmill.cli.exchange import export, import_
 from maskmill.cli.model import model_app
 from maskmill.cli.options import refuse_fractions
 from maskmill.cli.project import init, snapshot, status, verify
+from maskmill.cli.round import round_
 from maskmill.cli.segment import segment
 from maskmill.cli.settings import merge_settings
+from maskmill.cli.simulate import simulate
 from maskmill.cli.train import train
 from maskmill.cli.up import up
 from maskmill.errors import MaskmillError
@@ -65,9 +67,10 @@ def build_app() -> App:
         suppress_keyboard_interrupt=False,
     )
     of_projects = (up, init, export, status, verify, snapshot, embed)
-    for verb in (segment, automask, *of_projects, train, evaluate):
+    for verb in (segment, automask, *of_projects, train, evaluate, simulate):
         app.command(verb)
     app.command(import_, name="import")
+    app.command(round_, name="round")
     app.command(model_app())
     app.command(account_app())
     app.command(demo)

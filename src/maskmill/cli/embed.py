@@ -6,7 +6,7 @@ from pathlib import Path
 from maskmill.cli.options import (
     BackendName,
     JsonFlag,
-    ModelName,
+    ProjectModel,
     Workers,
     counted,
     print_result,
@@ -24,7 +24,7 @@ SHOWN = 20
 def embed(
     *,
     project: ProjectFolder = Path("."),
-    model: ModelName = "tiny",
+    model: ProjectModel = None,
     backend: BackendName = "auto",
     workers: Workers = None,
     max_gb: float | None = None,
@@ -38,15 +38,17 @@ def embed(
         max_gb: Gigabytes that the project's embeddings may take; those not used for longest go.
     """
     from maskmill.embed import embed_project
+    from maskmill.engine.rounds import current_model, model_path
     from maskmill.predict import Predictor
     from maskmill.store import Project
 
     if max_gb is not None and not max_gb > 0:
         raise ConfigError(f"--max-gb is {max_gb}; it must be above 0")
     size = processes(workers)
-    load = partial(Predictor.load, model, backend=backend, threads=1)
-    load()  # a missing model is refused before a job is made
     with Project(project) as opened:
+        model = model or str(model_path(opened, current_model(opened)))
+        load = partial(Predictor.load, model, backend=backend, threads=1)
+        load()  # a missing model is refused before a job is made
         with progress_bar("images", opened.images.count()) as advance:
             report = embed_project(
                 opened,

@@ -96,9 +96,9 @@ def export(
     from maskmill.onnx_export import round_to_float16
     from maskmill.weights import write_card
 
+    sam, card = load_model(model)
     if out is None and (float16 or not Path(model).is_dir()):
         raise ConfigError(f"{model} stays as it is; name a folder for the export with --out")
-    sam, card = load_model(model)
     if float16:
         round_to_float16(sam)
     folder = Path(model) if out is None else out

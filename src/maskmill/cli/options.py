@@ -40,6 +40,15 @@ ModelName = Annotated[
 ]
 """`--model`, where a verb runs one."""
 
+ProjectModel = Annotated[
+    str | None,
+    Parameter(
+        name="--model",
+        help="A name or a model's folder; by default what the project's last round promoted.",
+    ),
+]
+"""`--model`, where a verb works in a project."""
+
 BackendName = Annotated[
     Backend,
     Parameter(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from maskmill.cli.options import JsonFlag, ModelName, Threads, print_result, require, warn
+from maskmill.cli.options import JsonFlag, ProjectModel, Threads, print_result, require, warn
 from maskmill.errors import NotFound
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def up(
     /,
     *,
     project: Annotated[Path | None, Parameter(name=["--project", "-p"])] = None,
-    model: ModelName = "tiny",
+    model: ProjectModel = None,
     threads: Threads = None,
     host: str = "127.0.0.1",
     port: int | None = None,
@@ -51,6 +51,9 @@ def up(
     """
     opened, images = open_project(folder, project)
     with opened:
+        from maskmill.engine.rounds import current_model, model_path
+
+        model = model or str(model_path(opened, current_model(opened)))
         serve_project(
             opened,
             images=images,

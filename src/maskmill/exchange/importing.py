@@ -284,8 +284,15 @@ def _new_image(item: LabelledImage, path: Path) -> NewImage:
 
 def _new_mask(mask: LabelledMask, by: str) -> NewMask:
     if not (mask.attributes or mask.crop_box or mask.point_coords):  # as most: two million a file
-        made = _plainly_made(by, mask.predicted_iou, mask.stability_score)
-        return NewMask(rle=mask.rle, made=made, category=mask.category, is_crowd=mask.is_crowd)
+        scores = (mask.predicted_iou, mask.stability_score)
+        return NewMask(
+            rle=mask.rle,
+            made=_plainly_made(by, mask.predicted_iou is None),
+            scores=scores,
+            category=mask.category,
+            is_crowd=mask.is_crowd,
+            shape=mask.shape,
+        )
     attributes = dict(mask.attributes)
     told = attributes.pop(PROVENANCE, None)
     told = told if isinstance(told, Mapping) else {}
@@ -293,13 +300,14 @@ def _new_mask(mask: LabelledMask, by: str) -> NewMask:
         attributes["crop_box"] = list(mask.crop_box)
     maker = "person" if mask.predicted_iou is None else "model"
     points = [{"points": [list(p) for p in mask.point_coords], "labels": [1]}]
-    seconds, clicks = told.get("seconds"), told.get("clicks")
+    seconds = told.get("seconds")
     made = Made(
         made_by=_one_of(told.get("made_by"), ("person", "model"), maker),
         author=str(told.get("author") or by),
         stage=_one_of(told.get("stage"), ("assisted", "semi", "automatic"), "imported"),
         seconds=float(seconds) if isinstance(seconds, int | float) else None,
-        clicks=clicks if isinstance(clicks, int) else None,
+        clicks=_count(told.get("clicks")),
+        edits=_count(told.get("edits")),
         predicted_iou=mask.predicted_iou,
         stability_score=mask.stability_score,
         prompts=points if mask.point_coords else None,
@@ -311,18 +319,17 @@ def _new_mask(mask: LabelledMask, by: str) -> NewMask:
         is_crowd=mask.is_crowd,
         review=_one_of(told.get("review"), ("accepted", "rejected"), None),
         attributes=attributes or None,
+        shape=mask.shape,
     )
 
 
-@lru_cache(100)  # a person's masks are all made alike
-def _plainly_made(by: str, predicted_iou: float | None, stability_score: float | None) -> Made:
-    return Made(
-        made_by="person" if predicted_iou is None else "model",
-        author=by,
-        stage="imported",
-        predicted_iou=predicted_iou,
-        stability_score=stability_score,
-    )
+@lru_cache(100)
+def _plainly_made(by: str, is_person: bool) -> Made:
+    return Made(made_by="person" if is_person else "model", author=by, stage="imported")
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _one_of(value: Any, allowed: tuple[str, ...], otherwise: Any) -> Any:

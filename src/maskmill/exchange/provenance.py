@@ -2,5 +2,5 @@
 
 PROVENANCE = "maskmill"
 """Under this attribute a mask carries it."""
-KEPT = ("made_by", "author", "stage", "seconds", "clicks", "review")
+KEPT = ("made_by", "author", "stage", "seconds", "clicks", "edits", "review")
 """What is carried."""

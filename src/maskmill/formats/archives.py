@@ -105,7 +105,7 @@ def unpack(archive: Path, target: Path, limits: ArchiveLimits | None = None) -> 
                 file.seek(0)
                 job.tar(file)
     except tarfile.ReadError as error:
-        raise DatasetError(f"{archive} is no zip and no tar ({error})") from error
+        raise DatasetError(f"{archive} is no zip and no tar ({short(str(error))})") from error
     except UnicodeDecodeError as error:
         raise DatasetError(f"{archive} says of a name that it is UTF-8, but it is not") from error
     except _DAMAGE as error:
@@ -141,7 +141,9 @@ class _Unpacking:
                 except _DAMAGE as error:
                     if not self.entries:
                         raise
-                    self.refuse(f"after entry {self.entries}", f"damaged or cut short: {error}")
+                    self.refuse(
+                        f"after entry {self.entries}", f"damaged or cut short: {short(str(error))}"
+                    )
                     return
                 if member is None:
                     return
@@ -159,8 +161,10 @@ class _Unpacking:
         except _TooMuchError as error:
             self.refuse(name, str(error))
             return False
-        except (DatasetError, *_DAMAGE) as error:
-            self.refuse(name, str(error) or type(error).__name__)
+        except DatasetError as error:
+            self.refuse(name, str(error))
+        except _DAMAGE as error:  # zipfile shows whole kilobytes of what it did not expect
+            self.refuse(name, short(str(error)) if str(error) else type(error).__name__)
         return True
 
     def refuse(self, name: str, reason: str) -> None:

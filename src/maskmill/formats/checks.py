@@ -5,13 +5,13 @@ which item it was and goes on with the next one.
 """
 
 import math
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Sequence, Set
+from typing import Any, NamedTuple
 
 from maskmill import rle
 from maskmill.errors import DatasetError, MaskError
 from maskmill.rle import MAX_AREA, MAX_SIDE, Rle
-from maskmill.rle_batch import areas
+from maskmill.rle_batch import areas_and_boxes
 
 MAX_NUMBER = 1e15
 """Largest number that a score or a coordinate may be; beyond it floats skip whole numbers."""
@@ -19,6 +19,17 @@ MAX_DEPTH = 16
 """How deep lists and objects may lie in what a file says besides; deeper is damage or an attack."""
 
 _SCORES = ("predicted_iou", "stability_score", "point_coords", "crop_box")
+
+
+Shape = tuple[int, int, int, int, int]
+"""A mask's area, and its half-open XYXY box; pixels."""
+
+
+class Checked(NamedTuple):
+    """A mask that was checked, and so measured."""
+
+    rle: Rle
+    shape: Shape
 
 
 def checked_mask(segmentation: Any, size: tuple[int, int]) -> Rle:
@@ -47,7 +58,7 @@ def checked_mask(segmentation: Any, size: tuple[int, int]) -> Rle:
 
 def checked_masks(
     segmentations: Sequence[Any], sizes: Sequence[tuple[int, int]]
-) -> list[Rle | DatasetError]:
+) -> list[Checked | DatasetError]:
     """Check the run lengths of many masks; as `checked_mask` for each, but much faster.
 
     Args:
@@ -57,28 +68,42 @@ def checked_masks(
     Returns:
         For each the mask, or why it is refused.
     """
-    out: list[Rle | DatasetError] = []
-    for segmentation, size in zip(segmentations, sizes, strict=True):
-        try:
-            out.append(_claimed(segmentation, size))
-        except DatasetError as error:
-            out.append(error)
-    masks = [one for one in out if isinstance(one, Rle)]
+    claimed = [_claimed_or_why(*pair) for pair in zip(segmentations, sizes, strict=True)]
     try:
-        pixels = iter(areas(masks).tolist())
+        return _measured(claimed)
     except MaskError:  # one is damaged: find out which
-        return [_checked_or_why(*pair) for pair in zip(segmentations, sizes, strict=True)]
-    return [
-        DatasetError("an empty mask") if isinstance(one, Rle) and not next(pixels) else one
-        for one in out
-    ]
+        sound = [_sound_or_why(one) for one in claimed]
+        return _measured(sound)
 
 
-def _checked_or_why(segmentation: Any, size: tuple[int, int]) -> Rle | DatasetError:
+def _measured(masks: Sequence[Rle | DatasetError]) -> list[Checked | DatasetError]:
+    areas, boxes = areas_and_boxes([one for one in masks if isinstance(one, Rle)])
+    shapes = zip(areas.tolist(), *boxes.T.tolist(), strict=True)
+    out: list[Checked | DatasetError] = []
+    for one in masks:
+        if isinstance(one, Rle):
+            shape = next(shapes)
+            out.append(Checked(one, shape) if shape[0] else DatasetError("an empty mask"))
+        else:
+            out.append(one)
+    return out
+
+
+def _claimed_or_why(segmentation: Any, size: tuple[int, int]) -> Rle | DatasetError:
     try:
-        return checked_mask(segmentation, size)
+        return _claimed(segmentation, size)
     except DatasetError as error:
         return error
+
+
+def _sound_or_why(mask: Rle | DatasetError) -> Rle | DatasetError:
+    if isinstance(mask, DatasetError):
+        return mask
+    try:
+        rle.area(mask)
+    except MaskError as error:
+        return DatasetError(str(error))
+    return mask
 
 
 def _claimed(segmentation: Any, size: tuple[int, int]) -> Rle:
@@ -135,11 +160,25 @@ def finite(value: Any, name: str) -> float:
     Raises:
         DatasetError: If it is no number, not finite, or too large for a float.
     """
+    if type(value) is float and -MAX_NUMBER <= value <= MAX_NUMBER:  # as nearly all
+        return value
     # Compared as Python numbers, for an int may exceed any float; and no comparison holds for NaN.
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if is_number and abs(value) <= MAX_NUMBER:
         return float(value)
     raise DatasetError(f"{name} is {short(value)}; it must be a finite number")
+
+
+def is_crowd(entry: dict[str, Any]) -> bool:
+    """Read COCO's `iscrowd`, which may be missing.
+
+    Raises:
+        DatasetError: If it is neither 0 nor 1.
+    """
+    value = entry.get("iscrowd")
+    if value is None or (isinstance(value, int) and value in (0, 1)):
+        return bool(value)
+    raise DatasetError(f"iscrowd is {short(value)}; it must be 0 or 1")
 
 
 def scores(entry: dict[str, Any]) -> dict[str, Any]:
@@ -182,7 +221,7 @@ def _numbers(value: Any, amount: int, name: str) -> list[float]:
     return [finite(one, name) for one in value]
 
 
-def rest_of(entry: dict[str, Any], known: Collection[str], bag: str) -> dict[str, Any]:
+def rest_of(entry: dict[str, Any], known: Set[str], bag: str) -> dict[str, Any]:
     """Gather what an object says beyond the keys that its form knows.
 
     Args:
@@ -196,12 +235,14 @@ def rest_of(entry: dict[str, Any], known: Collection[str], bag: str) -> dict[str
     Raises:
         DatasetError: If a value could not be written as JSON again, or lies too deep.
     """
-    if all(map(known.__contains__, entry)):
+    if entry.keys() <= known:
         return {}
     out = {key: entry[key] for key in entry.keys() - known}
     inner = out.pop(bag, None)
     if isinstance(inner, dict):
         out.update(inner)
+    elif inner:  # no object: kept as it is
+        out[bag] = inner
     if out and not _is_plain(out, MAX_DEPTH):
         raise DatasetError(
             f"what it says besides ({short(sorted(out))}) holds NaN, an infinite number, text that "

@@ -124,8 +124,8 @@ def _records(path: Path) -> Iterator[tuple[dict[str, str], list[_Shape]]]:
             yield from handler.done
     except OSError as error:
         raise DatasetError(f"cannot read {path}: {error.strerror}") from error
-    except expat.ExpatError as error:
-        raise DatasetError(f"{path} is not XML: {error}") from error
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the latter two: its encoding
+        raise DatasetError(f"{path} is not XML: {short(str(error))}") from error
     except DatasetError as error:
         raise DatasetError(f"{path} is not CVAT's XML: {error}") from error
 

@@ -110,7 +110,7 @@ def _image(
         source=path.absolute().parent.name,
         split=None if path.stem == "default" else path.stem,
         annotations=tuple(masks),
-        metadata=rest_of(attributes, (), "attr") if isinstance(attributes, dict) else {},
+        metadata=rest_of(attributes, frozenset(), "attr") if isinstance(attributes, dict) else {},
     )
     return upright(image)
 
@@ -142,7 +142,7 @@ def _mask(entry: Any, size: Size, names: list[str]) -> LabelledMask:
     if label is not None and (type(label) is not int or not 0 <= label < len(names)):
         raise DatasetError(f"its label {short(label)} is not among the {len(names)} named")
     said = entry.get("attributes")
-    attributes = rest_of(said, (), "attributes") if isinstance(said, dict) else {}
+    attributes = rest_of(said, frozenset(), "attributes") if isinstance(said, dict) else {}
     return LabelledMask(
         rle=mask,
         category=None if label is None else names[label],

@@ -50,13 +50,20 @@ def photograph_in(folder: Path, file_name: Any) -> Path:
         DatasetError: As `path_inside`, and if there is no such file.
     """
     path = path_inside(folder, file_name)
+    if _is_file(path):
+        return path
+    if "\\" in file_name:  # Label Studio on Windows writes `images\\a.jpg`
+        path = path_inside(folder, PureWindowsPath(file_name).as_posix())
+        if _is_file(path):
+            return path
+    raise DatasetError(f"its photograph {short(file_name)} is missing")
+
+
+def _is_file(path: Path) -> bool:
     try:
-        found = path.is_file()
+        return path.is_file()
     except OSError:  # a name longer than the file system allows
-        found = False
-    if not found:
-        raise DatasetError(f"its photograph {short(file_name)} is missing")
-    return path
+        return False
 
 
 def load_json(path: Path, max_bytes: int | None = None) -> Any:

@@ -13,11 +13,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+import msgspec
+
 from maskmill.errors import DatasetError
 from maskmill.formats.checks import short
+from maskmill.formats.json_runs import Run, find_run
 
 BLOCK = 1 << 22
 """Bytes that are read at once."""
+RUN = 1 << 18
+"""Bytes of a list that are looked at together; a processor's cache holds what is made of them."""
 MAX_ELEMENT = 1 << 28
 """Longest element, bytes; brackets that never close would otherwise draw in the whole file."""
 
@@ -84,17 +89,28 @@ def decode_run(text: bytes) -> list[Any]:
     Raises:
         DatasetError: If one of them is damaged.
     """
+    whole = b"[" + text + b"]"
     try:
-        return list(json.loads("[" + text.decode() + "]"))
+        return list(msgspec.json.decode(whole))
+    except (msgspec.MsgspecError, *_BAD):  # it takes no NaN, say, which Python does
+        pass
+    try:
+        return list(json.loads(whole.decode()))
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"it is not JSON: {short(str(error))}") from error
 
 
-def scan(path: Path) -> Iterator[Element]:
+def scan(path: Path, runs_of: str | None = None) -> Iterator[Element]:
     """Walk over a file that holds one object: its values, and the elements of its lists.
 
+    Args:
+        path: The file.
+        runs_of: A list at the top whose objects may come many at once.
+
     Yields:
-        Per list at the top its beginning and then its elements, per other value the value.
+        Per list at the top its beginning and then its elements, per other value the value. Of the
+        list `runs_of` also a `Run` instead of the elements in it; a run's own places count from
+        its first byte, and whether it names a key twice is not looked at.
 
     Raises:
         DatasetError: If the file cannot be read, holds no object, names a key at its top twice, or
@@ -102,7 +118,7 @@ def scan(path: Path) -> Iterator[Element]:
     """
     try:
         with path.open("rb") as file:
-            yield from _Scanner(file, path).top()
+            yield from _Scanner(file, path, runs_of).top()
     except OSError as error:
         raise DatasetError(f"cannot read {path}: {error.strerror}") from error
 
@@ -110,9 +126,10 @@ def scan(path: Path) -> Iterator[Element]:
 class _Scanner:
     """A window on the file. Bytes are taken for characters (Latin-1), so places are byte places."""
 
-    def __init__(self, file: BinaryIO, path: Path) -> None:
-        self.file, self.path = file, path
+    def __init__(self, file: BinaryIO, path: Path, runs_of: str | None) -> None:
+        self.file, self.path, self.runs_of = file, path, runs_of
         self.text, self.at, self.base = "", 0, 0
+        self.no_run_before = 0  # a byte of the file
 
     def top(self) -> Iterator[Element]:
         if self.peek() == "ï":  # the first byte of UTF-8's mark, which some editors write
@@ -150,6 +167,11 @@ class _Scanner:
             return
         self.peek()
         while True:
+            run = self.run() if key == self.runs_of else None
+            if run is not None:
+                start = self.base + self.at
+                yield key, run, start, start + int(run.stops[-1])
+                self.at += run.end
             # Nearly all elements lie in the window with the beginning of the next one.
             try:
                 value, stop = _scan_once(self.text, self.at)
@@ -169,6 +191,14 @@ class _Scanner:
                 self.peek()
             if last == "]":
                 return
+
+    def run(self) -> Run | None:
+        """Read the objects that lie in the window, unless this was tried here in vain."""
+        if self.base + self.at < self.no_run_before:
+            return None
+        text = self.text[self.at : self.at + RUN]
+        self.no_run_before = self.base + self.at + len(text)
+        return find_run(text.encode()) if text.isascii() else None
 
     def peek(self) -> str:
         """Pass over white space; return the next character, or nothing at the end."""

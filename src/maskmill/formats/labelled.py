@@ -33,6 +33,7 @@ class LabelledMask:
         point_coords: The points (x, y) that it answers, pixels of the image.
         crop_box: The half-open XYXY part of the image that it was found in, pixels.
         attributes: What else the file says of it, in JSON's types; numbers are finite.
+        shape: Area and half-open XYXY box of `rle`, pixels, where reading it has measured them.
     """
 
     rle: Rle
@@ -44,6 +45,7 @@ class LabelledMask:
     point_coords: tuple[tuple[float, float], ...] = ()
     crop_box: tuple[float, float, float, float] | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    shape: tuple[int, int, int, int, int] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -95,7 +95,7 @@ def _image(path: Path, folder: Path, images: Path | None, refused: list[Refused]
         size=size,
         source=path.absolute().parent.name,
         annotations=tuple(masks),
-        metadata=rest_of(flags, (), "flags") if isinstance(flags, dict) else {},
+        metadata=rest_of(flags, frozenset(), "flags") if isinstance(flags, dict) else {},
     )
     return upright(image)
 
@@ -134,9 +134,9 @@ def _mask(shapes: list[dict[str, Any]], size: Size) -> LabelledMask:
         flags = dict(flags) if isinstance(flags, dict) else {}
         part = holes if flags.pop("hole", False) is True else mask
         part |= _pixels(shape, size)
-        attributes |= rest_of(flags, (), "flags")
+        attributes |= rest_of(flags, frozenset(), "flags")
     if shapes[0].get("description"):
-        attributes |= rest_of({"description": shapes[0]["description"]}, (), "flags")
+        attributes |= rest_of({"description": shapes[0]["description"]}, frozenset(), "flags")
     mask &= ~holes
     if not mask.any():
         raise DatasetError("an empty mask: it holds no pixel's centre")

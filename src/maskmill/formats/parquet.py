@@ -224,7 +224,7 @@ def _image(
         try:
             if isinstance(run, DatasetError):
                 raise run
-            masks.append(LabelledMask(rle=run, **_said(entry)))
+            masks.append(LabelledMask(rle=run.rle, shape=run.shape, **_said(entry)))
         except DatasetError as error:
             refused.append(Refused(file, f"{short(row['image_id'])}, annotation {i}: {error}"))
     image = LabelledImage(
@@ -290,4 +290,4 @@ def _json(text: str | None) -> dict[str, Any]:
         raise DatasetError(f"{short(text)} is no JSON object") from error
     if not isinstance(value, dict):
         raise DatasetError(f"{short(text)} is no JSON object")
-    return rest_of(value, (), "")
+    return rest_of(value, frozenset(), "")

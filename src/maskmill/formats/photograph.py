@@ -124,6 +124,7 @@ def turn(mask: LabelledMask, orientation: int) -> LabelledMask:
         rle=rle.encode(turn_pixels(rle.decode(mask.rle), orientation)),
         point_coords=tuple(_turn_point(point, size, orientation) for point in mask.point_coords),
         crop_box=crop,
+        shape=None,
     )
 
 

@@ -111,6 +111,9 @@ def recognise(path: Path) -> tuple[str, Path]:
         found = form.looks_like(path)
         if found is not None:
             return name, found
+    if path.is_file() and path.suffix == ".json":
+        for _ in scan(path):  # if it is no JSON, that is what is to be said of it
+            pass
     looked = "; ".join(f"{name} ({form.signs})" for name, form in FORMS.items())
     held = f" ({len(find_json(path))} JSON files, none in a known form)" if path.is_dir() else ""
     raise DatasetError(f"{path} holds no dataset{held}. Looked for: {looked}")

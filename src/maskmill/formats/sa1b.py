@@ -17,8 +17,10 @@ from typing import Any, Protocol, runtime_checkable
 from maskmill import rle
 from maskmill.errors import DatasetError
 from maskmill.formats.checks import (
+    Checked,
     checked_masks,
     checked_size,
+    is_crowd,
     rest_of,
     scores,
     short,
@@ -178,12 +180,13 @@ def _masks(entries: list[Any], size: tuple[int, int]) -> tuple[tuple[LabelledMas
     return tuple(masks), wrong
 
 
-def _mask(entry: dict[str, Any], run: Rle) -> LabelledMask:
+def _mask(entry: dict[str, Any], run: Checked) -> LabelledMask:
     identity = entry.get("annotation_id", entry.get("id"))
     return LabelledMask(
-        rle=run,
+        rle=run.rle,
+        shape=run.shape,
         category=text_or_none(entry.get("category_name"), "category_name"),
-        is_crowd=entry.get("iscrowd") in (1, True),
+        is_crowd=is_crowd(entry),
         annotation_id=identity if isinstance(identity, int | str) else None,
         attributes=rest_of(entry, _ANNOTATION_KEYS, "attributes"),
         **scores(entry),

@@ -40,6 +40,7 @@ VOC_CLASSES = (
     "tvmonitor",
 )  # fmt: skip
 """PASCAL VOC's classes 1 to 20, which its own maps do not name."""
+_PNG = b"\x89PNG\r\n\x1a\n"
 _MAX_TEXT = 1 << 24
 
 
@@ -128,6 +129,8 @@ def _read_map(path: Path, colours: dict[int, int]) -> Map | None:
         return None
     # Through the same gate as photographs: it knows what is damaged and what is too large.
     rgb = read_image(path)
+    if not path.read_bytes().startswith(_PNG):
+        raise DatasetError(f"its map {path.name} is no PNG, whatever its name says; save it as PNG")
     with Image.open(path, formats=["PNG"]) as image:
         if image.mode in ("P", "L", "I;16", "I;16B", "I"):
             values = np.asarray(image)

@@ -42,6 +42,8 @@ class _Layout:
     names: dict[int, str]
     photographs: tuple[tuple[Path, str | None], ...]
     """Each with its split."""
+    missing: tuple[str, ...] = ()
+    """What is said of splits that are named and not there."""
 
 
 def read_yolo(path: Path, images: Path | None = None) -> Dataset:
@@ -67,7 +69,10 @@ def stream_yolo(path: Path, images: Path | None = None) -> Iterator[LabelledImag
     """
     layout = _layout(path, images)
     if not layout.photographs:
-        raise DatasetError(f"{path} names no folder with photographs; expected images/ and labels/")
+        why = "; ".join(layout.missing) or "expected images/ and labels/"
+        raise DatasetError(f"{path} names no folder with photographs; {why}")
+    for reason in layout.missing:
+        yield Refused(path, reason)
     for photograph, split in layout.photographs:
         refused: list[Refused] = []
         try:
@@ -102,18 +107,21 @@ def _layout(path: Path, images: Path | None) -> _Layout:
     if images is not None:
         return _Layout(images, names, tuple((one, None) for one in list_images(images)))
     photographs: list[tuple[Path, str | None]] = []
-    base = _base(root, said.get("path"))
+    base, missing = _base(root, said.get("path")), []
     for split in SPLITS:
         places = said.get(split)
         for place in places if isinstance(places, list) else [places] if places else []:
-            photographs += [(one, split) for one in _photographs(base, place)]
+            try:
+                photographs += [(one, split) for one in _photographs(base, place)]
+            except DatasetError as error:  # exporters name a test split that they did not write
+                missing.append(f"{split}: {error}")
     if not yaml:
         photographs = [(one, _split_of(one, root)) for one in list_images(root)]
     # Where two splits name one folder, as is done to train without validation, the first counts.
     splits: dict[Path, str | None] = {}
     for one, split_of_one in photographs:
         splits.setdefault(one, split_of_one)
-    return _Layout(root, names, tuple(splits.items()))
+    return _Layout(root, names, tuple(splits.items()), tuple(missing))
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

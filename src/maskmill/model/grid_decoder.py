@@ -2,254 +2,303 @@
 
 Prompts of points change the image's keys only through two attentions to a handful of tokens. What
 they add has rank heads * tokens (56 for the paper's model), not channels (256), and what they add
-it to is the same for all prompts. So the keys are never written out. They are kept as
-
-    keys = scale * base + coefficients^T @ factors + constant
-
-with `base` (hw c) shared by all prompts, one `scale` per cell, `coefficients` (n j hw) and
-`factors` (n j c). A linear layer acts on base, factors and constant; layer norm needs each cell's
-variance, a quadratic form of the coefficients; products with `base` are made once per image.
+it to is the same for all prompts. So the keys are never written out; `low_rank` says in what form
+they are kept. Products with what is shared are made once per image (`share`); layer norm needs each
+cell's variance, which is a quadratic form of what was written.
 
 What is here equals `MaskDecoder` up to float rounding (a test says so); it covers two-way
-transformers of depth 2, that is all the published ones and ours, and prompts without masks.
+transformers of depth 2, that is all the published ones and ours, and prompts of one point. Only
+what the three candidates for an ambiguous prompt need is computed.
 """
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from maskmill.model.grid_drawing import Drawing
-from maskmill.model.low_rank import Keys, Projection, Written, centred, split_heads
-from maskmill.model.mask_reader import MaskReader
+from maskmill.model.grid_drawing import Canvas, canvas, draw
+from maskmill.model.low_rank import (
+    Projected,
+    Writing,
+    by_head,
+    centred,
+    energy,
+    on_shared,
+    over_shared,
+    project,
+    scores,
+    split_heads,
+    weighted,
+    written_by,
+)
 from maskmill.model.sam import Sam
 from maskmill.model.transformer import Attention, TwoWayAttentionBlock
 
 NUMBERS_AT_ONCE = 1 << 19
-"""About the size of the largest temporary: what a core's cache holds. So prompts are run one by one
-in the paper's models, and many at once in small ones, where the calls would cost more."""
+"""About the size of what is written for the prompts of one call: what a core's cache holds. So the
+paper's models take prompts one by one, and small ones many at once, where calls would cost more."""
+
+
+class Shared(NamedTuple):
+    """What all prompts of an image share before they are drawn.
+
+    `first_*` are `heads d hw`, projections of keys onto which nothing has been written. `square*`
+    (hw) are sums of squares of the keys' base before each norm, `overlap*` (heads d hw) its
+    products with what a token can write, and `with_constant` (hw) those with what the second layer
+    adds to every cell. `rewritten` is the overlap with what the first layer wrote, as its norm left
+    it. `read_*` are empty for a model that predicts IoU from one token.
+    """
+
+    first_k: Tensor
+    first_v: Tensor
+    first_q: Tensor
+    square0: Tensor
+    overlap0: Tensor
+    second_k: Projected
+    second_v: Projected
+    second_q: Projected
+    square1: Tensor
+    rewritten: Tensor
+    overlap1: Tensor
+    with_constant: Tensor
+    last_k: Projected
+    last_v: Projected
+    read_k: tuple[Projected, ...]
+    read_v: tuple[Projected, ...]
 
 
 class Seen(NamedTuple):
     """What the transformer made of `n` prompts, before any mask is drawn.
 
-    `mask_tokens` is `n 4 c`, `predicted_iou` `n 4`; `keys` are one per prompt, without the `n`;
-    `places` (n 2) are the points (x, y) as shares of the frame.
+    `predicted_iou` is `n 3`, `mask_tokens` `n 3 c`; `places` (n 2) are the points (x, y) as shares
+    of the frame; `first` and `second` are what was written onto the keys.
     """
 
-    mask_tokens: Tensor
     predicted_iou: Tensor
-    keys: list[Keys]
+    mask_tokens: Tensor
     places: Tensor
+    first: Writing
+    second: Writing
+
+    def rows(self, index: Int[Tensor, " m"]) -> "Seen":
+        """Keep some prompts only."""
+        first, second = (Writing(*(part[index] for part in w)) for w in (self.first, self.second))
+        return Seen(
+            self.predicted_iou[index], self.mask_tokens[index], self.places[index], first, second
+        )
 
 
 class GridDecoder:
-    """Decode single points against one embedding; made once per image.
+    """Decode single points; knows a model and no image.
 
     Args:
         sam: A model whose transformer has two layers, in evaluation mode.
-        embedding: From `sam.encode`, one image.
-        high_res: From `sam.encode`.
     """
 
-    def __init__(
-        self,
-        sam: Sam,
-        embedding: Float[Tensor, "1 c h w"],
-        high_res: tuple[Float[Tensor, "1 _c _h _w"], ...],
-    ) -> None:
+    def __init__(self, sam: Sam) -> None:
         self.sam, self.decoder = sam, sam.mask_decoder
-        self.maps = (embedding, *high_res)
         first, second = self.decoder.transformer.layers
         assert isinstance(first, TwoWayAttentionBlock)
         assert isinstance(second, TwoWayAttentionBlock)
         self.first, self.second = first, second
-        self.heads = self.first.cross_attn_token_to_image.num_heads
-        pe = sam.prompt_encoder.dense_pe()[0]
-        keys = embedding[0].flatten(1).t() + sam.prompt_encoder.embed_masks(None)[0]
-        self._share_first(keys, pe)
-        self._share_second(pe)
-        self._share_last(pe)
+        self.heads = first.cross_attn_token_to_image.num_heads
+
+    @property
+    def most_at_once(self) -> int:
+        """Count the prompts that one call should take."""
         tokens = 1 + self.decoder.num_mask_tokens + 2  # for IoU, masks, a point and its padding
-        self.numbers_per_prompt = (2 * self.heads * tokens + 1) * len(keys)
+        return max(1, NUMBERS_AT_ONCE // (2 * self.heads * tokens * self.decoder.embedding_side**2))
 
-    def _share_first(self, keys: Float[Tensor, "hw c"], pe: Float[Tensor, "hw c"]) -> None:
+    def share(
+        self, embedding: Float[Tensor, "1 c h w"], high_res: tuple[Float[Tensor, "1 _c _h _w"], ...]
+    ) -> tuple[Shared, Canvas]:
+        """Compute once what all prompts of an image share, to attend and to draw.
+
+        Args:
+            embedding: From `sam.encode`, one image.
+            high_res: From `sam.encode`.
+        """
+        heads, pe = self.heads, self.sam.prompt_encoder.dense_pe()[0]
+        keys = embedding[0].flatten(1).t() + self.sam.prompt_encoder.embed_masks(None)[0]
         look, write = self.first.cross_attn_token_to_image, self.first.cross_attn_image_to_token
-        zero = torch.zeros_like(keys[0])
-        self.first_k = Projection(look.k_proj, self.heads, keys, zero, pe)
-        self.first_v = Projection(look.v_proj, self.heads, keys, zero)
-        self.first_q = Projection(write.q_proj, self.heads, keys, zero, pe)
-        self.base0 = centred(keys + write.out_proj.bias)
-        self.square0 = self.base0.square().sum(1)
-        self.written0 = Written(write, self.base0)
-
-    def _share_second(self, pe: Float[Tensor, "hw c"]) -> None:
-        look, write = self.second.cross_attn_token_to_image, self.second.cross_attn_image_to_token
-        norm = self.first.norm4
-        base = self.base0 * norm.weight
-        self.second_k = Projection(look.k_proj, self.heads, base, norm.bias, pe)
-        self.second_v = Projection(look.v_proj, self.heads, base, norm.bias)
-        self.second_q = Projection(write.q_proj, self.heads, base, norm.bias, pe)
-        self.base1 = centred(base)
-        self.square1 = self.base1.square().sum(1)
-        self.written1 = Written(write, self.base1)
-        # The first layer's writing has since been centred and rescaled by its norm.
-        self.rewritten0 = Written(
-            self.first.cross_attn_image_to_token, self.base1, rescale=norm.weight
+        base0 = centred(keys + write.out_proj.bias)
+        norm, look1 = self.first.norm4, self.second.cross_attn_token_to_image
+        write1 = self.second.cross_attn_image_to_token
+        scaled = base0 * norm.weight
+        base1 = centred(scaled)
+        last, norm1 = self.decoder.transformer.final_attn_token_to_image, self.second.norm4
+        base2, reader = base1 * norm1.weight, self.decoder.mask_reader
+        shared = Shared(
+            by_head(look.k_proj(keys + pe), heads),
+            by_head(look.v_proj(keys), heads),
+            by_head(write.q_proj(keys + pe), heads),
+            base0.square().sum(1),
+            written_by(write) @ base0.t(),
+            project(look1.k_proj, heads, scaled, norm.bias, pe),
+            project(look1.v_proj, heads, scaled, norm.bias),
+            project(write1.q_proj, heads, scaled, norm.bias, pe),
+            base1.square().sum(1),
+            written_by(write) @ (base1 * norm.weight).t(),
+            written_by(write1) @ base1.t(),
+            base1 @ self._constant(),
+            project(last.k_proj, heads, base2, norm1.bias, pe),
+            project(last.v_proj, heads, base2, norm1.bias),
+            () if reader is None else (project(reader.k_proj, 1, base2, norm1.bias),),
+            () if reader is None else (project(reader.v_proj, 1, base2, norm1.bias),),
         )
-        self.constant1 = centred(norm.bias + write.out_proj.bias)
-        self.with_constant1 = self.base1 @ self.constant1
+        return shared, canvas(self.sam, embedding, high_res, base2, norm1.bias)
 
-    def _share_last(self, pe: Float[Tensor, "hw c"]) -> None:
-        look, norm = self.decoder.transformer.final_attn_token_to_image, self.second.norm4
-        base = self.base1 * norm.weight
-        self.last_k = Projection(look.k_proj, self.heads, base, norm.bias, pe)
-        self.last_v = Projection(look.v_proj, self.heads, base, norm.bias)
-        if self.decoder.mask_reader is not None:
-            self.read_k = Projection(self.decoder.mask_reader.k_proj, 1, base, norm.bias)
-            self.read_v = Projection(self.decoder.mask_reader.v_proj, 1, base, norm.bias)
-        embedding, *high_res = self.maps
-        self.drawing = Drawing(self.sam, embedding, tuple(high_res), base, norm.bias)
+    def _constant(self) -> Float[Tensor, " c"]:
+        """Return what the second layer adds to every cell, whatever the prompt."""
+        return centred(self.first.norm4.bias + self.second.cross_attn_image_to_token.out_proj.bias)
 
     def attend(
-        self, point_coords: Float[Tensor, "n p 2"], point_labels: Int[Tensor, "n p"]
+        self,
+        embedding: Float[Tensor, "1 c h w"],
+        high_res: tuple[Float[Tensor, "1 _c _h _w"], ...],
+        shared: Shared,
+        points: Float[Tensor, "n 2"],
     ) -> Seen:
         """Run points through the transformer and the IoU head, and draw nothing yet.
 
         Args:
-            point_coords: (x, y) in the input frame; each prompt's point, then its padding.
-            point_labels: 1 and -1.
+            embedding: As for `share`.
+            high_res: As for `share`.
+            shared: From `share`.
+            points: (x, y) in the input frame, each a prompt of its own.
         """
-        embedding, *high_res = self.maps
-        sparse = self.sam.embed_points(embedding, tuple(high_res), point_coords, point_labels)
-        output = torch.cat([self.decoder.iou_token.weight, self.decoder.mask_tokens.weight])
-        tokens = torch.cat([output.expand(len(sparse), -1, -1), sparse], dim=1)
-        at_once = max(1, NUMBERS_AT_ONCE // self.numbers_per_prompt)
-        parts = [self._attend(part) for part in torch.split(tokens, at_once)]
-        mask_tokens, predicted_iou, keys = zip(*parts, strict=True)
-        return Seen(
-            torch.cat(mask_tokens),
-            torch.cat(predicted_iou),
-            [each for part in keys for each in part],
-            (point_coords[:, 0] + 0.5) / self.sam.prompt_encoder.input_side,
+        tokens = self._tokens(embedding, high_res, points)
+        first, values, queries = self._first_layer(tokens, shared)
+        second, queries = self._second_layer(tokens, queries, shared, first, values)
+        # From here on only the IoU token and those of the three candidates are asked for.
+        last = 1 + self.decoder.num_mask_tokens
+        queries, tokens = (torch.cat([x[:, :1], x[:, 2:last]], 1) for x in (queries, tokens))
+        transformer, norm = self.decoder.transformer, self.second.norm4
+        writings = (
+            first._replace(factors=second[1] * norm.weight),
+            Writing(second[0], second[2] * norm.weight, second[3]),
         )
-
-    def _attend(self, tokens: Float[Tensor, "n t c"]) -> tuple[Tensor, Tensor, list[Keys]]:
-        keys, values, queries = self._first_layer(tokens)
-        keys, queries = self._second_layer(tokens, queries, keys, values)
-        look = self.decoder.transformer.final_attn_token_to_image
-        queries = queries + self._look(look, self.last_k, self.last_v, queries + tokens, keys)
-        queries = self.decoder.transformer.norm_final_attn(queries)
-        iou_token, mask_tokens = queries[:, 0], queries[:, 1 : 1 + self.decoder.num_mask_tokens]
-        iou = self.decoder.iou_prediction_head(iou_token)
-        if self.decoder.mask_reader is not None:
-            iou = iou + self._read(self.decoder.mask_reader, iou_token, mask_tokens, keys)
-        each = [Keys(*parts) for parts in zip(*(part.unbind() for part in keys), strict=True)]
-        return mask_tokens, iou, each
-
-    def _read(
-        self, reader: MaskReader, iou_token: Tensor, mask_tokens: Tensor, keys: Keys
-    ) -> Float[Tensor, "n k"]:
-        """Return what the masks' sketches add to their predicted IoU."""
-        sketches = self.read_k.scores(reader.queries(mask_tokens)[:, None], keys)
-        averages = self.read_v.weighted(reader.weights(sketches), keys)[:, 0]
-        return reader.correct(iou_token, mask_tokens, sketches, averages)
-
-    def _first_layer(self, tokens: Tensor) -> tuple[Keys, Tensor, Tensor]:
-        layer, n = self.first, len(tokens)
-        keys = Keys(
-            tokens.new_ones(n, 1, len(self.base0)),
-            tokens.new_zeros(n, 0, len(self.base0)),
-            tokens.new_zeros(n, 0, tokens.shape[-1]),
-        )
-        queries = layer.norm1(layer.self_attn(tokens, tokens, tokens))
         queries = queries + self._look(
-            layer.cross_attn_token_to_image, self.first_k, self.first_v, queries + tokens, keys
+            transformer.final_attn_token_to_image,
+            shared.last_k,
+            shared.last_v,
+            queries + tokens,
+            writings,
         )
+        queries = transformer.norm_final_attn(queries)
+        iou_token, mask_tokens = queries[:, 0], queries[:, 1:]
+        iou = self.decoder.iou_prediction_head(iou_token)[:, 1:]
+        iou = iou + self._read(iou_token, mask_tokens, shared, writings)
+        places = (points + 0.5) / self.sam.prompt_encoder.input_side
+        return Seen(iou, mask_tokens, places, *writings)
+
+    def _tokens(
+        self, embedding: Tensor, high_res: tuple[Tensor, ...], points: Float[Tensor, "n 2"]
+    ) -> Float[Tensor, "n t c"]:
+        """Return the output tokens and the prompt's: its point, and the padding for "no box"."""
+        coords = torch.stack([points, torch.zeros_like(points)], dim=1)
+        # `len` would fix the number of points in a traced graph.
+        labels = torch.tensor([1, -1], device=points.device).expand(points.shape[0], 2)
+        sparse = self.sam.embed_points(embedding, high_res, coords, labels)
+        output = torch.cat([self.decoder.iou_token.weight, self.decoder.mask_tokens.weight])
+        return torch.cat([output.expand(points.shape[0], -1, -1), sparse], dim=1)
+
+    def _first_layer(self, tokens: Tensor, shared: Shared) -> tuple[Writing, Tensor, Tensor]:
+        layer, write = self.first, self.first.cross_attn_image_to_token
+        look = layer.cross_attn_token_to_image
+        queries = layer.norm1(layer.self_attn(tokens, tokens, tokens))
+        weights = on_shared(self._scaled(look.q_proj, queries + tokens), shared.first_k).softmax(-1)
+        queries = queries + self._joined(look, over_shared(weights, shared.first_v))
         queries = layer.norm2(queries)
         queries = layer.norm3(queries + layer.mlp(queries))
-        write = layer.cross_attn_image_to_token
-        attention = self._write(write, self.first_q, queries + tokens, keys)
+        asked = on_shared(self._scaled(write.k_proj, queries + tokens), shared.first_q)
+        attention = _over_tokens(asked)
         values = split_heads(write.v_proj, queries, self.heads)
-        factors = self.written0.factors(values)
-        variance = self._variance(
-            keys.scale, self.square0, self.written0.with_base(values), attention, factors
-        )
-        scale = torch.rsqrt(variance + layer.norm4.eps)
-        keys = Keys(scale, attention.mul_(scale), factors * layer.norm4.weight)
-        return keys, values, queries
+        factors = (values @ written_by(write)).flatten(1, 2)
+        with_base = on_shared(values, shared.overlap0)
+        squares = energy(shared.square0, with_base, attention, factors)
+        scale = torch.rsqrt(squares / factors.shape[-1] + layer.norm4.eps)
+        return Writing(attention, factors * layer.norm4.weight, scale), values, queries
 
     def _second_layer(
-        self, tokens: Tensor, queries: Tensor, keys: Keys, values0: Tensor
-    ) -> tuple[Keys, Tensor]:
-        layer = self.second
+        self, tokens: Tensor, queries: Tensor, shared: Shared, first: Writing, values0: Tensor
+    ) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], Tensor]:
+        """Return its attention, both layers' factors and its scale; and the queries."""
+        layer, write = self.second, self.second.cross_attn_image_to_token
         q = queries + tokens
         queries = layer.norm1(queries + layer.self_attn(q, q, queries))
+        look = layer.cross_attn_token_to_image
         queries = queries + self._look(
-            layer.cross_attn_token_to_image, self.second_k, self.second_v, queries + tokens, keys
+            look, shared.second_k, shared.second_v, queries + tokens, (first,)
         )
         queries = layer.norm2(queries)
         queries = layer.norm3(queries + layer.mlp(queries))
-        write = layer.cross_attn_image_to_token
-        attention = self._write(write, self.second_q, queries + tokens, keys)
+        keys = self._scaled(write.k_proj, queries + tokens)
+        attention = _over_tokens(scores(keys, shared.second_q, write.q_proj, (first,)))
         values = split_heads(write.v_proj, queries, self.heads)
-        n, hw = len(tokens), len(self.base1)
-        with_base = torch.cat(
-            [
-                self.rewritten0.with_base(values0),
-                self.written1.with_base(values),
-                self.with_constant1.expand(n, 1, hw),
-            ],
-            dim=1,
+        before = centred(first.factors)
+        factors = (values @ written_by(write)).flatten(1, 2)
+        # In every cell the weights of the first head's tokens add up to 1: what is added to each of
+        # their factors is added to every cell once.
+        t = tokens.shape[1]
+        factors = torch.cat([factors[:, :t] + self._constant(), factors[:, t:]], dim=1)
+        squares = first.scale.square() * energy(
+            shared.square1, on_shared(values0, shared.rewritten), first.attention, before
         )
-        constant = self.constant1.expand(n, 1, -1)
-        factors = centred(torch.cat([keys.factors, self.written1.factors(values), constant], 1))
-        coefficients = torch.cat([keys.coefficients, attention, attention.new_ones(n, 1, hw)], 1)
-        variance = self._variance(keys.scale, self.square1, with_base, coefficients, factors)
-        scale = torch.rsqrt(variance + layer.norm4.eps)
-        factors = factors * layer.norm4.weight
-        return Keys(keys.scale * scale, coefficients.mul_(scale), factors), queries
+        squares = squares + 2 * first.scale * shared.with_constant
+        overlap = on_shared(values, shared.overlap1)
+        products = torch.bmm(factors, before.transpose(1, 2))
+        with_base = torch.bmm(products, first.attention).view(overlap.shape)
+        with_base = with_base.add_(overlap).mul_(first.scale[:, None])
+        squares = energy(squares, with_base, attention, factors)
+        scale = torch.rsqrt(squares / factors.shape[-1] + layer.norm4.eps)
+        return (attention, before, factors, scale), queries
 
     def _look(
-        self, attention: Attention, k: Projection, v: Projection, q: Tensor, keys: Keys
+        self,
+        attention: Attention,
+        k: Projected,
+        v: Projected,
+        q: Tensor,
+        writings: tuple[Writing, ...],
     ) -> Float[Tensor, "n t c"]:
         """Attend from tokens to the image."""
-        heads = split_heads(attention.q_proj, q, self.heads)
-        scores = k.scores(heads / math.sqrt(heads.shape[-1]), keys)
-        out = v.weighted(scores.softmax(dim=-1), keys)
+        asked = scores(self._scaled(attention.q_proj, q), k, attention.k_proj, writings)
+        return self._joined(
+            attention, weighted(asked.softmax(dim=-1), v, attention.v_proj, writings)
+        )
+
+    def _scaled(self, layer: torch.nn.Module, x: Tensor) -> Float[Tensor, "n heads t d"]:
+        heads = split_heads(layer, x, self.heads)
+        return heads / math.sqrt(heads.shape[-1])
+
+    @staticmethod
+    def _joined(attention: Attention, out: Float[Tensor, "n heads t d"]) -> Tensor:
         joined: Tensor = attention.out_proj(out.transpose(1, 2).flatten(2))
         return joined
 
-    def _write(
-        self, attention: Attention, q: Projection, k: Tensor, keys: Keys
-    ) -> Float[Tensor, "n j hw"]:
-        """Return how much every cell of the image attends to each token."""
-        heads = split_heads(attention.k_proj, k, self.heads)
-        scores = q.scores(heads / math.sqrt(heads.shape[-1]), keys)
-        # PyTorch's softmax over a dimension that is not the last takes twice as long as this.
-        by_head = scores.view(len(scores), self.heads, -1, scores.shape[-1])
-        by_head.sub_(by_head.amax(2, keepdim=True)).exp_()
-        by_head.div_(by_head.sum(2, keepdim=True))
-        return scores
+    def _read(
+        self, iou_token: Tensor, mask_tokens: Tensor, shared: Shared, writings: tuple[Writing, ...]
+    ) -> Float[Tensor, "n k"] | float:
+        """Return what the masks' sketches add to their predicted IoU."""
+        reader = self.decoder.mask_reader
+        if reader is None:
+            return 0.0
+        asked = reader.queries(mask_tokens)[:, None]
+        sketches = scores(asked, shared.read_k[0], reader.k_proj, writings)[:, 0]
+        weights = reader.weights(sketches)[:, None]
+        averages = weighted(weights, shared.read_v[0], reader.v_proj, writings)[:, 0]
+        return reader.correct(iou_token, mask_tokens, sketches, averages)
 
-    @staticmethod
-    def _variance(
-        scale: Float[Tensor, "n 1 hw"],
-        square: Float[Tensor, " hw"],
-        with_base: Float[Tensor, "n j hw"],
-        coefficients: Float[Tensor, "n j hw"],
-        factors: Float[Tensor, "n j c"],
-    ) -> Float[Tensor, "n 1 hw"]:
-        """Return each cell's variance over channels; base and factors are centred."""
-        products = torch.bmm(factors, factors.transpose(1, 2))
-        form = with_base.mul_(2 * scale).baddbmm_(products, coefficients)
-        total = form.mul_(coefficients).sum(1, keepdim=True) + scale.square() * square
-        return total / factors.shape[-1]
+    def draw(self, canvas: Canvas, seen: Seen) -> Float[Tensor, "n 3 low_h low_w"]:
+        """Upscale the image of each prompt, and read three candidates off it."""
+        return draw(self.sam, canvas, seen.mask_tokens, (seen.first, seen.second), seen.places)
 
-    def draw(self, seen: Seen, rows: Sequence[int]) -> Float[Tensor, "n k low_h low_w"]:
-        """Upscale the image of some of the prompts `seen`, and read three candidates off each."""
-        keys = [seen.keys[row] for row in rows]
-        return self.drawing.draw(seen.mask_tokens[rows, 1:], keys, seen.places[rows])
+
+def _over_tokens(asked: Float[Tensor, "n heads t hw"]) -> Float[Tensor, "n j hw"]:
+    """Turn every cell's scores into how much it attends to each token."""
+    # Written out: PyTorch's softmax over a dimension that is not the last takes twice as long.
+    powers = (asked - asked.amax(2, keepdim=True)).exp_()
+    return powers.div_(powers.sum(2, keepdim=True)).flatten(1, 2)

@@ -17,6 +17,9 @@ from maskmill.model.layers import LayerNorm2d
 LAYER_NORM_EPS = 1e-6  # of the published checkpoints; PyTorch's default is 1e-5
 SCORES_AT_ONCE = 1024 * 1024  # attention scores held at a time: 4 MiB of float32, a core's cache
 TOKENS_AT_ONCE = 512  # tokens inside the MLP at a time: 6 MiB of float32 in vit_b
+# A traced graph holds every share as nodes of its own, and vit_b's would be 19,000: shares of a
+# graph are bounded by memory alone, at 64 MiB of scores.
+SCORES_IN_GRAPHS = 16 * SCORES_AT_ONCE
 
 
 class PatchEmbed(nn.Module):
@@ -59,17 +62,22 @@ class Attention(nn.Module):
         """Attend within each window, or over the whole map."""
         height, width = x.shape[1:3]
         window = (self.window_size, self.window_size) if self.window_size else (height, width)
+        rel_h, rel_w = relative(self.rel_pos_h, window[0]), relative(self.rel_pos_w, window[1])
+        attended = attend(*self.project(x, window), rel_h, rel_w)
+        out: Tensor = self.proj(unpartition(attended, (height, width), self.num_heads))
+        return out
+
+    def project(
+        self, x: Float[Tensor, "b h w c"], window: tuple[int, int]
+    ) -> tuple[Float[Tensor, "g wh ww d"], Float[Tensor, "g wh ww d"], Float[Tensor, "g wh ww d"]]:
+        """Return queries, keys and values by window and head."""
         # Three linear layers rather than one: the joint output would be the largest tensor here.
         weights, biases = self.qkv.weight.chunk(3), self.qkv.bias.chunk(3)
         q, k, v = (
             partition(F.linear(x, weight), bias, window, self.num_heads)
             for weight, bias in zip(weights, biases, strict=True)
         )
-        attended = attend(
-            q, k, v, relative(self.rel_pos_h, window[0]), relative(self.rel_pos_w, window[1])
-        )
-        out: Tensor = self.proj(unpartition(attended, (height, width), self.num_heads))
-        return out
+        return q, k, v
 
 
 def partition(
@@ -114,16 +122,16 @@ def relative(table: Float[Tensor, "l d"], side: int) -> Float[Tensor, "side side
 
 
 def attend(
-    q: Float[Tensor, "g h w d"],
+    q: Float[Tensor, "g rows w d"],
     k: Float[Tensor, "g h w d"],
     v: Float[Tensor, "g h w d"],
-    rel_h: Float[Tensor, "h h d"],
+    rel_h: Float[Tensor, "rows h d"],
     rel_w: Float[Tensor, "w w d"],
-) -> Float[Tensor, "g h w d"]:
+) -> Float[Tensor, "g rows w d"]:
     """Attend over each map by itself, a few rows of queries at a time.
 
     Args:
-        q: Queries, one map per image, window and head.
+        q: Queries, all rows or some of one map per image, window and head.
         k: Keys.
         v: Values.
         rel_h: Embedding of the vertical distance, by query row and key row.
@@ -132,9 +140,10 @@ def attend(
     Returns:
         The attended values.
     """
-    _, h, w, _ = q.shape
-    maps = max(1, SCORES_AT_ONCE // (h * w) ** 2)
-    rows = min(h, max(1, SCORES_AT_ONCE // (h * w * w)))
+    _, h, w, _ = k.shape
+    at_once = SCORES_IN_GRAPHS if torch.compiler.is_exporting() else SCORES_AT_ONCE
+    maps = max(1, at_once // (h * w) ** 2)
+    rows = min(h, max(1, at_once // (h * w * w)))
     attended = []
     for some_q, some_k, some_v in zip(*(torch.split(x, maps) for x in (q, k, v)), strict=True):
         parts = zip(torch.split(some_q, rows, dim=1), torch.split(rel_h, rows), strict=True)
@@ -173,8 +182,10 @@ class MLPBlock(nn.Module):
 
     def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         """Apply the layers to every token."""
-        tokens = torch.split(x.reshape(-1, x.shape[-1]), TOKENS_AT_ONCE)
-        return torch.cat([self.lin2(F.gelu(self.lin1(some))) for some in tokens]).view(x.shape)
+        tokens = x.reshape(-1, x.shape[-1])
+        at_once = len(tokens) if torch.compiler.is_exporting() else TOKENS_AT_ONCE
+        parts = [self.lin2(F.gelu(self.lin1(some))) for some in torch.split(tokens, at_once)]
+        return torch.cat(parts).view(x.shape)
 
 
 class Block(nn.Module):

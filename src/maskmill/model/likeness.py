@@ -90,18 +90,24 @@ class Likeness(nn.Module):
         return torch.cat(found, dim=1).view(n, NUM_LIKENESS_MAPS, h, w)
 
 
-def likeness_to_cell(
-    pixels: Float[Tensor, "groups d hw"], squares: Float[Tensor, "groups 1 hw"], cell: int
-) -> Float[Tensor, "groups hw"]:
-    """Compare every pixel with one of them, as `Likeness` does for a single foreground click.
+def comparable(pixels: Float[Tensor, "groups d hw"]) -> Float[Tensor, "groups d_and_2 hw"]:
+    """Add to descriptors what `likeness_to_cells` needs: their squared lengths, and ones."""
+    squares = pixels.square().sum(1, keepdim=True)
+    return torch.cat([pixels, squares, torch.ones_like(squares)], dim=1)
+
+
+def likeness_to_cells(
+    pixels: Float[Tensor, "groups d_and_2 hw"], cells: Int[Tensor, " n"]
+) -> Float[Tensor, "n groups hw"]:
+    """Compare every pixel with some of them, as `Likeness` does for single foreground clicks.
 
     Args:
-        pixels: Descriptors of one image.
-        squares: Their squared lengths, which do not depend on the click.
-        cell: Index of the clicked pixel.
+        pixels: Descriptors of one image, from `comparable`.
+        cells: Index of each clicked pixel.
     """
-    clicked = pixels[:, :, cell, None]  # groups d 1
-    # Divided by -d: what is wanted is exp(-|a - b|^2 / d).
-    distance = torch.baddbmm(squares, clicked.transpose(1, 2), pixels, alpha=-2.0)
-    distance += clicked.square().sum(1, keepdim=True)
-    return distance.clamp_(min=0).mul_(-1 / pixels.shape[1]).exp_()[:, 0]
+    d = pixels.shape[1] - 2
+    clicked = pixels.index_select(2, cells).transpose(1, 2)  # groups n d+2
+    descriptors, square = clicked[..., :d], clicked[..., d : d + 1]
+    # The exponent -|a - b|^2 / d, as one product with what a pixel is compared by.
+    asked = torch.cat([2 * descriptors, -torch.ones_like(square), -square], dim=2) / d
+    return torch.bmm(asked, pixels).clamp_(max=0).exp_().transpose(0, 1)

@@ -1,12 +1,14 @@
 """Image keys of many prompts that are never written out, and what attention does with them.
 
-For `n` prompts the keys of the image's cells are kept as
+For `n` prompts the keys of the image's cells are kept as what the prompts' tokens wrote onto a base
+that all prompts share. Each writing was followed by a norm that scaled every cell:
 
-    keys = scale * base + coefficients^T @ factors + constant
+    keys = scale2 * (scale1 * (base + attention1^T @ factors1) + attention2^T @ factors2) + rest
 
-with `base` (hw c) shared by all prompts, one `scale` per cell, `coefficients` (n j hw) and
-`factors` (n j c); j is heads * tokens, far below c * n. Linear layers and attention act on the
-parts. `grid_decoder` explains why keys have this form, and uses what is here.
+with `base` (hw c), `scale` (n 1 hw), `attention` (n j hw) and `factors` (n j c); j is heads *
+tokens, far below c * n. Linear layers act on base, factors and rest; attention acts on the parts.
+`grid_decoder` explains why keys have this form, and uses what is here. Everything is a function of
+tensors alone, so that `onnx_graphs` can trace it.
 """
 
 from typing import NamedTuple
@@ -19,70 +21,103 @@ from torch import Tensor, nn
 from maskmill.model.transformer import Attention
 
 
-class Keys(NamedTuple):
-    """The image's keys for `n` prompts; see the module. `scale` is `n 1 hw`."""
+class Writing(NamedTuple):
+    """What one layer's tokens wrote: `attention` n j hw, `factors` n j c, then `scale` n 1 hw."""
 
-    scale: Tensor
-    coefficients: Tensor
+    attention: Tensor
     factors: Tensor
+    scale: Tensor
 
 
-class Projection:
-    """One linear layer of an attention, applied to keys that are not written out.
+class Projected(NamedTuple):
+    """The shared part of projected keys: `base` heads d hw, `rest` heads d hw, or heads d 1."""
+
+    base: Tensor
+    rest: Tensor
+
+
+def project(
+    layer: nn.Linear,
+    num_heads: int,
+    base: Float[Tensor, "hw c"],
+    constant: Float[Tensor, " c"],
+    key_pe: Float[Tensor, "hw c"] | None = None,
+) -> Projected:
+    """Apply a linear layer to what all prompts share.
 
     Args:
         layer: The layer; its output is split into `num_heads` heads.
+        num_heads: Heads.
         base: Shared part of the keys.
         constant: What layer norm added to every cell.
         key_pe: Position of every cell, where the layer sees it.
     """
+    rest = constant[None] if key_pe is None else constant + key_pe
+    return Projected(
+        by_head(base @ layer.weight.t(), num_heads),
+        by_head(F.linear(rest, layer.weight, layer.bias), num_heads),
+    )
 
-    def __init__(
-        self,
-        layer: nn.Linear,
-        num_heads: int,
-        base: Float[Tensor, "hw c"],
-        constant: Float[Tensor, " c"],
-        key_pe: Float[Tensor, "hw c"] | None = None,
-    ) -> None:
-        self.weight, self.num_heads = layer.weight, num_heads
-        self.base = by_head(base @ layer.weight.t(), num_heads)  # heads d hw
-        rest = constant[None] if key_pe is None else constant + key_pe
-        self.rest = by_head(F.linear(rest, layer.weight, layer.bias), num_heads)  # heads d hw | 1
-        self.base_and_rest = self.base + self.rest
 
-    def scores(self, tokens: Float[Tensor, "n heads t d"], keys: Keys) -> Float[Tensor, "n j hw"]:
-        """Multiply tokens with the projected keys of every cell."""
-        if not keys.factors.shape[1]:
-            return on_shared(tokens, self.base_and_rest)  # nothing has been written yet
-        scores = on_shared(tokens, self.base).mul_(keys.scale).add_(on_shared(tokens, self.rest))
-        return scores.baddbmm_(self._with_factors(tokens, keys), keys.coefficients)
+def scores(
+    tokens: Float[Tensor, "n heads t d"],
+    shared: Projected,
+    layer: nn.Linear,
+    writings: tuple[Writing, ...],
+) -> Float[Tensor, "n heads t hw"]:
+    """Multiply tokens with every cell's keys, projected by a layer."""
+    n, heads, t, _ = tokens.shape
+    out = on_shared(tokens, shared.base)
+    for writing in writings:
+        products = (tokens @ _split(layer, writing.factors, heads)).flatten(1, 2)  # n j j
+        written = torch.bmm(products, writing.attention).view(n, heads, t, -1)
+        out = written.add_(out).mul_(writing.scale[:, None])
+    return out.add_(on_shared(tokens, shared.rest)) if writings else out
 
-    def weighted(
-        self, weights: Float[Tensor, "n j hw"], keys: Keys
-    ) -> Float[Tensor, "n heads t d"]:
-        """Average the projected keys; the weights of each row add up to 1."""
-        n, j, hw = weights.shape
-        heads, t = self.num_heads, j // self.num_heads
-        mixed = torch.bmm(weights, keys.coefficients.transpose(1, 2))  # n j j2
-        split = self._split_factors(keys)
-        out = mixed.view(n, heads, t, mixed.shape[-1]) @ split.transpose(-1, -2)
-        # Heads first: a product that broadcasts over prompts would copy the base for each.
-        scaled = weights.new_empty(heads, n, t, hw)
-        torch.mul(weights.view(n, heads, t, hw).transpose(0, 1), keys.scale, out=scaled)
-        by_base = torch.bmm(scaled.view(heads, n * t, hw), self.base.transpose(1, 2))
-        return out + by_base.view(heads, n, t, -1).transpose(0, 1) + self.rest.transpose(1, 2)
 
-    def _split_factors(self, keys: Keys) -> Float[Tensor, "n heads d j"]:
-        n, j, _ = keys.factors.shape
-        projected = keys.factors @ self.weight.t()
-        width = len(self.weight) // self.num_heads
-        return projected.view(n, j, self.num_heads, width).permute(0, 2, 3, 1)
+def weighted(
+    weights: Float[Tensor, "n heads t hw"],
+    shared: Projected,
+    layer: nn.Linear,
+    writings: tuple[Writing, ...],
+) -> Float[Tensor, "n heads t d"]:
+    """Average every cell's projected keys; the weights of each row add up to 1."""
+    n, heads, t, _ = weights.shape
+    out = shared.rest.transpose(1, 2)
+    for writing in reversed(writings):
+        weights = weights * writing.scale[:, None]
+        mixed = torch.bmm(weights.flatten(1, 2), writing.attention.transpose(1, 2))
+        split = _split(layer, writing.factors, heads).transpose(-1, -2)  # n heads j d
+        out = out + mixed.view(n, heads, t, -1) @ split
+    return out + over_shared(weights, shared.base)
 
-    def _with_factors(
-        self, tokens: Float[Tensor, "n heads t d"], keys: Keys
-    ) -> Float[Tensor, "n j j2"]:
-        return (tokens @ self._split_factors(keys)).flatten(1, 2)
+
+def _split(
+    layer: nn.Linear, factors: Float[Tensor, "n j c"], num_heads: int
+) -> Float[Tensor, "n heads d j"]:
+    """Project factors, and split what comes out into heads."""
+    n, j, _ = factors.shape
+    projected = factors @ layer.weight.t()
+    return projected.view(n, j, num_heads, -1).permute(0, 2, 3, 1)
+
+
+def energy(
+    square: Float[Tensor, "*n hw"],
+    with_base: Float[Tensor, "n heads t hw"],
+    attention: Float[Tensor, "n j hw"],
+    factors: Float[Tensor, "n j c"],
+) -> Float[Tensor, "n 1 hw"]:
+    """Sum the squares over channels of a base with something written onto it.
+
+    Args:
+        square: The same sum of the base alone.
+        with_base: Products of each factor with the base of every cell.
+        attention: How much of each factor was written onto each cell.
+        factors: What was written.
+    """
+    form = torch.bmm(torch.bmm(factors, factors.transpose(1, 2)), attention)
+    form = form.view(with_base.shape).add_(with_base, alpha=2.0).view(attention.shape)
+    return form.mul_(attention).sum(1, keepdim=True).add_(square)
 
 
 def by_head(x: Float[Tensor, "hw inner"], num_heads: int) -> Float[Tensor, "heads d hw"]:
@@ -92,13 +127,24 @@ def by_head(x: Float[Tensor, "hw inner"], num_heads: int) -> Float[Tensor, "head
 
 def on_shared(
     tokens: Float[Tensor, "n heads t d"], shared: Float[Tensor, "heads d hw"]
-) -> Float[Tensor, "n j hw"]:
+) -> Float[Tensor, "n heads t hw"]:
     """Multiply every prompt's tokens with a shared map, head by head."""
-    n, heads, t, _ = tokens.shape
-    products = tokens.new_empty(n, heads * t, shared.shape[-1])
-    for one, out in zip(tokens, products, strict=True):  # one product for all would need a copy
-        torch.bmm(one, shared, out=out.view(heads, t, -1))
-    return products
+    if torch.compiler.is_exporting():
+        return tokens @ shared  # for which PyTorch, unlike ONNX Runtime, would copy the map
+    n, heads, t, d = tokens.shape
+    rows = tokens.transpose(0, 1).reshape(heads, n * t, d)
+    return torch.bmm(rows, shared).view(heads, n, t, -1).transpose(0, 1)
+
+
+def over_shared(
+    weights: Float[Tensor, "n heads t hw"], shared: Float[Tensor, "heads d hw"]
+) -> Float[Tensor, "n heads t d"]:
+    """Average a shared map over its cells, head by head."""
+    if torch.compiler.is_exporting():
+        return weights @ shared.transpose(1, 2)
+    n, heads, t, hw = weights.shape
+    rows = weights.transpose(0, 1).reshape(heads, n * t, hw)
+    return torch.bmm(rows, shared.transpose(1, 2)).view(heads, n, t, -1).transpose(0, 1)
 
 
 def split_heads(layer: nn.Module, x: Tensor, num_heads: int) -> Float[Tensor, "n heads t d"]:
@@ -113,22 +159,10 @@ def centred(x: Tensor) -> Tensor:
     return x - x.mean(dim=-1, keepdim=True)
 
 
-class Written:
-    """What image-to-token attention writes onto a centred `base`; `rescale` is a layer norm's."""
+def written_by(attention: Attention) -> Float[Tensor, "heads d c"]:
+    """Return the output layer of an attention by head, centred.
 
-    def __init__(
-        self, attention: Attention, base: Float[Tensor, "hw c"], rescale: Tensor | None = None
-    ) -> None:
-        self.num_heads = attention.num_heads
-        # Layer norm takes off what is the same in all channels, so it is taken off beforehand.
-        out = centred(attention.out_proj.weight.t()).t()  # c inner
-        self.out = out.t().reshape(self.num_heads, -1, out.shape[0])  # heads d c
-        self.overlap = by_head((base if rescale is None else base * rescale) @ out, self.num_heads)
-
-    def factors(self, values: Float[Tensor, "n heads t d"]) -> Float[Tensor, "n j c"]:
-        """What each token adds to a cell that attends to it alone, centred."""
-        return (values @ self.out).flatten(1, 2)
-
-    def with_base(self, values: Float[Tensor, "n heads t d"]) -> Float[Tensor, "n j hw"]:
-        """Products of those factors with the base of every cell."""
-        return on_shared(values, self.overlap)
+    Layer norm takes off what is the same in all channels, so it is taken off beforehand.
+    """
+    out = centred(attention.out_proj.weight.t())  # inner c
+    return out.view(attention.num_heads, -1, out.shape[1])

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int
+from jaxtyping import Float, Float32, Int
 
+from maskmill.model.banded_encoder import encode_in_bands, threads_of_one
 from maskmill.model.checkpoint import load_model
 from maskmill.model.grid_decoder import GridDecoder, Seen
+from maskmill.model.image_encoder import ImageEncoderViT
 from maskmill.model.sam import Sam
 
 
@@ -34,8 +36,19 @@ class TorchBackend:
     ) -> tuple[Float32[np.ndarray, "1 c h w"], tuple[Float32[np.ndarray, "1 _c _h _w"], ...]]:
         """Return the embedding and the finer maps of one normalised, padded input frame."""
         with torch.inference_mode():
-            embedding, high_res = self._sam.encode(self._tensor(image))
+            embedding, high_res = self._encode(self._tensor(image))
         return _array(embedding), tuple(_array(finer) for finer in high_res)
+
+    def _encode(
+        self, image: Float[torch.Tensor, "1 3 s s"]
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+        encoder, threads = self._sam.image_encoder, torch.get_num_threads()
+        # Autocast is a setting of the calling thread, which others do not see.
+        alone = threads == 1 or image.is_cuda or torch.is_autocast_enabled("cpu")
+        if alone or not isinstance(encoder, ImageEncoderViT):
+            return self._sam.encode(image)
+        with threads_of_one(threads) as pool:
+            return encode_in_bands(encoder, image, pool), ()
 
     def decode(
         self,
@@ -71,7 +84,7 @@ class TorchBackend:
             return None
         finer = tuple(self._tensor(x) for x in high_res)
         with torch.inference_mode():
-            return TorchPointDecoder(GridDecoder(self._sam, self._tensor(embedding), finer))
+            return TorchPointDecoder(GridDecoder(self._sam), self._tensor(embedding), finer)
 
     def quick(self) -> AbstractContextManager[object]:
         """Return a context in which `encode` uses bfloat16, where this processor computes with it.
@@ -94,35 +107,44 @@ def computes_bf16() -> bool:
     return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
-NUMBERS_KEPT = 1 << 21
-"""What a point decoder may hold of one batch's prompts, float32: 8 MiB per thread."""
+DRAWN_AT_ONCE = 1 << 19
+"""About the size of the largest temporary while masks are drawn: what a core's cache holds."""
 
 
 class TorchPointDecoder:
-    """A `GridDecoder` with NumPy arrays in and out.
+    """A `GridDecoder` and one image, with NumPy arrays in and out.
 
     Args:
-        grid: The decoder of one image.
+        grid: The decoder.
+        embedding: Of the image.
+        high_res: Of the image.
     """
 
-    def __init__(self, grid: GridDecoder) -> None:
-        self._grid = grid
-        self.most_at_once = max(1, NUMBERS_KEPT // grid.numbers_per_prompt)
+    def __init__(
+        self,
+        grid: GridDecoder,
+        embedding: Float[torch.Tensor, "1 c h w"],
+        high_res: tuple[Float[torch.Tensor, "1 _c _h _w"], ...],
+    ) -> None:
+        self._grid, self._maps = grid, (embedding, high_res)
+        self._shared, self._canvas = grid.share(embedding, high_res)
+        self.most_at_once = grid.most_at_once
+        self._drawn_at_once = max(1, DRAWN_AT_ONCE // self._canvas.base.numel())
 
-    def attend(
-        self, point_coords: Float32[np.ndarray, "n p 2"], point_labels: Int[np.ndarray, "n p"]
-    ) -> tuple[Seen, Float32[np.ndarray, "n k"]]:
+    def attend(self, points: Float32[np.ndarray, "n 2"]) -> tuple[Seen, Float32[np.ndarray, "n k"]]:
         """Return what `draw` needs, and the predicted IoU of each point's three candidates."""
-        device = self._grid.base0.device
-        coords, labels = (torch.from_numpy(x).to(device) for x in (point_coords, point_labels))
+        embedding, high_res = self._maps
         with torch.inference_mode():
-            seen = self._grid.attend(coords, labels)
-        return seen, _array(seen.predicted_iou[:, 1:])
+            placed = torch.from_numpy(points).to(embedding.device)
+            seen = self._grid.attend(embedding, high_res, self._shared, placed)
+        return seen, _array(seen.predicted_iou)
 
     def draw(self, seen: Seen, rows: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m k low low"]:
         """Return low-res mask logits of some of the points that `attend` saw."""
+        parts = torch.split(torch.from_numpy(rows), self._drawn_at_once)
         with torch.inference_mode():
-            return _array(self._grid.draw(seen, rows.tolist()))
+            drawn = [self._grid.draw(self._canvas, seen.rows(part)) for part in parts]
+            return _array(torch.cat(drawn))
 
     @contextmanager
     def threads(self) -> Iterator[ThreadPoolExecutor | None]:
@@ -132,15 +154,11 @@ class TorchPointDecoder:
         the operations are small, and threads that share one wait for each other in between.
         """
         count = torch.get_num_threads()
-        if count == 1 or self._grid.base0.is_cuda:
+        if count == 1 or self._maps[0].is_cuda:
             yield None
             return
-        try:
-            with ThreadPoolExecutor(count, "decode", torch.set_num_threads, (1,)) as pool:
-                yield pool
-        finally:
-            # PyTorch remembers the last number set in any thread as that of all new threads.
-            torch.set_num_threads(count)
+        with threads_of_one(count) as pool:
+            yield pool
 
 
 def load_torch_backend(folder: Path, *, threads: int | None = None) -> TorchBackend:

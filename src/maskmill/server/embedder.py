@@ -18,7 +18,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from maskmill.embed import KIND
+from maskmill.embed import KIND, embed_image, unfinished
 from maskmill.errors import ImageError, MaskmillError
 from maskmill.server.events import Events
 from maskmill.server.pictures import Pictures
@@ -154,9 +154,9 @@ class _Job:
     def begin(self) -> None:
         if self._job is not None:
             return
-        jobs, settings = self._project.jobs, {"model": self._model}
-        left = [job for job in jobs.all(kind=KIND, running=True) if job.settings == settings]
-        job = left[-1] if left else jobs.queue(KIND, settings)
+        jobs = self._project.jobs
+        left = unfinished(self._project, self._model)
+        job = left or jobs.queue(KIND, {"model": self._model})
         self._job = jobs.claim(job.id, f"server, process {os.getpid()}")
 
     def progress(self, done: int) -> None:
@@ -237,7 +237,6 @@ def _serve(pipe: Connection, folder: Path, model: str, threads: int | None) -> N
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     if hasattr(os, "nice"):
         os.nice(NICE)
-    from maskmill.images import open_image
     from maskmill.predict import Predictor
 
     predictor = Predictor.load(model, threads=threads)
@@ -248,12 +247,9 @@ def _serve(pipe: Connection, folder: Path, model: str, threads: int | None) -> N
         except (EOFError, OSError):
             return
         try:
-            opened = open_image(Path(path))
-            if opened.sha256 != content_hash:
-                pipe.send(f"{path} is not the file that was added; bring the old one back")
-                continue
-            embeddings.put(content_hash, predictor.embed(opened.array))
-            pictures.put_thumbnail(content_hash, opened.array)
+            opened = embed_image(predictor, embeddings, (path, content_hash))
+            if opened is not None:
+                pictures.put_thumbnail(content_hash, opened.array)
             pipe.send(None)
         except MaskmillError as error:
             pipe.send(str(error))

@@ -46,7 +46,9 @@ def around(request: Request, member: AnyMember, image_id: ImageId) -> AroundOut:
     images.get(image_id)
     queued = service.project.work.peek(member.name, after=image_id)
     found = [*images.beside(image_id), None if queued is None else images.get(queued.image_id)]
-    before, behind, next_one = [each and described(service, [each])[0] for each in found]
+    before, behind, next_one = (
+        None if each is None else described(service, [each])[0] for each in found
+    )
     return AroundOut(before=before, behind=behind, queued=next_one)
 
 

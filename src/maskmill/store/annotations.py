@@ -9,7 +9,7 @@ both. Boxes are half-open XYXY, pixels of the upright image.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from maskmill.errors import Conflict, NotFound, StoreError
 from maskmill.store.changes import (
@@ -38,6 +38,18 @@ from maskmill.store.schema import (
     rounds,
 )
 
+_IMAGE_SIZE = (images.c.height.label("image_height"), images.c.width.label("image_width"))
+
+# Made once: making statements of thirty columns took a third of what an edit takes.
+_LATEST = select(annotations, *_IMAGE_SIZE).where(annotations.c.image_id == images.c.id)
+_CURRENT = _LATEST.where(
+    in_project(annotations, bindparam("project")),
+    annotations.c.id.in_(bindparam("ids", expanding=True)),
+)
+_KEEP = insert(annotation_versions).from_select(
+    VERSION_COLUMNS,
+    select(annotations).where(annotations.c.id.in_(bindparam("ids", expanding=True))),
+)
 _REPLACE = update(annotations).where(annotations.c.id == bindparam("key"))
 
 
@@ -155,8 +167,11 @@ class Annotations:
         found: dict[int, list[Annotation]] = {}
         with self._database.read() as connection:
             for ids in chunks([each for each in image_ids if is_key(each)]):
-                statement = self._named().where(
-                    annotations.c.image_id.in_(ids), annotations.c.deleted == deleted, *where
+                statement = _LATEST.where(
+                    in_project(annotations, self._project),
+                    annotations.c.image_id.in_(ids),
+                    annotations.c.deleted == deleted,
+                    *where,
                 )
                 for row in connection.execute(statement.order_by(annotations.c.id)):
                     found.setdefault(row.image_id, []).append(_annotation(row))
@@ -170,7 +185,7 @@ class Annotations:
         """
         with self._database.read() as connection:
             latest = self._current(connection, [annotation_id])[annotation_id]
-            statement = select(annotation_versions, *_image_size()).where(
+            statement = select(annotation_versions, *_IMAGE_SIZE).where(
                 annotation_versions.c.id == annotation_id,
                 annotation_versions.c.image_id == images.c.id,
             )
@@ -179,7 +194,7 @@ class Annotations:
 
     def since(self, sequence: int, *, limit: int = 1000) -> list[Annotation]:
         """Return annotations whose latest version is newer than a number, in order of change."""
-        statement = self._latest().where(
+        statement = _LATEST.where(
             annotations.c.project_id == self._project, annotations.c.sequence > sequence
         )
         statement = statement.order_by(annotations.c.sequence).limit(limit)
@@ -206,7 +221,7 @@ class Annotations:
 
     def _version(self, connection: Connection, annotation_id: int, version: int) -> Annotation:
         for table in (annotations, annotation_versions):
-            statement = select(table, *_image_size()).where(
+            statement = select(table, *_IMAGE_SIZE).where(
                 table.c.id == annotation_id,
                 table.c.version == version,
                 table.c.image_id == images.c.id,
@@ -221,18 +236,12 @@ class Annotations:
     ) -> dict[int, Annotation]:
         found: dict[int, Annotation] = {}
         for ids in chunks([each for each in annotation_ids if is_key(each)]):
-            statement = self._named().where(annotations.c.id.in_(ids))
-            found |= {row.id: _annotation(row) for row in connection.execute(statement)}
+            rows = connection.execute(_CURRENT, {"project": self._project, "ids": ids})
+            found |= {row.id: _annotation(row) for row in rows}
         for each in annotation_ids:
             if each not in found:
                 raise NotFound(f"annotation {each} does not exist; list those of its image")
         return found
-
-    def _named(self) -> Select[Any]:
-        return self._latest().where(in_project(annotations, self._project))
-
-    def _latest(self) -> Select[Any]:
-        return select(annotations, *_image_size()).where(annotations.c.image_id == images.c.id)
 
     def _apply(
         self,
@@ -280,8 +289,7 @@ class Annotations:
     def _replace(self, connection: Connection, rows: Mapping[int, Mapping[str, Any]]) -> None:
         """Move the versions that are replaced to the history, and write those that follow."""
         for ids in chunks(rows):
-            kept = select(annotations).where(annotations.c.id.in_(ids))
-            connection.execute(insert(annotation_versions).from_select(VERSION_COLUMNS, kept))
+            connection.execute(_KEEP, {"ids": ids})
         alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         for key, columns in rows.items():
             alike.setdefault(tuple(columns), []).append({"key": key, **columns})
@@ -372,10 +380,6 @@ def _counted(versions: Sequence[Annotation]) -> list[Counted]:
                 )
             )
     return found
-
-
-def _image_size() -> tuple[Any, Any]:
-    return images.c.height.label("image_height"), images.c.width.label("image_width")
 
 
 def _annotation(row: Row[Any]) -> Annotation:

@@ -46,6 +46,7 @@ COLUMNS = (
 BEFORE = len(COLUMNS) - len(OF_MASK)
 
 _made_of = attrgetter(*MADE)
+_SCORES = MADE.index("predicted_iou")  # the stability score follows it
 _PROMPTS, _CANDIDATES = MADE.index("prompts"), MADE.index("candidates")
 
 
@@ -59,6 +60,10 @@ class NewMask:
     is_crowd: bool = False
     review: str | None = None
     attributes: Mapping[str, Any] | None = None
+    shape: tuple[int, int, int, int, int] | None = None
+    """Area and half-open XYXY box of `rle`, pixels; None has them measured."""
+    scores: tuple[float | None, float | None] | None = None
+    """Predicted IoU and stability instead of those in `made`, which many masks may share then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,15 +197,22 @@ def _check_sizes(batch: Sequence[Labelled]) -> None:
 
 def _shapes(batch: Sequence[Labelled], masks: Sequence[NewMask]) -> list[tuple[Any, ...]]:
     """Measure masks: the columns of `SHAPE`, to the last bit those of `changes.shape_columns`."""
-    areas, boxes = areas_and_boxes([mask.rle for mask in masks])
+    areas, *box = np.array(_measured(masks), np.int64).reshape(-1, 5).T
     if not areas.all():
         owners = [each for each in batch for _ in each.masks]
         empty = owners[int((areas == 0).argmax())]
         raise MaskError(f"a mask of {empty.image.path} is empty; leave it out")
     h, w = np.array([mask.rle.size for mask in masks], np.int64).reshape(-1, 2).T
-    x0, y0, x1, y1 = boxes.T
+    x0, y0, x1, y1 = box
     measured = (np.sqrt(areas / (h * w)), (x0 + x1) / (2 * w), (y0 + y1) / (2 * h))
     return list(zip(*(c.tolist() for c in (areas, x0, y0, x1, y1, *measured)), strict=True))
+
+
+def _measured(masks: Sequence[NewMask]) -> list[tuple[int, ...]]:
+    """Return area and box of each, and measure those of which nobody has."""
+    areas, boxes = areas_and_boxes([mask.rle for mask in masks if mask.shape is None])
+    found = zip(areas.tolist(), *boxes.T.tolist(), strict=True)
+    return [mask.shape or next(found) for mask in masks]
 
 
 def _row(mask: NewMask) -> tuple[Any, ...]:
@@ -209,6 +221,8 @@ def _row(mask: NewMask) -> tuple[Any, ...]:
         made = tuple(
             _json(value) if i in (_PROMPTS, _CANDIDATES) else value for i, value in enumerate(made)
         )
+    if mask.scores is not None:
+        made = made[:_SCORES] + mask.scores + made[_SCORES + 2 :]
     return (mask.is_crowd, mask.review, _json(mask.attributes), mask.rle.counts, *made)
 
 
@@ -284,11 +298,10 @@ _counted = itemgetter(*(COLUMNS.index(name) for name in Counted._fields))
 
 def _insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Hand rows to the driver as they are; SQLAlchemy's own way takes twice as long for each."""
-    columns = ", ".join(COLUMNS)
     if connection.dialect.name == "sqlite":
-        marks = ", ".join("?" * len(COLUMNS))
-        connection.exec_driver_sql(f"INSERT INTO annotations ({columns}) VALUES ({marks})", rows)
+        _insert_into_sqlite(connection, rows)
         return
+    columns = ", ".join(COLUMNS)
     driver: Any = connection.connection.dbapi_connection
     dbapi: Any = connection.dialect.dbapi
     try:
@@ -301,6 +314,20 @@ def _insert(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     except dbapi.Error as error:
         said = str(error).split("\n")[0]
         raise StoreError(f"the database took no masks ({said}); nothing was changed") from error
+
+
+def _insert_into_sqlite(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Spare the driver what it is slow at: None, booleans and bytes take it 0.3 us each."""
+    columns = dict(zip(COLUMNS, zip(*rows, strict=True), strict=True))
+    columns["counts"] = tuple(map(bytearray, columns["counts"]))
+    for name in ("deleted", "is_crowd"):
+        columns[name] = tuple(map(int, columns[name]))
+    given = {name: c for name, c in columns.items() if c.count(None) < len(c)}
+    names, marks = ", ".join(given), ", ".join("?" * len(given))
+    connection.exec_driver_sql(
+        f"INSERT INTO annotations ({names}) VALUES ({marks})",
+        list(zip(*given.values(), strict=True)),
+    )
 
 
 def _json(value: Any) -> str | None:

@@ -254,7 +254,7 @@ def _new_row(image: NewImage) -> dict[str, Any]:
     checked_text("path of images", image.path)
     if min(image.height, image.width) < 1:
         raise StoreError(f"{image.path} is {image.height} x {image.width} pixels; give its size")
-    return checked(images, {f.name: getattr(image, f.name) for f in fields(NewImage)})
+    return checked(images, {name: getattr(image, name) for name in _NEW_FIELDS})
 
 
 def _refuse_changed(known: NewImage, image: NewImage) -> None:
@@ -265,5 +265,10 @@ def _refuse_changed(known: NewImage, image: NewImage) -> None:
         )
 
 
+_FIELDS = tuple(f.name for f in fields(Image))
+_NEW_FIELDS = tuple(f.name for f in fields(NewImage))
+
+
 def _image(row: Row[Any]) -> Image:
-    return Image(**{f.name: row._mapping[f.name] for f in fields(Image)})
+    found = row._mapping
+    return Image(**{name: found[name] for name in _FIELDS})

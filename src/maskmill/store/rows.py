@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BindParameter,
     Boolean,
     Column,
     ColumnElement,
@@ -91,7 +92,7 @@ def chunks(values: Collection[Any]) -> Iterator[list[Any]]:
         yield unique[start : start + AT_ONCE]
 
 
-def in_project(table: Table, project_id: int) -> ColumnElement[bool]:
+def in_project(table: Table, project_id: int | BindParameter[int]) -> ColumnElement[bool]:
     """Ask for rows of a project among rows that are named by their keys.
 
     The sum keeps SQLite from its indexes by project: for more keys than a few it would rather walk

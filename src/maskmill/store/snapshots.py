@@ -7,7 +7,7 @@ the splits, whatever numbers a database gave them.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -15,7 +15,9 @@ from sqlalchemy import Connection, Row, insert, literal, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from maskmill.errors import NotFound, StoreError
+from maskmill.store.changes import Annotation
 from maskmill.store.database import Database, next_sequence, now
+from maskmill.store.rows import chunks
 from maskmill.store.schema import (
     annotation_versions,
     annotations,
@@ -137,6 +139,36 @@ class Snapshots:
         """Return the split of each image in a snapshot, by the image's row."""
         with self._database.read() as connection:
             return self._splits_of(connection, snapshot.id)
+
+    def splits_now(self, config: SnapshotConfig | None = None) -> dict[int, str]:
+        """Return the split that each image would have in a snapshot taken now.
+
+        A group's split is drawn from its name, so it stays what it is when more images come.
+        """
+        with self._database.read() as connection:
+            return self._splits(connection, config or SnapshotConfig())
+
+    def masks(self, snapshot: Snapshot, image_ids: Sequence[int]) -> dict[int, list[Annotation]]:
+        """Return the masks of some images as a snapshot froze them, by image, oldest first."""
+        found: dict[int, list[Annotation]] = {}
+        with self._database.read() as connection:
+            for table in (annotations, annotation_versions):
+                frozen = (
+                    (snapshot_annotations.c.annotation_id == table.c.id)
+                    & (snapshot_annotations.c.version == table.c.version)
+                    & (snapshot_annotations.c.snapshot_id == snapshot.id)
+                )
+                for ids in chunks(image_ids):
+                    statement = (
+                        select(table, images.c.height, images.c.width)
+                        .join(snapshot_annotations, frozen)
+                        .join(images, images.c.id == table.c.image_id)
+                        .where(table.c.image_id.in_(ids))
+                    )
+                    for row in connection.execute(statement):
+                        mask = Annotation.from_row(row._mapping, (row.height, row.width))
+                        found.setdefault(mask.image_id, []).append(mask)
+        return {key: sorted(masks, key=lambda m: m.id) for key, masks in found.items()}
 
     def annotation_versions(self, snapshot: Snapshot) -> dict[int, int]:
         """Return the version of each annotation in a snapshot, by the annotation's row."""

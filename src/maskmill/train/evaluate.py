@@ -13,7 +13,15 @@ from pathlib import Path
 from maskmill import rle
 from maskmill.config import AutomaskConfig, Backend, EvaluateConfig
 from maskmill.errors import DatasetError, ImageError
-from maskmill.formats import Dataset, LabelledImage, Refused, even_sample, read_dataset, read_pixels
+from maskmill.formats import (
+    Dataset,
+    LabelledImage,
+    LabelledMask,
+    Refused,
+    even_sample,
+    read_dataset,
+    read_pixels,
+)
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
 from maskmill.train.limits import refuse_nonsense_to_measure
@@ -44,9 +52,14 @@ def evaluation_images(path: Path, config: EvaluateConfig) -> Dataset:
 
 def counted_masks(image: LabelledImage, config: EvaluateConfig) -> list[Rle]:
     """Return the masks that are measured: no crowds, and neither too large nor too small."""
+    return [mask.rle for mask in counted_annotations(image, config)]
+
+
+def counted_annotations(image: LabelledImage, config: EvaluateConfig) -> list[LabelledMask]:
+    """Return what `counted_masks` does, with all that the labels say of each mask."""
     pixels = image.size[0] * image.size[1]
     return [
-        mask.rle
+        mask
         for mask in image.annotations
         if not mask.is_crowd
         and config.min_mask_share <= rle.area(mask.rle) / pixels <= config.max_mask_share
@@ -73,6 +86,22 @@ def evaluate(
 
     Raises:
         DatasetError: If no image could be measured; the message gives the first reason.
+    """
+    return score_all(*measure_each(predictor, images, config, on_image=on_image))
+
+
+def measure_each(
+    predictor: Predictor,
+    images: Sequence[LabelledImage],
+    config: EvaluateConfig | None = None,
+    *,
+    on_image: Callable[[], object] | None = None,
+) -> tuple[list[ImageResult], list[Refused]]:
+    """Measure a model image by image, for who wants more than averages; as `evaluate`.
+
+    Returns:
+        One result for each image with a mask that counts, in the order of the images, and what was
+        refused.
     """
     config = config or EvaluateConfig()
     outcomes = (measure_image(predictor, image, config, e) for image, e in _plan(images, config))
@@ -111,7 +140,7 @@ def evaluate_in_processes(
         plan = list(_plan(images, config))
         work = partial(_measure_in_worker, config=config)
         yielded = pool.map(work, *zip(*plan, strict=True)) if plan else iter(())
-        return _collect(yielded, on_image)
+        return score_all(*_collect(yielded, on_image))
 
 
 def measure_image(
@@ -174,7 +203,7 @@ def _measure_in_worker(
 
 def _collect(
     outcomes: Iterator[ImageResult | Refused | None], on_image: Callable[[], object] | None
-) -> Evaluation:
+) -> tuple[list[ImageResult], list[Refused]]:
     results: list[ImageResult] = []
     refused: list[Refused] = []
     for outcome in outcomes:
@@ -187,4 +216,4 @@ def _collect(
     if not results:
         reason = f"; the first reason: {refused[0].reason}" if refused else "; no mask counts"
         raise DatasetError(f"no image could be measured, {len(refused)} were refused{reason}")
-    return score_all(results, refused)
+    return results, refused

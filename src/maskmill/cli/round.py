@@ -1,0 +1,91 @@
+"""`maskmill round`: train on what people made, and let the gate say whether it is better."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from maskmill.cli.options import JsonFlag, print_result, require, warn
+from maskmill.cli.project import ProjectFolder
+
+if TYPE_CHECKING:
+    from maskmill.store import Project
+    from maskmill.store.models import Round
+
+
+def round_(
+    *,
+    project: ProjectFolder = Path("."),
+    stage: Literal["assisted", "semi", "automatic"] = "assisted",
+    masks: Literal["new", "all"] = "new",
+    start: Literal["current", "default"] = "current",
+    recipe: str = "finetune",
+    steps: int | None = None,
+    val_share: float = 0.2,
+    decide: Literal["promote", "keep"] | None = None,
+    roll_back: Annotated[bool, Parameter(negative="")] = False,
+    history: Annotated[bool, Parameter(name="--history", negative="")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Run a round of the data engine: freeze, train, measure, promote if nothing got worse.
+
+    Killed at any moment, the same command goes on. With fewer than 20 hold-out images a person
+    decides, with --decide.
+
+    Args:
+        stage: The stage that the round belongs to.
+        masks: Train on masks made since the last promotion, or on all.
+        start: Go on from the project's model, or start again from the embedded default.
+        recipe: Name or file of the training settings.
+        steps: Optimiser steps; by default the recipe's.
+        val_share: Share of the image groups that are held out and never trained on.
+        decide: End the round that waits for a decision.
+        roll_back: Go back to the model before the current one.
+        history: List the rounds and run none.
+    """
+    require("train", "torch", "safetensors", "matplotlib", "onnx", "onnxscript")
+    from maskmill.engine import rounds
+    from maskmill.store import Project
+
+    config = rounds.RoundConfig(
+        stage=stage, masks=masks, start=start, recipe=recipe, val_share=val_share
+    )
+    if steps is not None:
+        config = replace(config, training={"steps": steps})
+    with Project(project, writes=not history) as opened:
+        if history:
+            found = opened.models.rounds()
+        elif roll_back:
+            found = [rounds.roll_back(opened, by=_me())]
+        elif decide is not None:
+            found = [rounds.decide(opened, promote=decide == "promote", by=_me())]
+        else:
+            found = [rounds.run_round(opened, config, say=warn)]
+        result = [_told(opened, each) for each in found]
+        text = "\n".join(_text(each) for each in result) or "no round yet"
+    print_result({"rounds": result}, as_json=as_json, text=text)
+
+
+def _told(project: "Project", round_: "Round") -> dict[str, object]:
+    from maskmill.engine.rounds import verdict_of
+
+    return {**asdict(round_), "gate": verdict_of(project, round_)}
+
+
+def _text(told: dict[str, object]) -> str:
+    lines = [f"round {told['number']}  {told['stage']}  {told['status']}: {told['reason'] or ''}"]
+    gate = told["gate"]
+    if isinstance(gate, dict):
+        lines += [
+            f"  {c['name']:36s} {c['incumbent']:8.3f} {c['candidate']:8.3f}"
+            f"  {c['low']:+.3f} to {c['high']:+.3f}  {c['outcome']}"
+            for c in gate["comparisons"]
+        ]
+    return "\n".join(lines)
+
+
+def _me() -> str:
+    import getpass
+
+    return getpass.getuser()

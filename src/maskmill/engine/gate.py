@@ -1,0 +1,246 @@
+"""The gate: a new model replaces the old one only if nothing named gets worse.
+
+Both models play the same simulated sessions on the same hold-out images, so every image gives a
+pair, and pairs are what is resampled: an image that is hard for one is hard for the other. This
+file knows no model, no file and no project.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from maskmill.errors import ConfigError
+from maskmill.train.scores import ImageResult, rank_correlation
+
+MIN_IMAGES = 20
+"""With fewer hold-out images no interval says much, and a person decides."""
+RESAMPLES = 2000
+"""Bootstrap samples; their 2.5 and 97.5 percent points are the interval."""
+TARGET = "IoU after 1 click"
+"""What a new model has to be better at, unless something else is named."""
+SLOWEST = 1.2
+"""A candidate may take this many times as long to encode an image; more is worse."""
+
+Outcome = Literal["better", "worse", "same"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One number of both models, and what the hold-out says of the difference.
+
+    Attributes:
+        name: What was measured.
+        incumbent: The old model's number.
+        candidate: The new model's.
+        low: Lower end of the paired 95 % interval of the gain; gain is always "better is positive".
+        high: Its upper end.
+        outcome: `worse` if the interval lies below zero, `better` if above.
+    """
+
+    name: str
+    incumbent: float
+    candidate: float
+    low: float
+    high: float
+    outcome: Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the gate says.
+
+    Attributes:
+        promoted: None where a person has to decide.
+        reason: Why, in one sentence.
+        comparisons: Everything that was compared.
+        images: Hold-out images.
+    """
+
+    promoted: bool | None
+    reason: str
+    comparisons: tuple[Comparison, ...]
+    images: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the verdict as JSON can hold it."""
+        return asdict(self)
+
+
+def judge(
+    incumbent: Sequence[ImageResult],
+    candidate: Sequence[ImageResult],
+    *,
+    target: str = TARGET,
+    categories: Sequence[Sequence[str | None]] = (),
+    encode_seconds: tuple[float, float] | None = None,
+    seed: int = 0,
+) -> Verdict:
+    """Compare two models on the same images.
+
+    Args:
+        incumbent: The old model's results.
+        candidate: The new model's, of the same images in the same order.
+        target: The number that has to get better.
+        categories: Of each image, the category of each mask; empty where there are none. Each
+            category is then a number of its own, so that none is lost behind the mean.
+        encode_seconds: What the old and the new model take to encode an image.
+        seed: Decides the resampling.
+
+    Raises:
+        ConfigError: If there is no hold-out image, the images differ, or no number is called
+            `target`.
+    """
+    if not incumbent or len(incumbent) != len(candidate):
+        raise ConfigError(
+            f"the gate needs the same hold-out images for both models; it got {len(incumbent)} and "
+            f"{len(candidate)}: label some images that fall into the hold-out, and try again"
+        )
+    numbers = {**_numbers(incumbent, candidate), **_by_category(incumbent, candidate, categories)}
+    if target not in numbers:
+        raise ConfigError(f"no number is called {target!r}; there are: {', '.join(numbers)}")
+    rng = np.random.default_rng(seed)
+    draws = rng.integers(0, len(incumbent), (RESAMPLES, len(incumbent)))
+    compared = [_compare(name, *pair, draws) for name, pair in numbers.items()]
+    if (ranks := _compare_ranks(incumbent, candidate, draws)) is not None:
+        compared.append(ranks)
+    if encode_seconds is not None:
+        compared.append(_compare_speed(*encode_seconds))
+    promoted, reason = _decide(compared, target, len(incumbent))
+    return Verdict(
+        promoted=promoted, reason=reason, comparisons=tuple(compared), images=len(incumbent)
+    )
+
+
+Pair = tuple[Float[np.ndarray, " images"], Float[np.ndarray, " images"], bool]
+"""The old and the new model's number on every image, and whether more is better."""
+
+
+def _numbers(old: Sequence[ImageResult], new: Sequence[ImageResult]) -> dict[str, Pair]:
+    numbers: dict[str, Pair] = {}
+    for clicks in (1, 3, 5):
+        name = f"IoU after {clicks} click{'s' * (clicks > 1)}"
+        numbers[name] = (*(_per_image(r, clicks) for r in (old, new)), True)  # type: ignore[assignment]
+    numbers["clicks to IoU 0.85"] = (
+        np.array([r.sessions.clicks_to(0.85).mean() for r in old]),
+        np.array([r.sessions.clicks_to(0.85).mean() for r in new]),
+        False,
+    )
+    numbers["IoU from a box"] = (
+        np.array([r.sessions.iou_from_box.mean() for r in old]),
+        np.array([r.sessions.iou_from_box.mean() for r in new]),
+        True,
+    )
+    return numbers
+
+
+def _per_image(results: Sequence[ImageResult], clicks: int) -> Float[np.ndarray, " images"]:
+    return np.array([r.sessions.iou[:, clicks - 1].mean() for r in results])
+
+
+def _by_category(
+    old: Sequence[ImageResult],
+    new: Sequence[ImageResult],
+    categories: Sequence[Sequence[str | None]],
+) -> dict[str, Pair]:
+    """Give each category the mean IoU after 3 clicks of its masks, on the images that show it."""
+    names = sorted({name for image in categories for name in image if name is not None})
+    if len(names) < 2:  # one category is what the other numbers say already
+        return {}
+    numbers: dict[str, Pair] = {}
+    for name in names:
+        shown = [
+            (a.sessions.iou[of, 2].mean(), b.sessions.iou[of, 2].mean())
+            for a, b, image in zip(old, new, categories, strict=True)
+            if (of := np.array([each == name for each in image], bool)).any()
+        ]
+        if len(shown) >= MIN_IMAGES:
+            before, after = np.array(shown).T
+            numbers[f"{name}, IoU after 3 clicks"] = (before, after, True)
+    return numbers
+
+
+def _compare(name: str, old: Any, new: Any, more_is_better: bool, draws: Any) -> Comparison:
+    gains = (new - old) if more_is_better else (old - new)
+    means = gains[draws % len(gains)].mean(1)
+    low, high = np.percentile(means, (2.5, 97.5))
+    return Comparison(
+        name=name,
+        incumbent=float(old.mean()),
+        candidate=float(new.mean()),
+        low=float(low),
+        high=float(high),
+        outcome=_outcome(float(low), float(high)),
+    )
+
+
+def _compare_ranks(
+    old: Sequence[ImageResult], new: Sequence[ImageResult], draws: Any
+) -> Comparison | None:
+    """Compare how well both rank their candidates: Spearman's correlation per image, averaged."""
+    pairs = [
+        (a, b)
+        for x, y in zip(old, new, strict=True)
+        if (a := _rank(x)) is not None and (b := _rank(y)) is not None
+    ]
+    if not pairs:
+        return None
+    before, after = np.array(pairs).T
+    return _compare("rank correlation of predicted IoU", before, after, True, draws)
+
+
+def _rank(result: ImageResult) -> float | None:
+    sessions = result.sessions
+    return rank_correlation(sessions.predicted_iou.ravel(), sessions.true_iou.ravel())
+
+
+def _compare_speed(old: float, new: float) -> Comparison:
+    """Compare encoding: a ratio against a limit, since two medians give no interval."""
+    slower = new / old
+    outcome: Outcome = "worse" if slower > SLOWEST else "same"
+    gain = 1 - slower
+    return Comparison(
+        name="seconds to encode", incumbent=old, candidate=new, low=gain, high=gain, outcome=outcome
+    )
+
+
+def _outcome(low: float, high: float) -> Outcome:
+    if high < 0:
+        return "worse"
+    return "better" if low > 0 else "same"
+
+
+def _decide(compared: Sequence[Comparison], target: str, images: int) -> tuple[bool | None, str]:
+    aim = next(c for c in compared if c.name == target)
+    change = f"{target} went from {aim.incumbent:.3f} to {aim.candidate:.3f}"
+    if images < MIN_IMAGES:
+        return None, (
+            f"only {images} hold-out images of the {MIN_IMAGES} that an interval needs: a person "
+            f"decides. {change}"
+        )
+    worse = [c for c in compared if c.outcome == "worse"]
+    if worse:
+        told = ", ".join(f"{c.name} ({c.incumbent:.3f} to {c.candidate:.3f})" for c in worse)
+        return False, f"kept the old model, because this got worse: {told}"
+    if aim.outcome != "better":
+        return False, (
+            f"kept the old model: {change}, and the 95 % interval of the gain, {aim.low:+.3f} to "
+            f"{aim.high:+.3f}, does not lie above zero"
+        )
+    return True, f"promoted: {change} ({aim.low:+.3f} to {aim.high:+.3f}), and nothing got worse"
+
+
+def comparison_table(verdict: Verdict) -> list[Mapping[str, str]]:
+    """Return the comparisons as rows of text, for a terminal or a page."""
+    return [
+        {
+            "number": c.name,
+            "old": f"{c.incumbent:.3f}",
+            "new": f"{c.candidate:.3f}",
+            "gain, 95 %": f"{c.low:+.3f} to {c.high:+.3f}",
+            "": c.outcome,
+        }
+        for c in verdict.comparisons
+    ]

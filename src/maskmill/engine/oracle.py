@@ -1,0 +1,223 @@
+"""A simulated person: sees the truth, answers the model's masks, errs, and takes time.
+
+The oracle works as the browser tool is worked with: it checks what is pre-filled, clicks at the
+centre of an object, tabs to the best of three candidates, clicks into the largest error, takes the
+brush when clicks stall, and now and then overlooks an object. `TimeModel` turns that into seconds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+
+from maskmill import rle
+from maskmill.engine.time_model import TimeModel
+from maskmill.predict import Predictor
+from maskmill.rle import Rle
+from maskmill.train.clicks import Click, first_click, next_click
+from maskmill.train.sessions import mask_iou
+from maskmill.values import Candidates, Embedding, Prompt, point_prompt
+
+REACH = 5
+"""Wrong pixels nearer than this, pixels of the image, are mended by one stroke."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OracleConfig:
+    """What kind of person it is."""
+
+    accept: float = 0.85
+    """A mask is good enough at this IoU with the truth."""
+    max_clicks: int = 6
+    """Clicks on one object before the brush is taken."""
+    stall: float = 0.02
+    """A click that gains less IoU than this makes the person take the brush."""
+    max_strokes: int = 20
+    """Strokes after which an object is left as it is."""
+    miss: float = 0.05
+    """Share of objects that are overlooked."""
+    slip: float = 0.05
+    """Share of clicks that land anywhere in the error instead of at its centre."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class HandMade:
+    """One mask that the oracle made, and what it took."""
+
+    rle: Rle
+    seconds: float
+    clicks: int
+    strokes: int
+    predicted_iou: float
+    prompts: Any
+    iou: float
+    """IoU with the truth, which the engine does not see."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Sitting:
+    """What came of one image.
+
+    Attributes:
+        made: Masks that the oracle made.
+        kept: Pre-filled masks, by their place, that it kept.
+        rejected: Pre-filled masks, by their place, that it rejected.
+        seconds: All of its time on the image, that of every mask included.
+        missed: Objects that it overlooked.
+    """
+
+    made: list[HandMade] = field(default_factory=list)
+    kept: list[int] = field(default_factory=list)
+    rejected: list[int] = field(default_factory=list)
+    seconds: float = 0.0
+    missed: int = 0
+
+
+def label_image(
+    predictor: Predictor,
+    embedding: Embedding,
+    truths: Sequence[Rle],
+    rng: np.random.Generator,
+    *,
+    prefilled: Sequence[Rle] = (),
+    config: OracleConfig | None = None,
+    times: TimeModel | None = None,
+) -> Sitting:
+    """Label one image.
+
+    Args:
+        predictor: The model that answers the clicks.
+        embedding: Its embedding of the image.
+        truths: The true masks, which only the oracle sees.
+        rng: Decides what is overlooked and which clicks slip.
+        prefilled: Masks that are there already.
+        config: What kind of person it is.
+        times: What its actions cost.
+    """
+    config, times = config or OracleConfig(), times or TimeModel()
+    sitting = Sitting(seconds=times.open_image + times.scan)
+    left = _check_prefilled(sitting, truths, prefilled, config, times)
+    for i in left:
+        if rng.random() < config.miss:
+            sitting.missed += 1
+            continue
+        mask = _label_object(predictor, embedding, rle.decode(truths[i]), rng, config, times)
+        sitting.made.append(mask)
+        sitting.seconds += mask.seconds
+    return sitting
+
+
+def _check_prefilled(
+    sitting: Sitting,
+    truths: Sequence[Rle],
+    prefilled: Sequence[Rle],
+    config: OracleConfig,
+    times: TimeModel,
+) -> list[int]:
+    """Keep or reject each mask that is there; returns the objects that are still without one."""
+    left = list(range(len(truths)))
+    iou = rle.iou(prefilled, truths) if prefilled and truths else np.zeros((len(prefilled), 0))
+    for i, row in enumerate(iou):
+        sitting.seconds += times.check
+        fits = [j for j in left if row[j] >= config.accept]
+        if fits:
+            left.remove(max(fits, key=lambda j: float(row[j])))
+            sitting.kept.append(i)
+        else:
+            sitting.rejected.append(i)
+    return left
+
+
+def _label_object(
+    predictor: Predictor,
+    embedding: Embedding,
+    truth: Bool[np.ndarray, "h w"],
+    rng: np.random.Generator,
+    config: OracleConfig,
+    times: TimeModel,
+) -> HandMade:
+    clicks = [first_click(truth)]
+    seconds = times.first_click + times.look
+    candidates = predictor.predict(embedding, [point_prompt(*clicks)], multimask_output=True)
+    shown = int(candidates.best()[0])
+    ious = [mask_iou(_drawn(candidates, j), truth) for j in range(3)]
+    best = int(np.argmax(ious))
+    if best != shown and ious[shown] < config.accept:
+        seconds += times.look * ((best - shown) % 3)  # a look at each candidate that Tab brings
+        shown = best
+    mask, iou = _drawn(candidates, shown), ious[shown]
+    predicted = float(candidates.predicted_iou[0, shown])
+    logits = candidates.low_res_mask_logits[0, shown]
+    while iou < config.accept and len(clicks) < config.max_clicks:
+        click = _click_again(truth, mask, rng, config)
+        if click is None:
+            break
+        clicks.append(click)
+        seconds += times.further_click + times.look
+        points = point_prompt(*clicks)
+        prompt = Prompt(
+            point_coords=points.point_coords, point_labels=points.point_labels, mask_input=logits
+        )
+        candidates = predictor.predict(embedding, [prompt], multimask_output=False)
+        new = _drawn(candidates, 0)
+        gained = mask_iou(new, truth) - iou
+        if gained < 0:  # undone with one key
+            clicks.pop()
+            break
+        mask, iou = new, iou + gained
+        predicted = float(candidates.predicted_iou[0, 0])
+        logits = candidates.low_res_mask_logits[0, 0]
+        if gained < config.stall:
+            break
+    mask, strokes = _brush(truth, mask, config)
+    return HandMade(
+        rle=rle.encode(mask),
+        seconds=seconds + strokes * times.stroke,
+        clicks=len(clicks),
+        strokes=strokes,
+        predicted_iou=predicted,
+        prompts=[{"points": [[c.x, c.y] for c in clicks], "labels": [c.label for c in clicks]}],
+        iou=mask_iou(mask, truth),
+    )
+
+
+def _click_again(
+    truth: Bool[np.ndarray, "h w"],
+    mask: Bool[np.ndarray, "h w"],
+    rng: np.random.Generator,
+    config: OracleConfig,
+) -> Click | None:
+    """Click at the centre of the largest error, or, slipping, anywhere in what is wrong."""
+    click = next_click(truth, mask)
+    if click is None or rng.random() >= config.slip:
+        return click
+    y, x = divmod(int(rng.choice(np.flatnonzero(truth ^ mask))), truth.shape[1])
+    return Click(x, y, int(truth[y, x]))
+
+
+def _brush(
+    truth: Bool[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"], config: OracleConfig
+) -> tuple[Bool[np.ndarray, "h w"], int]:
+    """Mend the largest wrong region with each stroke, until the mask is good enough.
+
+    Wrong pixels that lie near each other, as along an edge, are one region: a stroke follows it.
+    """
+    import cv2
+
+    mask, strokes = mask.copy(), 0
+    while mask_iou(mask, truth) < config.accept and strokes < config.max_strokes:
+        wrong = mask ^ truth
+        near = cv2.dilate(wrong.astype(np.uint8), np.ones((REACH, REACH), np.uint8))
+        _, labels = cv2.connectedComponents(near, connectivity=8)
+        within = np.bincount(labels[wrong])
+        stroke = labels == int(within.argmax())
+        mask[stroke] = truth[stroke]
+        strokes += 1
+    return mask, strokes
+
+
+def _drawn(candidates: Candidates, candidate: int) -> Bool[np.ndarray, "h w"]:
+    drawn: np.ndarray = candidates.mask_logits(0, candidate) > candidates.mask_threshold
+    return drawn

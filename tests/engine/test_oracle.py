@@ -1,0 +1,77 @@
+"""The simulated person: what it checks, clicks, brushes and overlooks, and what that costs."""
+
+import numpy as np
+import pytest
+
+from maskmill import rle
+from maskmill.engine.oracle import OracleConfig, Sitting, label_image
+from maskmill.engine.time_model import TimeModel
+from maskmill.predict import Predictor
+
+TIMES = TimeModel()
+ALWAYS = OracleConfig(miss=0.0, slip=0.0)
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    return Predictor.load("tiny", threads=1)
+
+
+def scene() -> tuple[np.ndarray, list[rle.Rle]]:
+    """A red disc and a blue box on grey, and their masks."""
+    y, x = np.mgrid[:96, :128]
+    disc = (y - 48) ** 2 + (x - 36) ** 2 < 24**2
+    box = (y > 30) & (y < 66) & (x > 80) & (x < 116)
+    image = np.full((96, 128, 3), 90, np.uint8)
+    image[disc] = (220, 40, 40)
+    image[box] = (40, 60, 220)
+    return image, [rle.encode(disc), rle.encode(box)]
+
+
+def sit(predictor: Predictor, prefilled: list[rle.Rle], config: OracleConfig) -> Sitting:
+    image, truths = scene()
+    rng = np.random.default_rng(0)
+    embedding = predictor.embed(image)
+    return label_image(predictor, embedding, truths, rng, prefilled=prefilled, config=config)
+
+
+def test_every_object_is_labelled_well_enough(predictor: Predictor) -> None:
+    sitting = sit(predictor, [], ALWAYS)
+    assert len(sitting.made) == 2
+    assert all(mask.iou >= ALWAYS.accept for mask in sitting.made)
+    _, truths = scene()
+    for mask, truth in zip(sitting.made, truths, strict=True):
+        assert float(rle.iou([mask.rle], [truth])[0, 0]) == pytest.approx(mask.iou)
+    spent = sum(mask.seconds for mask in sitting.made)
+    assert sitting.seconds == pytest.approx(TIMES.open_image + TIMES.scan + spent)
+    assert all(mask.seconds >= TIMES.first_click + TIMES.look for mask in sitting.made)
+
+
+def test_a_stricter_person_takes_longer(predictor: Predictor) -> None:
+    strict = sit(predictor, [], OracleConfig(miss=0, slip=0, accept=0.995))
+    assert strict.seconds > sit(predictor, [], ALWAYS).seconds
+    assert all(mask.iou >= 0.995 for mask in strict.made)
+    assert any(mask.strokes for mask in strict.made), "a click alone meets no edge so exactly"
+
+
+def test_prefilled_masks_are_kept_or_rejected_and_the_rest_is_made(predictor: Predictor) -> None:
+    _, truths = scene()
+    wrong = np.zeros((96, 128), bool)
+    wrong[:20, :20] = True
+    sitting = sit(predictor, [rle.encode(wrong), truths[1]], ALWAYS)
+    assert (sitting.kept, sitting.rejected) == ([1], [0])
+    assert len(sitting.made) == 1
+    both = sit(predictor, truths, ALWAYS)
+    assert both.made == []
+    assert both.seconds == TIMES.open_image + TIMES.scan + 2 * TIMES.check
+
+
+def test_a_second_mask_of_one_object_is_rejected(predictor: Predictor) -> None:
+    _, truths = scene()
+    sitting = sit(predictor, [truths[0], truths[0]], ALWAYS)
+    assert (sitting.kept, sitting.rejected) == ([0], [1])
+
+
+def test_a_careless_person_overlooks_objects(predictor: Predictor) -> None:
+    sitting = sit(predictor, [], OracleConfig(miss=1.0))
+    assert (sitting.missed, sitting.made) == (2, [])

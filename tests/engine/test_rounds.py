@@ -1,0 +1,112 @@
+"""A round from masks to a promoted model; killed, it goes on; a worse model is not promoted."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from labelled_scene import write_scene
+
+from maskmill.engine.rounds import (
+    Interrupted,
+    RoundConfig,
+    current_model,
+    decide,
+    model_path,
+    roll_back,
+    run_round,
+    verdict_of,
+)
+from maskmill.engine.training import run_folder
+from maskmill.errors import StoreError
+from maskmill.exchange.importing import import_labelled
+from maskmill.store import Project
+from maskmill.train.report import read_metrics
+from maskmill.weights import model_folder
+
+QUICK = RoundConfig(
+    val_share=0.4,
+    training={
+        "steps": 8, "batch_images": 2, "masks_per_image": 2, "input_side": 64,
+        "checkpoint_every": 1,
+    },
+)  # fmt: skip
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """A project of ten scenes with two masks each."""
+    scenes = [write_scene(tmp_path / "scenes", f"{i}", seed=i) for i in range(10)]
+    with Project.create(tmp_path / "project") as made:
+        import_labelled(made, scenes, name="scenes", by="test")
+        yield made
+
+
+def test_a_killed_round_goes_on_and_waits_for_a_person_where_images_are_few(
+    project: Project,
+) -> None:
+    assert current_model(project) is None
+    assert model_path(project, None) == model_folder("tiny")
+    said: list[str] = []
+    killer = threading.Thread(target=kill_the_trainer, args=(project,))
+
+    def kill_soon(line: str) -> None:
+        said.append(line)
+        if "training" in line:
+            killer.start()
+
+    with pytest.raises(Interrupted, match="run the round again"):
+        run_round(project, QUICK, say=kill_soon)
+    killer.join()
+    assert project.models.rounds()[-1].ended_at is None
+
+    round_ = run_round(project, RoundConfig(recipe="an open round keeps its own"), say=said.append)
+    assert (round_.number, round_.status) == (1, "gating")
+    assert "a person decides" in (round_.reason or "")
+    assert len([line for line in said if "snapshot round-001" in line]) == 1
+    steps = read_metrics(run_folder(project, round_) / "metrics.jsonl")
+    assert [line["step"] for line in steps] == list(range(8)), "none was lost, none done twice"
+    gate = verdict_of(project, round_)
+    assert gate is not None
+    assert gate["images"] == project.snapshots.get("round-001").statistics["splits"]["val"]
+    with pytest.raises(StoreError, match="waits for a decision"):
+        run_round(project, QUICK)
+    assert current_model(project) is None, "nothing is promoted before somebody says so"
+
+    assert decide(project, promote=True, by="Ada").status == "promoted"
+    model = current_model(project)
+    assert model is not None
+    assert (model_path(project, model) / "decoder.onnx").is_file()
+    assert model.card is not None
+    assert model.card["round"] == 1
+
+    back = roll_back(project, by="Ada")
+    assert back.status == "promoted"
+    assert "rolled back from round 1 by Ada" in (back.reason or "")
+    default = current_model(project)
+    assert default is not None
+    assert model_path(project, default) == model_folder("tiny")
+
+
+def test_a_round_without_new_masks_fails_with_what_is_missing(tmp_path: Path) -> None:
+    with Project.create(tmp_path / "project") as project:
+        import_labelled(project, [write_scene(tmp_path, "only", seed=1)], name="scenes", by="test")
+        image = project.images.page(limit=1)[0]
+        project.images.describe(image.id, split="val")
+        with pytest.raises(StoreError, match="nothing to train on"):
+            run_round(project, QUICK, say=lambda _: None)
+        assert project.models.rounds()[-1].status == "failed"
+        assert "label some" in (project.models.rounds()[-1].reason or "")
+
+
+def kill_the_trainer(project: Project) -> None:
+    """Kill -9 the round's child as soon as it has written a checkpoint."""
+    task = Path(f"/proc/self/task/{threading.main_thread().native_id}/children")
+    while not list((project.folder / "rounds").glob("*/checkpoint.pt")):
+        time.sleep(0.02)
+    for pid in map(int, task.read_text().split()):
+        if b"engine.training" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
