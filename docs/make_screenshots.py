@@ -84,7 +84,10 @@ def _annotate(person: Annotator, camera: Camera, server: Server, ids: dict[str, 
     page.goto(f"{server.address}/#/annotate/{ids['coffee']}")
     person.until(f"maskmill.session?.image.id === {ids['coffee']}")
     person.ready()
+    person.until("!!maskmill.session.editor.leading.next")
+    camera.take("led")
     person.move(300, 130)
+    person.until("!!maskmill.session.editor.prompting.hovered")
     camera.take("hover")
     for category in ("cup", "saucer", "spoon"):
         page.get_by_label("Name of the category").fill(category)

@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import CHROMIUM, FLAGS, Annotator, Server, free_port
+from driving import CHROMIUM, FLAGS, Annotator, Opened, Server, Started, free_port
 
 import maskmill
 
 PAGES = Path(maskmill.__file__).parent / "server" / "web" / "index.html"
 PHOTOGRAPHS = ("coffee", "astronaut", "rocket")
-Started = Callable[..., Server]
-Opened = Callable[..., Annotator]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

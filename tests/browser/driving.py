@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +195,10 @@ class Annotator:
         """Ask the server something in this person's name; returns its JSON."""
         return self.page.evaluate(FETCH, [path, method, body])
 
+
+Started = Callable[..., Server]
+"""What the fixtures `start` and `browse` hand out."""
+Opened = Callable[..., Annotator]
 
 READY = """!!document.querySelector('[data-testid="prepared"][data-prepared="ready"]')
  && !!window.maskmill?.stage.scene?.()?.picture"""

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import Opened, Started
-from driving import Annotator, Server
+from driving import Annotator, Opened, Server, Started
 
 from maskmill.server.access import hash_password
 from maskmill.store import Project

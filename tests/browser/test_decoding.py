@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import Opened
-from driving import CHROMIUM, FLAGS, Server
+from driving import CHROMIUM, FLAGS, Opened, Server
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,7 @@ import io
 import zipfile
 
 import numpy as np
-from conftest import Opened
-from driving import Annotator, Server
+from driving import Annotator, Opened, Server
 from PIL import Image
 
 PAGES = ("annotate/1", "images", "review", "statistics", "members")

@@ -1,7 +1,6 @@
 """Two people and one project: masks that arrive, conflicts that ask, images that nobody shares."""
 
-from conftest import Opened
-from driving import Annotator, Server
+from driving import Annotator, Opened, Server
 
 from maskmill.rle import Rle, area
 

@@ -3,10 +3,11 @@
 import io
 import json
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from driving import Annotator
+from driving import Annotator, Opened, Server, free_port
 
 from maskmill.rle import Rle, decode
 
@@ -32,6 +33,24 @@ def _exported(person: Annotator) -> dict[str, Any]:
     return found
 
 
+def test_a_new_folder_can_be_clicked_at_once_and_stays_as_it_was(
+    photographs: Path, tmp_path: Path, browse: Opened
+) -> None:
+    """One command: no project yet, nothing embedded; the first image first."""
+    before = {path.name: path.read_bytes() for path in photographs.iterdir()}
+    server = Server(photographs, free_port(), project=tmp_path / "new").start()
+    try:
+        person = browse(server.links[-1]).ready()
+        assert person.page.evaluate("maskmill.session.image.id") == 1
+        person.click(250, 120)
+        person.press("Enter")
+        person.saved()
+        server.wait_for_embeddings(len(before))
+    finally:
+        server.kill()
+    assert {path.name: path.read_bytes() for path in photographs.iterdir()} == before
+
+
 def test_what_is_painted_is_what_is_exported(person: Annotator) -> None:
     person.click(250, 120)
     offered = person.page.evaluate("maskmill.session.editor.prompting.candidates.length")
@@ -46,8 +65,11 @@ def test_what_is_painted_is_what_is_exported(person: Annotator) -> None:
     person.drag((100, 380), (100, 460))
     painted = person.saved().masks()
     assert len(painted) == 1
-    assert painted[0]["made"]["edits"] == 2
-    assert painted[0]["made"]["clicks"] == 1
+    made = painted[0]["made"]
+    assert (made["clicks"], made["edits"]) == (1, 2)
+    assert made["candidates"]["taken"] == (taken + 1) % 3
+    assert made["modelId"].startswith("tiny-")
+    assert 0 < made["seconds"] < 120
 
     person.press("Control+z")
     person.press("Control+Shift+z")

@@ -237,7 +237,8 @@ export class Editor implements Workbench {
     this.effort.sign();
     if (!this.prompting.isEmpty) this.effort.reset();
     this.use("point");
-    if (!this.leading.ask()) this.say("lead.nothing");
+    const trouble = this.leading.ask();
+    if (trouble) this.say(trouble);
     else this.effort.clicks++;
     this.changed();
   }

@@ -149,6 +149,7 @@ export class ImageSession {
     }
     await this.drafts.restore();
     if (this.prepared === "ready" && this.project.decoding === "browser") await this.lead();
+    else this.editor.leading.know([]);
   }
 
   /** Wait until the person rests, so that nothing they ask has to wait; false if the image is left. */

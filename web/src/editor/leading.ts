@@ -8,7 +8,9 @@ import type { Prompting } from "./prompting";
 import type { Shape } from "./shapes";
 
 export class Leading {
-  private spots: readonly Spot[] = [];
+  /** Undefined while they are being looked for. */
+  private spots: readonly Spot[] | undefined;
+  private isWanted = false;
   private readonly passed = new Set<Spot>();
 
   constructor(
@@ -21,23 +23,30 @@ export class Leading {
   know(spots: readonly Spot[]): void {
     this.spots = spots;
     this.passed.clear();
+    if (this.isWanted && this.prompting.isEmpty) this.ask();
+    this.isWanted = false;
     this.changed();
   }
 
   /** The object to go on with: prominent, without a mask, and not passed over. */
   get next(): Spot | undefined {
     const masks = this.document.annotations.map((each) => maskOf(each.content.rle));
-    return this.spots.find((spot) => !this.passed.has(spot) && !masks.some((mask) => contains(mask, spot.point)));
+    return this.spots?.find((spot) => !this.passed.has(spot) && !masks.some((mask) => contains(mask, spot.point)));
   }
 
-  /** Ask for the marked object; asked again without keeping it, for the one behind it. */
-  ask(): boolean {
+  /**
+   * Ask for the marked object; asked again without keeping it, for the one behind it.
+   *
+   * @returns What to tell the person, if there is no such object or it is not known yet.
+   */
+  ask(): string | null {
     const { next } = this;
-    if (!next) return false;
+    this.isWanted = !this.spots;
+    if (!next) return this.spots ? "lead.nothing" : "lead.looking";
     this.passed.add(next);
     this.prompting.clear();
     void this.prompting.click(next.point, 1);
-    return true;
+    return null;
   }
 
   shapes(): Shape[] {

@@ -45,6 +45,7 @@ export const MESSAGES = {
   "hint.pan": ["Drag to move the view · wheel zooms · hold Space with any tool", "拖动移动视图 · 滚轮缩放 · 任何工具下按住空格"],
 
   lead: ["Click on the marked object", "点击标记的物体"],
+  "lead.looking": ["Looking for what stands out…", "正在寻找显眼的物体…"],
   "lead.nothing": ["Nothing else stands out. Look for what is left, then go on with the next image.", "没有其他显眼的物体。请检查遗漏，然后进入下一张。"],
   confirm: ["Keep the mask", "保存掩码"],
   "candidate.next": ["Next candidate", "下一个候选"],
@@ -168,6 +169,7 @@ export const MESSAGES = {
   "stats.masks": ["Masks by people", "人工掩码"],
   "stats.seconds": ["Seconds per mask", "每个掩码秒数"],
   "stats.per-image": ["Masks per image", "每张图像掩码数"],
+  "stats.day": ["Day", "日期"],
   "stats.by-day": ["per day", "按日"],
   "stats.by-person": ["per person", "按人"],
   "stats.by-model": ["per model", "按模型"],

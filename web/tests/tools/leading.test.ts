@@ -54,6 +54,15 @@ describe("being led", () => {
     expect(it.editor.leading.next).not.toBe(first);
   });
 
+  test("asked too early, it asks as soon as it knows", async () => {
+    const it = new Pretend(60, 40);
+    it.editor.lead();
+    expect(it.said).toEqual(["lead.looking"]);
+    it.editor.leading.know(await findProminent(it.decoder, "1", it.editor.size, always));
+    await it.answered();
+    expect(it.editor.prompting.prompt.clicks).toHaveLength(1);
+  });
+
   test("an object that has a mask is not led to", async () => {
     const it = await led();
     const first = it.editor.leading.next!;
