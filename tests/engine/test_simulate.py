@@ -18,7 +18,7 @@ from maskmill.store import Project
 from maskmill.store.verify import verify
 
 SMALL = SimulateConfig(
-    images_per_round=8,
+    images_per_round=6,
     assisted_rounds=2,
     semi_rounds=1,
     points_per_side=8,
@@ -30,7 +30,7 @@ SMALL = SimulateConfig(
         val_share=0.3,
         export=False,
         training={
-            "steps": 24, "batch_images": 4, "masks_per_image": 2, "input_side": 128,
+            "steps": 20, "batch_images": 4, "masks_per_image": 2, "input_side": 128,
             "warmup_steps": 4, "threads": 1,
         },
     ),
@@ -40,7 +40,7 @@ SMALL = SimulateConfig(
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
     folder = tmp_path_factory.mktemp("simulation")
-    images = [faint_cells(folder, f"{i:02d}", i) for i in range(28)]
+    images = [faint_cells(folder, f"{i:02d}", i) for i in range(21)]
     return simulate(images, folder / "out", SMALL, say=lambda _: None), folder / "out"
 
 
@@ -58,7 +58,7 @@ def test_the_project_holds_what_people_did(played: tuple[dict[str, Any], Path]) 
     told, out = played
     with Project(out / "project", writes=False) as project:
         ids = [i for r in told["rounds"] for i in r["image_ids"]]
-        assert len(set(ids)) == len(ids) == 24, "nobody labels an image twice"
+        assert len(set(ids)) == len(ids) == 18, "nobody labels an image twice"
         masks = [m for each in project.annotations.of_images(ids).values() for m in each]
         by_people = [m for m in masks if m.made.made_by == "person"]
         assert len(by_people) == sum(r["masks"] - r["prefilled_kept"] for r in told["rounds"])
@@ -85,7 +85,7 @@ def test_no_hold_out_image_was_trained_on(played: tuple[dict[str, Any], Path]) -
 
 def test_stage_three_labels_only_what_nobody_saw(played: tuple[dict[str, Any], Path]) -> None:
     told, out = played
-    assert told["automatic"]["images"] == 4
+    assert told["automatic"]["images"] == 3
     with Project(out / "project", writes=False) as project:
         seen = {i for r in told["rounds"] for i in r["image_ids"]}
         every = [image.id for image in project.images.page(limit=100)]
@@ -112,7 +112,7 @@ def test_the_report_says_what_was_measured(
 
 def test_a_dataset_that_is_too_small_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     images = [faint_cells(tmp_path, "only", 0)]
-    with pytest.raises(ConfigError, match="need 24, the dataset has 1"):
+    with pytest.raises(ConfigError, match="need 18, the dataset has 1"):
         simulate(images, tmp_path / "out", SMALL)
     assert not (tmp_path / "out").exists()
 
