@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import CHROMIUM, FLAGS, Annotator, Opened, Server, Started, free_port
 
 import maskmill
+from browser.driving import CHROMIUM, FLAGS, Annotator, Opened, Server, Started, free_port
 
 PAGES = Path(maskmill.__file__).parent / "server" / "web" / "index.html"
 PHOTOGRAPHS = ("coffee", "astronaut", "rocket")

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from driving import Annotator, Opened, Server, Started
 
+from browser.driving import Annotator, Opened, Server, Started
 from maskmill.server.access import hash_password
 from maskmill.store import Project
 

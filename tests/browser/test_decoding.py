@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from driving import CHROMIUM, FLAGS, Opened, Server
+
+from browser.driving import CHROMIUM, FLAGS, Opened, Server
 
 
 @pytest.fixture(scope="module")

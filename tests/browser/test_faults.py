@@ -1,6 +1,6 @@
 """Nothing is lost: server killed, no network, slow network, page killed."""
 
-from driving import Annotator, Server
+from browser.driving import Annotator, Server
 
 KILLS = 20
 

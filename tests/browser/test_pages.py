@@ -4,8 +4,9 @@ import io
 import zipfile
 
 import numpy as np
-from driving import Annotator, Opened, Server
 from PIL import Image
+
+from browser.driving import Annotator, Opened, Server
 
 PAGES = ("annotate/1", "images", "review", "statistics", "members")
 

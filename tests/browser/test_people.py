@@ -1,7 +1,6 @@
 """Two people and one project: masks that arrive, conflicts that ask, images that nobody shares."""
 
-from driving import Annotator, Opened, Server
-
+from browser.driving import Annotator, Opened, Server
 from maskmill.rle import Rle, area
 
 

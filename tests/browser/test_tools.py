@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from driving import Annotator
 
+from browser.driving import Annotator
 from maskmill.rle import Rle, decode
 
 

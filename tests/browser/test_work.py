@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from driving import Annotator, Opened, Server, free_port
 
+from browser.driving import Annotator, Opened, Server, free_port
 from maskmill.rle import Rle, decode
 
 

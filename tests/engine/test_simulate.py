@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from faint_cells import faint_cells
 
@@ -19,7 +18,7 @@ from maskmill.store.verify import verify
 
 SMALL = SimulateConfig(
     images_per_round=6,
-    assisted_rounds=2,
+    assisted_rounds=1,
     semi_rounds=1,
     points_per_side=8,
     audit_sample=10,
@@ -40,13 +39,14 @@ SMALL = SimulateConfig(
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
     folder = tmp_path_factory.mktemp("simulation")
-    images = [faint_cells(folder, f"{i:02d}", i) for i in range(21)]
+    # A split that came with the images: of a hold-out that nobody in this project drew.
+    images = [replace(faint_cells(folder, f"{i:02d}", i), split="val") for i in range(15)]
     return simulate(images, folder / "out", SMALL, say=lambda _: None), folder / "out"
 
 
 def test_the_loop_improves(played: tuple[dict[str, Any], Path]) -> None:
     told, _ = played
-    first, *_, last = told["rounds"]
+    first, last = told["rounds"]
     assert last["seconds_per_mask"] < 0.95 * first["seconds_per_mask"], (first, last)
     curve = gate_curve(told["rounds"], "IoU after 1 click")
     assert curve[-1][1] > curve[0][1] + 0.05, (
@@ -58,7 +58,7 @@ def test_the_project_holds_what_people_did(played: tuple[dict[str, Any], Path]) 
     told, out = played
     with Project(out / "project", writes=False) as project:
         ids = [i for r in told["rounds"] for i in r["image_ids"]]
-        assert len(set(ids)) == len(ids) == 18, "nobody labels an image twice"
+        assert len(set(ids)) == len(ids) == 12, "nobody labels an image twice"
         masks = [m for each in project.annotations.of_images(ids).values() for m in each]
         by_people = [m for m in masks if m.made.made_by == "person"]
         assert len(by_people) == sum(r["masks"] - r["prefilled_kept"] for r in told["rounds"])
@@ -66,7 +66,7 @@ def test_the_project_holds_what_people_did(played: tuple[dict[str, Any], Path]) 
         looks = told["overall"]["seconds"] - seconds
         assert 0 < looks < told["overall"]["seconds"], "opening and scanning images cost time too"
         assert all(m.made.clicks and m.made.prompts for m in by_people)
-        assert [s.name for s in project.snapshots.all()] == ["round-001", "round-002", "round-003"]
+        assert [s.name for s in project.snapshots.all()] == ["round-001", "round-002"]
         assert {r.status for r in project.models.rounds()} <= {"promoted", "kept"}
         assert current_model(project) is not None
         assert not list(verify(project, files=False))
@@ -75,7 +75,7 @@ def test_the_project_holds_what_people_did(played: tuple[dict[str, Any], Path]) 
 def test_no_hold_out_image_was_trained_on(played: tuple[dict[str, Any], Path]) -> None:
     _, out = played
     with Project(out / "project", writes=False) as project:
-        first, *_, last = project.snapshots.all()
+        first, last = project.snapshots.all()
         early, late = project.snapshots.splits(first), project.snapshots.splits(last)
         assert {i for i, s in early.items() if s == "val"} == {
             i for i, s in late.items() if s == "val"
@@ -112,20 +112,6 @@ def test_the_report_says_what_was_measured(
 
 def test_a_dataset_that_is_too_small_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     images = [faint_cells(tmp_path, "only", 0)]
-    with pytest.raises(ConfigError, match="need 18, the dataset has 1"):
+    with pytest.raises(ConfigError, match="need 12, the dataset has 1"):
         simulate(images, tmp_path / "out", SMALL)
     assert not (tmp_path / "out").exists()
-
-
-def test_the_people_do_not_depend_on_given_splits(tmp_path: Path) -> None:
-    """A dataset's own val split would be a hold-out that nobody in this project drew."""
-    images = [replace(faint_cells(tmp_path, f"{i}", i), split="val") for i in range(6)]
-    config = replace(
-        SMALL, images_per_round=6, assisted_rounds=1, semi_rounds=0, automatic=False,
-        round=replace(SMALL.round, training={**SMALL.round.training, "steps": 1}),
-    )  # fmt: skip
-    told = simulate(images, tmp_path / "out", config, say=lambda _: None)
-    with Project(tmp_path / "out" / "project", writes=False) as project:
-        splits = project.snapshots.splits(project.snapshots.get("round-001"))
-    assert "train" in splits.values()
-    assert np.isfinite(told["overall"]["faster_from_first_to_last_round"])
