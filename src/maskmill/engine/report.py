@@ -59,8 +59,8 @@ def write_report(path: Path, title: str, told: dict[str, Any], *, forecast: int 
     facts = [
         f"{overall['masks']:,} masks by people in {overall['hours']:.2f} hours; by polygons they "
         f"would have taken {overall['hours_by_polygons']:.2f}.",
-        f"From the first round to the last, a mask took "
-        f"{overall['faster_from_first_to_last_round']:.1f} times less.",
+        f"In the last round masks came {overall['faster_from_first_to_last_round']:.1f} times as "
+        "fast as in the first.",
         _foretold(told["rounds"], forecast),
     ]
     if automatic is not None:
@@ -101,7 +101,7 @@ def curves(rounds: Sequence[dict[str, Any]]) -> bytes:
     for axis, (name, key) in zip(axes, CURVES, strict=False):
         axis.plot(numbers, [told[key] for told in rounds], marker="o")
         axis.set_title(name)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.1 * max(axis.get_ylim()[1], 1e-9))
     for axis, name in zip(axes[4:], ("IoU after 1 click", "IoU from a box"), strict=True):
         found = gate_curve(rounds, name)
         for label, column in (("old model", 1), ("new model", 2)):
@@ -123,9 +123,10 @@ def _foretold(rounds: Sequence[dict[str, Any]], images: int) -> str:
     last = [t for t in rounds if t["stage"] == rounds[-1]["stage"]]
     each = [t["seconds"] / max(1, t["images"]) for t in last]
     hours = [images * seconds / 3600 for seconds in (min(each), sum(each) / len(each), max(each))]
+    spread = f" ({hours[0]:.1f} to {hours[2]:.1f} by the best and the worst of its rounds)"
     return (
-        f"{images:,} more images like the last stage's would take people {hours[1]:.1f} hours "
-        f"({hours[0]:.1f} to {hours[2]:.1f} by the best and the worst of its rounds)."
+        f"{images:,} more images like the last stage's would take people {hours[1]:.1f} hours"
+        f"{spread if len(each) > 1 else ''}."
     )
 
 
