@@ -10,9 +10,9 @@ import pytest
 from labelled_scene import write_scene
 
 from maskmill import rle
-from maskmill.engine.rounds import RoundConfig
-from maskmill.engine.training import run_folder, train_round
-from maskmill.errors import DatasetError
+from maskmill.engine.rounds import RoundConfig, current_model, roll_back
+from maskmill.engine.training import images_of, run_folder, train_round
+from maskmill.errors import DatasetError, StoreError
 from maskmill.exchange.importing import import_labelled
 from maskmill.store import Create, Made, Project
 from maskmill.store.models import Round
@@ -37,9 +37,45 @@ def round_without_human_masks(project: Project, folder: Path) -> Round:
 def test_a_round_with_nothing_to_learn_says_what_is_missing(tmp_path: Path) -> None:
     with Project.create(tmp_path / "project") as project:
         round_ = round_without_human_masks(project, tmp_path)
-        with pytest.raises(DatasetError, match="no person has made or accepted a mask"):
+        with pytest.raises(DatasetError, match="no person has made or accepted a mask that"):
             train_round(project, round_, "tiny")
         assert not run_folder(project, round_).exists()
+
+
+def test_going_back_walks_the_models_that_rounds_made_and_their_masks_are_new_again(
+    tmp_path: Path,
+) -> None:
+    with Project.create(tmp_path / "project") as project:
+        scene = write_scene(tmp_path, "scene", seed=3)
+        import_labelled(project, [scene], name="s", by="test")
+        default = project.models.add("tiny-0", name="tiny")
+        models = [project.models.add(f"m-{i}", name=f"round-{i:03d}") for i in (1, 2)]
+        settings = asdict(RoundConfig())
+        incumbent = default
+        for i, model in enumerate(models):
+            snapshot = project.snapshots.take(f"round-{i}", SnapshotConfig(val_share=0.0))
+            one = project.models.open_round("assisted", incumbent_id=incumbent.id)
+            project.models.change_round(
+                one.id, status="promoted", candidate_id=model.id, snapshot_id=snapshot.id
+            )
+            incumbent = model
+        for expected in ("m-1", "tiny-0"):
+            roll_back(project, by="Ada")
+            now = current_model(project)
+            assert now is not None
+            assert now.model_id == expected
+        with pytest.raises(StoreError, match="nothing to roll back to"):
+            roll_back(project, by="Ada")
+
+        snapshot = project.snapshots.take("after", SnapshotConfig(val_share=0.0))
+        for incumbent_id, teaches in ((default.id, True), (models[1].id, False)):
+            one = project.models.open_round(
+                "assisted", incumbent_id=incumbent_id, settings=settings
+            )
+            one = project.models.change_round(one.id, status="training", snapshot_id=snapshot.id)
+            images = images_of(project, one)
+            assert bool(images) is teaches
+            project.models.change_round(one.id, status="failed", reason="test")
 
 
 def test_the_child_reads_beside_the_one_that_writes_and_ends_with_a_sentence(

@@ -1,11 +1,14 @@
 """The data engine: rounds of collecting, training and judging, until a model labels the rest.
 
 gate        is the new model better, on images that no model ever learned from?
-holdout     which images those are
+dataset     frozen masks that people answer for, as training and measuring read them
+training    the child process in which a round trains
 rounds      collect, train, evaluate, gate, promote; resumable at every step
+queue       which images people see next, and why
 proposals   masks that a model makes for people, at a precision that was measured
 time_model  what people's actions cost, in seconds
 oracle      a simulated person, who sees the truth and answers the model's masks
 audit       what corrected samples say of the masks that nobody looked at
 simulate    the whole engine, played on a labelled dataset
+report      what it came to, for people
 """

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from maskmill.config import Backend, EvaluateConfig
 from maskmill.engine.dataset import labelled_images
 from maskmill.engine.gate import TARGET, Verdict, judge
-from maskmill.engine.training import run_folder
+from maskmill.engine.training import rounds_that_made, run_folder
 from maskmill.errors import MaskmillError, StoreError
 from maskmill.formats import LabelledImage, read_pixels
 from maskmill.predict import Predictor
@@ -148,7 +148,9 @@ def roll_back(project: Project, *, by: str) -> Round:
     model = current_model(project)
     if model is None:
         raise StoreError("the project uses the embedded default; there is nothing to roll back to")
-    made = next(r for r in reversed(project.models.rounds()) if r.candidate_id == model.id)
+    made = rounds_that_made(project).get(model.id)
+    if made is None:
+        raise StoreError(f"{model.name} was made by no round; there is nothing to roll back to")
     round_ = project.models.open_round("assisted", incumbent_id=model.id)
     return project.models.change_round(
         round_.id,

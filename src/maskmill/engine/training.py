@@ -13,6 +13,7 @@ from pathlib import Path
 from maskmill.config import TrainConfig, load_toml, with_settings
 from maskmill.engine.dataset import labelled_images
 from maskmill.errors import DatasetError, MaskmillError, NotFound
+from maskmill.formats import LabelledImage
 from maskmill.recipes import recipe
 from maskmill.store import Project
 from maskmill.store.models import Round
@@ -39,15 +40,13 @@ def train_round(project: Project, round_: Round, start_from: str) -> Path:
     """
     from maskmill.train.loop import train
 
-    settings = dict(round_.settings or {})
-    snapshot = next(s for s in project.snapshots.all() if s.id == round_.snapshot_id)
-    known = _learned(project, round_) if settings["masks"] == "new" else set()
-    images = labelled_images(project, snapshot, "train", known=known)
+    images = images_of(project, round_)
     if not images:
         raise DatasetError(
-            f"round {round_.number} has nothing to train on: no person has made or accepted a mask "
-            "outside the hold-out" + (" since the last round" if known else "") + "; label some"
+            f"round {round_.number} has nothing to train on: outside the hold-out no person has "
+            "made or accepted a mask that its model has not learned from; label some"
         )
+    settings = dict(round_.settings or {})
     name = settings["recipe"]
     config = with_settings(TrainConfig(), load_toml(recipe(Path(name))), where=name)
     own = {"start_from": start_from, "seed": round_.number, **settings["training"]}
@@ -55,15 +54,34 @@ def train_round(project: Project, round_: Round, start_from: str) -> Path:
     return train(images, run_folder(project, round_), config)
 
 
+def images_of(project: Project, round_: Round) -> list[LabelledImage]:
+    """Return what a round trains on; empty if people have made nothing that is new to its model."""
+    settings = dict(round_.settings or {})
+    snapshot = next(s for s in project.snapshots.all() if s.id == round_.snapshot_id)
+    goes_on = settings["masks"] == "new" and settings["start"] == "current"
+    known = _learned(project, round_) if goes_on else set()
+    return labelled_images(project, snapshot, "train", known=known)
+
+
+def rounds_that_made(project: Project) -> dict[int, Round]:
+    """Return the round that trained each model, by the model's row; going back makes none."""
+    rounds = project.models.rounds()
+    return {r.candidate_id: r for r in rounds if r.candidate_id and r.snapshot_id is not None}
+
+
 def _learned(project: Project, round_: Round) -> set[tuple[int, int]]:
-    """Return the versions of masks that the models before this round have learned from."""
+    """Return the versions of masks that the incumbent, or a model before it, has learned from.
+
+    What only a model learned from that was rolled back is still new.
+    """
     snapshots = {s.id: s for s in project.snapshots.all()}
+    made = rounds_that_made(project)
     learned: set[tuple[int, int]] = set()
-    for earlier in project.models.rounds():
-        if earlier.number < round_.number and earlier.status == "promoted":
-            snapshot = snapshots.get(earlier.snapshot_id or 0)
-            if snapshot is not None:
-                learned |= set(project.snapshots.annotation_versions(snapshot).items())
+    earlier = made.pop(round_.incumbent_id or 0, None)
+    while earlier is not None:
+        snapshot = snapshots[earlier.snapshot_id or 0]
+        learned |= set(project.snapshots.annotation_versions(snapshot).items())
+        earlier = made.pop(earlier.incumbent_id or 0, None)  # each once: no chain is endless
     return learned
 
 
