@@ -12,8 +12,6 @@ from typing import Any
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, Integer
-from skimage.feature import peak_local_max
-from skimage.segmentation import watershed
 
 from maskmill.errors import ConfigError
 from maskmill.scribble.rules import (
@@ -241,10 +239,18 @@ def _each(regions: Regions, holds: Callable[[Mask], bool]) -> Bool[np.ndarray, "
 
 def boxes(regions: Regions) -> dict[int, tuple[slice, slice]]:
     """Return the rows and columns of every region."""
-    from scipy.ndimage import find_objects
-
-    found = find_objects(regions)
-    return {i + 1: window for i, window in enumerate(found) if window is not None}
+    ys, xs = np.nonzero(regions)
+    numbers = regions[ys, xs]
+    count = int(regions.max(initial=0)) + 1
+    least = np.full((2, count), max(regions.shape))
+    most = np.zeros((2, count), int)
+    for axis, at in enumerate((ys, xs)):
+        np.minimum.at(least[axis], numbers, at)
+        np.maximum.at(most[axis], numbers, at + 1)
+    return {
+        number: (slice(least[0, number], most[0, number]), slice(least[1, number], most[1, number]))
+        for number in np.unique(numbers).tolist()
+    }
 
 
 def _elongation(mask: Mask) -> float:
@@ -285,6 +291,10 @@ def _placed(regions: Regions, rule: Place, others: Mapping[str, Mask]) -> Bool[n
 
 
 def _split(regions: Regions, probability: Float32[np.ndarray, "h w"], rule: Split) -> Regions:
+    # Only splitting needs scikit-image, which plain inference does not install.
+    from skimage.feature import peak_local_max
+    from skimage.segmentation import watershed
+
     mask = regions > 0
     deep = cv2.distanceTransform(np.pad(mask.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
     # Smoothed, or every wiggle of an outline makes a centre of its own.
