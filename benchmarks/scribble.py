@@ -12,8 +12,10 @@ with the labels. Measured on the same strokes, with the same classifier and sett
 
 - `classical`: the filters of ilastik and its kind, on colour, at four scales;
 - `classical+edges`: the same, and probabilities that follow the image's edges (`edges.py`);
-- `no model`: filters compared with their surroundings and with the rest of their image, and edges;
-- `ours`: these, and the promptable model's embedding and finer maps.
+- `no model`: half of the trees also see filters compared with their surroundings and with the rest
+  of their image; edges;
+- `one part`: every tree sees these and the promptable model's embedding and finer maps; edges;
+- `ours`: a third of the trees sees classical filters, a third also what is compared, a third all.
 
 IoU is pooled over a set's images, per category that was marked; `foreground` leaves the background
 out of the mean. Sets named `*visa*`, whose defects of a kind are on very few images, count as one
@@ -42,21 +44,17 @@ from maskmill.scribble.classifier import PixelModel, at_size, load, predict, sav
 from maskmill.scribble.edges import follow
 from maskmill.scribble.features import FeatureCache, Features, extract
 from maskmill.scribble.forest import Forest, grow
-from maskmill.scribble.pixels import at_grid, fit_projections, marked_cells
+from maskmill.scribble.pixels import CLASSICAL, PARTS, at_grid, fit_projections, marked_cells
 from maskmill.scribble.simulate import choose_images, simulate_strokes
 from maskmill.scribble.strokes import BACKGROUND, UNLABELLED, draw
 
 RESULT = Path(__file__).parent / "results" / "scribble.json"
-CLASSICAL = 43
-LOCAL = 128
 ARMS = {
     "classical": ((slice(0, CLASSICAL),), False),
     "classical+edges": ((slice(0, CLASSICAL),), True),
-    "no model": ((slice(0, LOCAL),), True),
-    "all": ((slice(0, None),), True),
-    "mixed2": ((slice(0, CLASSICAL), slice(0, None)), True),
-    "mixed3": ((slice(0, CLASSICAL), slice(0, LOCAL), slice(0, None)), True),
-    "ours": ((slice(0, CLASSICAL), slice(CLASSICAL, LOCAL), slice(CLASSICAL, None)), True),
+    "no model": (PARTS[:2], True),
+    "one part": (PARTS[2:], True),
+    "ours": (PARTS, True),
 }
 """Channels that the trees of each way may look at, part by part, and whether it follows edges."""
 IMAGES = (1, 3, 5)
@@ -290,9 +288,16 @@ def main() -> None:
             record["clock"] = clock(next(iter(sets)), Path(work))
             print(json.dumps(record["clock"], indent=1))
         else:
-            results = {s.name: measure_set(s, arguments.seeds, arguments.limit) for s in sets}
-            record["settings"] = {"seeds": arguments.seeds, "images_per_set": arguments.limit}
-            record["iou"] = results | {"mean": mean_over_sets(results)}
+            settings = {"seeds": arguments.seeds, "images_per_set": arguments.limit}
+            if record.get("settings") != settings:
+                record |= {"settings": settings, "iou": {}}
+            results = {k: v for k, v in record["iou"].items() if k != "mean"}
+            for one in sets:
+                results[one.name] = measure_set(one, arguments.seeds, arguments.limit)
+                results = dict(sorted(results.items()))
+                record["iou"] = results | {"mean": mean_over_sets(results)}
+                # Sets may be measured one by one, in runs of a few minutes.
+                arguments.out.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
             for table in tables(record["iou"]):
                 Console(width=190).print(table)
     arguments.out.write_text(json.dumps(record, indent=1) + "\n", "utf-8")

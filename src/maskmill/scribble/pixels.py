@@ -28,6 +28,11 @@ DIRECTIONS = 8
 """Channels that are left of each of the model's maps."""
 COVERED = 0.3
 """A cell of the working grid is marked if a stroke covers this share of it."""
+CLASSICAL, LOCAL = 43, 128
+"""Leading channels of a vector: filter responses; these, differences, and both relative."""
+PARTS = (slice(0, CLASSICAL), slice(0, LOCAL), slice(0, None))
+"""What the trees of a forest may look at, a third of them each. What is relative to an image, and
+what the model says, help where looks vary and mislead where they do not; neither drowns the rest."""
 FEW_CELLS = 5
 """A category with fewer marked cells in an image takes every cell that its strokes touch."""
 
