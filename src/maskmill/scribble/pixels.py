@@ -31,8 +31,8 @@ COVERED = 0.3
 CLASSICAL, LOCAL = 43, 128
 """Leading channels of a vector: filter responses; these, differences, and both relative."""
 PARTS = (slice(0, CLASSICAL), slice(0, LOCAL), slice(0, None))
-"""What the trees of a forest may look at, a third of them each. What is relative to an image, and
-what the model says, help where looks vary and mislead where they do not; neither drowns the rest."""
+"""What the trees of a forest may look at, a third of them each: what is relative to an image and
+what the model says help where looks vary, and mislead where they do not."""
 FEW_CELLS = 5
 """A category with fewer marked cells in an image takes every cell that its strokes touch."""
 
