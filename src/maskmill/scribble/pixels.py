@@ -138,8 +138,8 @@ def _assembled(
 
 
 def _centred(array: Map) -> Map:
-    """Take an image's own median from a map and divide by its own deviation, per channel."""
-    middle = np.median(array.reshape(len(array), -1), axis=1)[:, None, None]
+    """Take an image's own mean from a map and divide by its own deviation, per channel."""
+    middle = array.mean(axis=(1, 2), keepdims=True)
     deviation = array.std(axis=(1, 2), keepdims=True) + np.float32(0.05)
     return np.asarray((array - middle) / deviation, np.float32)
 
