@@ -19,6 +19,7 @@ from maskmill import __version__
 from maskmill.cli.account import account_app
 from maskmill.cli.automask import automask
 from maskmill.cli.demo import demo
+from maskmill.cli.deploy import deploy, serve_model
 from maskmill.cli.embed import embed
 from maskmill.cli.evaluate import evaluate
 from maskmill.cli.exchange import export, import_
@@ -76,6 +77,8 @@ def build_app() -> App:
     app.command(model_app())
     app.command(scribble_app())
     app.command(rules_app())
+    app.command(deploy)
+    app.command(serve_model)
     app.command(account_app())
     app.command(demo)
     return app
