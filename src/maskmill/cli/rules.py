@@ -98,7 +98,7 @@ def apply(
     applied = read_rules(rules).for_categories(classifier.categories)
     source = source_of(model, backend, threads, cache)
     out.mkdir(parents=True, exist_ok=True)
-    told = []
+    told: list[dict[str, Any]] = []
     for path in photographs(images) if images.is_dir() else [images]:
         found = predict_image(source, classifier, path, applied)
         picture = overlay(found.pixels, found.shaped.regions, found.shaped.steps)

@@ -47,7 +47,8 @@ class Quantised:
 
     def values(self) -> Map:
         """Return the map; off by half a step at most."""
-        return self.levels * self.step[:, None, None] + self.least[:, None, None]
+        values = self.levels * self.step[:, None, None] + self.least[:, None, None]
+        return np.asarray(values, np.float32)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

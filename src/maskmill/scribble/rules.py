@@ -34,42 +34,42 @@ class _Rule(
     """Whether it works on the category's pixels; such rules stand before those that split."""
 
 
-class Confidence(_Rule, tag="confidence"):
+class Confidence(_Rule, frozen=True, kw_only=True, tag="confidence"):
     """Take away pixels of which the classifier is less sure than this."""
 
     shapes: ClassVar[bool] = True
     threshold: Share
 
 
-class FillHoles(_Rule, tag="fill_holes"):
+class FillHoles(_Rule, frozen=True, kw_only=True, tag="fill_holes"):
     """Fill holes of up to this area."""
 
     shapes: ClassVar[bool] = True
     area: Pixels
 
 
-class Close(_Rule, tag="close"):
+class Close(_Rule, frozen=True, kw_only=True, tag="close"):
     """Close gaps narrower than twice this radius."""
 
     shapes: ClassVar[bool] = True
     radius: Radius
 
 
-class Open(_Rule, tag="open"):
+class Open(_Rule, frozen=True, kw_only=True, tag="open"):
     """Take away what is narrower than twice this radius."""
 
     shapes: ClassVar[bool] = True
     radius: Radius
 
 
-class Smooth(_Rule, tag="smooth"):
+class Smooth(_Rule, frozen=True, kw_only=True, tag="smooth"):
     """Smooth outlines over this radius; areas stay about the same."""
 
     shapes: ClassVar[bool] = True
     radius: Radius
 
 
-class Split(_Rule, tag="split"):
+class Split(_Rule, frozen=True, kw_only=True, tag="split"):
     """Split touching objects, midway between their centres or where the classifier is unsure.
 
     `distance` looks at shapes alone; `watershed` at the classifier's certainty too.
@@ -80,45 +80,45 @@ class Split(_Rule, tag="split"):
     """Centres nearer to each other than this belong to one object."""
 
 
-class Merge(_Rule, tag="merge"):
+class Merge(_Rule, frozen=True, kw_only=True, tag="merge"):
     """Make one region of fragments that lie nearer to each other than this."""
 
     nearer: Radius
 
 
-class MinArea(_Rule, tag="min_area"):
+class MinArea(_Rule, frozen=True, kw_only=True, tag="min_area"):
     """Take away smaller regions."""
 
     area: Pixels
 
 
-class MaxArea(_Rule, tag="max_area"):
+class MaxArea(_Rule, frozen=True, kw_only=True, tag="max_area"):
     """Take away larger regions."""
 
     area: Pixels
 
 
-class KeepLargest(_Rule, tag="keep_largest"):
+class KeepLargest(_Rule, frozen=True, kw_only=True, tag="keep_largest"):
     """Keep only so many regions, the largest."""
 
     number: Annotated[int, Meta(ge=1)]
 
 
-class Elongation(_Rule, tag="elongation"):
+class Elongation(_Rule, frozen=True, kw_only=True, tag="elongation"):
     """Keep regions whose length over width lies within these bounds; 1 is round."""
 
     least: Ratio = 1.0
     most: Ratio | None = None
 
 
-class Solidity(_Rule, tag="solidity"):
+class Solidity(_Rule, frozen=True, kw_only=True, tag="solidity"):
     """Keep regions that fill so much of their convex hull; 1 has no dents."""
 
     least: Share = 0.0
     most: Share = 1.0
 
 
-class Place(_Rule, tag="place"):
+class Place(_Rule, frozen=True, kw_only=True, tag="place"):
     """Keep or take away regions by what they lie in or touch: a category, or `border`."""
 
     relation: Literal["inside", "outside", "touching"]
@@ -133,7 +133,7 @@ Rule = (
 )  # fmt: skip
 
 
-class Count(_Rule, tag="count"):
+class Count(_Rule, frozen=True, kw_only=True, tag="count"):
     """So many regions of a category."""
 
     category: str
@@ -141,7 +141,7 @@ class Count(_Rule, tag="count"):
     most: Annotated[int, Meta(ge=0)] | None = None
 
 
-class AreaShare(_Rule, tag="area_share"):
+class AreaShare(_Rule, frozen=True, kw_only=True, tag="area_share"):
     """So much of the image covered by a category."""
 
     category: str
@@ -149,14 +149,14 @@ class AreaShare(_Rule, tag="area_share"):
     most: Share = 1.0
 
 
-class LargestArea(_Rule, tag="largest_area"):
+class LargestArea(_Rule, frozen=True, kw_only=True, tag="largest_area"):
     """No region of a category larger than this."""
 
     category: str
     most: Pixels
 
 
-class Distance(_Rule, tag="distance"):
+class Distance(_Rule, frozen=True, kw_only=True, tag="distance"):
     """No region of one category nearer than this to another category, or to `border`."""
 
     category: str

@@ -161,10 +161,11 @@ def _change(mask: Mask, probability: Float32[np.ndarray, "h w"], rule: Rule) -> 
     if isinstance(rule, Confidence):
         return mask & (probability >= rule.threshold)
     if isinstance(rule, FillHoles):
-        return mask | _small(~mask, rule.area)
+        filled: Mask = mask | _small(~mask, rule.area)
+        return filled
     if isinstance(rule, Close | Open):
         kind = cv2.MORPH_CLOSE if isinstance(rule, Close) else cv2.MORPH_OPEN
-        return cv2.morphologyEx(pixels, kind, _disc(rule.radius)).astype(bool)
+        return np.asarray(cv2.morphologyEx(pixels, kind, _disc(rule.radius)), bool)
     if isinstance(rule, Smooth):
         soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), rule.radius)
         return np.asarray(soft > 0.5)
@@ -301,10 +302,13 @@ def _split(regions: Regions, probability: Float32[np.ndarray, "h w"], rule: Spli
     height = cv2.GaussianBlur(deep, (0, 0), max(1.0, rule.apart / 4))
     if rule.method == "watershed":
         height = height * probability
-    peaks = peak_local_max(height, min_distance=rule.apart, labels=regions, exclude_border=False)
+    peaks = peak_local_max(  # type: ignore[no-untyped-call]
+        height, min_distance=rule.apart, labels=regions, exclude_border=False
+    )
     centres = np.zeros(regions.shape, np.int32)
     centres[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    cut = np.asarray(watershed(-height, centres, mask=mask), np.int32)
+    flooded = watershed(-height, centres, mask=mask)  # type: ignore[no-untyped-call]
+    cut = np.asarray(flooded, np.int32)
     lost = mask & (cut == 0)  # too thin for a centre
     return cut + np.where(lost, components(lost) + cut.max(), 0).astype(np.int32)
 
