@@ -22,6 +22,7 @@ from maskmill.cli.demo import demo
 from maskmill.cli.embed import embed
 from maskmill.cli.evaluate import evaluate
 from maskmill.cli.exchange import export, import_
+from maskmill.cli.label import label
 from maskmill.cli.model import model_app
 from maskmill.cli.options import refuse_fractions
 from maskmill.cli.project import init, snapshot, status, verify
@@ -66,7 +67,7 @@ def build_app() -> App:
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
-    of_projects = (up, init, export, status, verify, snapshot, embed)
+    of_projects = (up, init, export, status, verify, snapshot, embed, label)
     for verb in (segment, automask, *of_projects, train, evaluate, simulate):
         app.command(verb)
     app.command(import_, name="import")
