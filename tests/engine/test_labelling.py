@@ -97,7 +97,7 @@ def test_an_image_without_a_mask_is_done_too(project: Project) -> None:
 
 
 def test_killed_again_and_again_it_ends_with_every_image_once(tmp_path: Path) -> None:
-    """Kill -9 the whole run after each new commit; what comes out is what an unkilled one writes."""
+    """Kill -9 the whole run after new commits; what comes out is what an unkilled one writes."""
     outcomes = []
     for name, kills in (("calm", 0), ("killed", 3)):
         with Project.create(tmp_path / name) as made:

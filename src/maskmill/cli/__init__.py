@@ -17,6 +17,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from maskmill import __version__
 from maskmill.cli.account import account_app
+from maskmill.cli.audit import audit_app
 from maskmill.cli.automask import automask
 from maskmill.cli.demo import demo
 from maskmill.cli.embed import embed
@@ -74,6 +75,7 @@ def build_app() -> App:
     app.command(round_, name="round")
     app.command(model_app())
     app.command(account_app())
+    app.command(audit_app())
     app.command(demo)
     return app
 

@@ -11,32 +11,20 @@ from pathlib import Path
 from maskmill.config import AutomaskConfig
 from maskmill.engine import proposals
 from maskmill.engine.dataset import answered_for
-from maskmill.engine.detector import DETECTOR_CARD, Detector
+from maskmill.engine.detector import Detector
 from maskmill.engine.labelling import DATA_ENGINE, LabelSettings
 from maskmill.engine.proposals import Calibration, Way
-from maskmill.engine.rounds import current_model, model_path
+from maskmill.engine.rounds import current_model, detector_of, model_path
 from maskmill.images import read_image
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
 from maskmill.store import Image, Project
 from maskmill.store.models import Model
 from maskmill.store.snapshots import SnapshotConfig
-from maskmill.weights import model_id_of, read_card
 
 MOST_IMAGES = 60
 """Hold-out images that are looked at; more only narrow what is known."""
 VAL_SHARE = 0.2
-
-
-def detector_folder(project: Project, model_id: str) -> Path:
-    """Return where the detector of a model lies, or would."""
-    return project.folder / "detectors" / model_id
-
-
-def detector_of(project: Project, model: Model | None) -> Detector | None:
-    """Load the detector that belongs to a project's model; None if no round trained one."""
-    folder = detector_folder(project, model_id_of(read_card(model_path(project, model))))
-    return Detector(folder) if (folder / DETECTOR_CARD).is_file() else None
 
 
 def holdout(
@@ -148,8 +136,8 @@ def _in_words(calibration: Calibration, images: int, precision: float) -> str:
         )
     return (
         f"{calibration.way}: from score {calibration.threshold:.3f} on, "
-        f"{calibration.precision:.0%} of {calibration.kept} masks on {images} hold-out images are right, and they find "
-        f"{calibration.found:.0%} of the objects"
+        f"{calibration.precision:.0%} of {calibration.kept} masks on {images} hold-out images are "
+        f"right, and they find {calibration.found:.0%} of the objects"
     )
 
 

@@ -84,11 +84,18 @@ class Detector:
                 f"the embedding was made by {embedding.model_id!r}, this detector reads those of "
                 f"{self.card['model']!r}; embed the image with that model"
             )
+        logits, reach = self.answer(embedding)
+        return boxes_of(logits[0, 0], reach[0], embedding, int(self.card["stride"]))
+
+    def answer(
+        self, embedding: Embedding
+    ) -> tuple[Float32[np.ndarray, "1 1 h w"], Float32[np.ndarray, "1 4 h w"]]:
+        """Run the head itself; see `maskmill.model.box_head`."""
         names = [each.name for each in self._session.get_inputs()]
         maps = (embedding.array, *embedding.high_res)
         feeds = {n: m[None].astype(np.float32) for n, m in zip(names, maps, strict=True)}
         logits, reach = self._session.run(None, feeds)
-        return boxes_of(logits[0, 0], reach[0], embedding, int(self.card["stride"]))
+        return logits, reach
 
 
 def read_detector_card(folder: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from maskmill.config import Backend, EvaluateConfig
 from maskmill.engine.dataset import labelled_images
+from maskmill.engine.detector import DETECTOR_CARD, Detector, read_detector_card
 from maskmill.engine.gate import TARGET, Verdict, judge
 from maskmill.engine.training import rounds_that_made, run_folder
 from maskmill.errors import MaskmillError, StoreError
@@ -57,6 +58,10 @@ class RoundConfig:
     """Most hold-out images that the gate measures; more only narrow the intervals."""
     target: str = TARGET
     """What has to get better."""
+    detector: bool = True
+    """Train a box detector for the model that comes out of the round."""
+    detector_training: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the detector's training that differ from `DetectorConfig`'s."""
     export: bool = True
     """Write the candidate's ONNX files, which browsers need, and judge those; else PyTorch's."""
 
@@ -111,6 +116,7 @@ def run_round(
         candidate = _train(project, round_, say)
         round_ = _register(project, round_, candidate)
         verdict = _gate(project, round_, snapshot, say)
+        _train_detectors(project, round_, verdict, say)
     except Interrupted:
         raise
     except MaskmillError as error:
@@ -258,6 +264,38 @@ def _register(project: Project, round_: Round, exported: Path) -> Round:
     made = {**card, "round": round_.number, "round_settings": dict(round_.settings or {})}
     row = project.models.add(model_id, name=f"round-{round_.number:03d}", card=made)
     return project.models.change_round(round_.id, status="gating", candidate_id=row.id)
+
+
+def _train_detectors(
+    project: Project, round_: Round, verdict: Verdict, say: Callable[[str], None]
+) -> None:
+    """Train the detector of the model that goes on; of both, where a person has to decide."""
+    if not _settings(round_).detector:
+        return
+    known = {model.id: model for model in project.models.all()}
+    going_on = {None: (round_.incumbent_id, round_.candidate_id), True: (round_.candidate_id,)}
+    for row in going_on.get(verdict.promoted, (round_.incumbent_id,)):
+        model = known[row or 0]
+        out = detector_folder(project, model.model_id)
+        if (out / DETECTOR_CARD).is_file() and read_detector_card(out)["round"] == round_.number:
+            continue
+        say(f"round {round_.number}: box detector of {model.model_id}")
+        out.parent.mkdir(exist_ok=True)
+        _child(
+            "maskmill.engine.detecting",
+            str(project.folder), str(round_.number), str(model_path(project, model)), str(out),
+        )  # fmt: skip
+
+
+def detector_folder(project: Project, model_id: str) -> Path:
+    """Return where the detector of a model lies, or would."""
+    return project.folder / "detectors" / model_id
+
+
+def detector_of(project: Project, model: Model | None) -> Detector | None:
+    """Load the detector that belongs to a project's model; None if no round trained one."""
+    folder = detector_folder(project, model_id_of(read_card(model_path(project, model))))
+    return Detector(folder) if (folder / DETECTOR_CARD).is_file() else None
 
 
 def _incumbent(project: Project, round_: Round) -> Model | None:

@@ -43,7 +43,7 @@ class BoxHead(nn.Module):
             nn.Conv2d(c, w, 1) for c, w in zip(self.channels, widths, strict=False)
         )
         self.down = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in pairwise(widths))
-        self.blocks = nn.ModuleList(_Block(width) for width in widths)
+        self.blocks = nn.ModuleList(_Block(width) for width in widths[:2])
         self.out = nn.Sequential(
             nn.Conv2d(widths[-1], widths[-1], 3, padding=1), nn.GELU(), nn.Conv2d(widths[-1], 5, 1)
         )
@@ -88,28 +88,21 @@ class BoxHead(nn.Module):
             x = step(F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False))
             if i < len(maps):
                 x = x + self.lateral[i](maps[i])
-            x = self.blocks[i](x)
-        out = self.out(x)
+            if i < len(self.blocks):  # none at stride 4, where it would cost most
+                x = self.blocks[i](x)
+        out: Tensor = self.out(x)
         return out[:, :1], torch.exp(out[:, 1:].clamp(-4, 7)) * self.stride
 
 
 class _Block(nn.Module):
-    """Depthwise 5x5, then a pointwise MLP, twice, around residuals."""
+    """Two 3x3 convolutions around a residual."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.parts = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(width, width, 5, padding=2, groups=width),
-                nn.GroupNorm(1, width),
-                nn.Conv2d(width, 2 * width, 1),
-                nn.GELU(),
-                nn.Conv2d(2 * width, width, 1),
-            )
-            for _ in range(2)
-        )
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.norm = nn.GroupNorm(1, width)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        for part in self.parts:
-            x = x + part(x)
-        return x
+        out: Tensor = x + self.second(F.gelu(self.norm(self.first(x))))
+        return out
