@@ -52,7 +52,7 @@ def label(
         cancel: End the job that was begun; what it committed stays.
     """
     from maskmill.engine import labelling
-    from maskmill.store import ImageFilter, Project
+    from maskmill.store import Project
 
     if not 0 < precision <= 1:
         raise ConfigError(f"--precision is {precision}; it must be above 0 and at most 1")
@@ -74,7 +74,7 @@ def label(
         else:
             warn(f"going on with job {going.id}, with the settings that it began with")
             settings = labelling.LabelSettings.from_json(dict(going.settings or {}))
-        with progress_bar("images", opened.images.count(ImageFilter(has_masks=False))) as advance:
+        with progress_bar("images", opened.images.count(labelling.UNLABELLED)) as advance:
             report = labelling.label_project(
                 opened, settings, workers=0 if size == 1 else size, progress=advance
             )

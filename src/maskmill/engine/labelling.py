@@ -45,6 +45,8 @@ DATA_ENGINE = AutomaskConfig(
 """Everything mode as SA-1B was made: 32x32 points on the image, 16x16 on each of 2x2 overlapping
 crops and 8x8 on each of 4x4, three masks a point, small holes and islands below 100 pixels cleaned.
 Source: Kirillov et al., arXiv 2304.02643, appendix B."""
+UNLABELLED = ImageFilter(has_masks=False, state="open")
+"""What is labelled: an image without a mask that a person called complete holds no object."""
 LARGEST = 0.95
 """Masks that cover more of the image are left out, as in the paper."""
 
@@ -131,7 +133,7 @@ def label_project(
         MaskmillError: If the model or the detector cannot be loaded; the job has failed then.
     """
     refuse_nonsense(settings.automask)
-    left = project.images.count(ImageFilter(has_masks=False))
+    left = project.images.count(UNLABELLED)
     job = job or unfinished(project) or project.jobs.queue(KIND, asdict(settings), total=left)
     settings = LabelSettings.from_json(dict(job.settings or {}))
     job = project.jobs.claim(job.id, f"{socket.gethostname()}, process {os.getpid()}")
@@ -160,7 +162,7 @@ def operation_of(job_id: int) -> str:
 def _items(project: Project, job: Job) -> Iterator[Image]:
     """List what is left, page by page: no mask, and not committed by this job before."""
     after = 0
-    while page := project.images.page(ImageFilter(has_masks=False), after=after, limit=PAGE):
+    while page := project.images.page(UNLABELLED, after=after, limit=PAGE):
         after = page[-1].id
         done = already_done(project, operation_of(job.id), [image.path for image in page])
         yield from (image for image in page if image.path not in done)

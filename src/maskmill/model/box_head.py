@@ -59,7 +59,7 @@ class BoxHead(nn.Module):
         """Input pixels per cell of the answer: 4 with two finer maps, else 8."""
         return 4 if len(self.channels) == 3 else 8
 
-    def measure(self, maps: Sequence[Float[Tensor, "n c h w"]]) -> None:
+    def measure(self, maps: Sequence[Float[Tensor, "n _c _h _w"]]) -> None:
         """Take note of what each channel is like, from maps of some training images."""
         for i, values in enumerate(maps):
             deviation, mean = torch.std_mean(values.float(), (0, 2, 3))

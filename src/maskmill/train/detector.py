@@ -5,6 +5,7 @@ start; after that a step costs what the light head costs. What a step sees is a 
 and its number.
 """
 
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -31,9 +32,9 @@ KEPT_INSIDE = 0.5
 class DetectorConfig:
     """How the detector is trained."""
 
-    steps: int = 400
+    steps: int = 300
     """Optimiser steps."""
-    batch_images: int = 8
+    batch_images: int = 6
     """Views a step."""
     views: int = 4
     """Views of each image that are embedded: itself, and flipped or cut-out ones."""
@@ -115,7 +116,7 @@ def train_detector(
 def embed_views(predictor: Predictor, image: LabelledImage, config: DetectorConfig) -> list[View]:
     """Embed an image as it is, and some random views of it."""
     pixels, boxes = read_pixels(image), _boxes(image)
-    rng = np.random.default_rng([config.seed, abs(hash(image.image_id)) % 2**32])
+    rng = np.random.default_rng([config.seed, zlib.crc32(image.image_id.encode())])
     views = [_view(predictor, pixels, boxes)]
     for _ in range(config.views - 1):
         views.append(_view(predictor, *random_view(pixels, boxes, rng)))
@@ -130,8 +131,8 @@ def random_view(
     share = rng.uniform(0.5, 1.0)
     height, width = max(1, round(h * share)), max(1, round(w * share))
     y, x = int(rng.integers(0, h - height + 1)), int(rng.integers(0, w - width + 1))
-    cut, moved = pixels[y : y + height, x : x + width], boxes - np.float32([x, y, x, y])
-    inside = moved.clip(0, np.float32([width, height, width, height]))
+    cut, moved = pixels[y : y + height, x : x + width], boxes - np.array([x, y, x, y], np.float32)
+    inside = moved.clip(0, np.array([width, height, width, height], np.float32))
     kept = _areas(inside) > KEPT_INSIDE * _areas(moved)
     inside = inside[kept]
     if rng.random() < 0.5:
@@ -144,8 +145,8 @@ def random_view(
 
 def detector_loss(
     head: BoxHead,
-    maps: Sequence[Float[Tensor, "b c h w"]],
-    boxes: Sequence[Float32[np.ndarray, "n 4"]],
+    maps: Sequence[Float[Tensor, "b _c _h _w"]],
+    boxes: Sequence[Float32[np.ndarray, "_n 4"]],
     box_weight: float,
 ) -> Float[Tensor, ""]:
     """Compare what a head says of some embedded views with the boxes on them."""
