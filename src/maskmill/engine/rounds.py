@@ -28,7 +28,7 @@ from maskmill.store import Project
 from maskmill.store.changes import Stage
 from maskmill.store.models import Model, Round
 from maskmill.store.snapshots import Snapshot, SnapshotConfig
-from maskmill.weights import builtin_models, model_folder, model_id_of, read_card
+from maskmill.weights import builtin_models, model_folder, model_id_of, read_card, write_card
 
 DEFAULT = "tiny"
 """The model of a project that has not made one yet."""
@@ -356,5 +356,24 @@ def _encode_seconds(old: Predictor, new: Predictor, image: LabelledImage) -> tup
 
 
 def _close(project: Project, round_: Round, *, promote: bool, reason: str) -> Round:
+    _write_on_card(project, round_, promote=promote, reason=reason)
     status = "promoted" if promote else "kept"
     return project.models.change_round(round_.id, status=status, reason=reason)
+
+
+def _write_on_card(project: Project, round_: Round, *, promote: bool, reason: str) -> None:
+    """Say on the candidate's own card which snapshot, round, settings and gate made it."""
+    row = next((m for m in project.models.all() if m.id == round_.candidate_id), None)
+    if row is None:
+        return
+    names = [s.name for s in project.snapshots.all() if s.id == round_.snapshot_id]
+    made = {
+        "round": round_.number,
+        "snapshot": names[0] if names else None,
+        "round_settings": dict(round_.settings or {}),
+        "gate": {"promoted": promote, "reason": reason, "said": verdict_of(project, round_)},
+    }
+    folder = project.folder / "models" / row.model_id
+    if folder.is_dir():
+        write_card(folder, {**read_card(folder), **made})
+    project.models.describe(row.id, {**dict(row.card or {}), **made})

@@ -60,7 +60,9 @@ def images_of(project: Project, round_: Round) -> list[LabelledImage]:
     snapshot = next(s for s in project.snapshots.all() if s.id == round_.snapshot_id)
     goes_on = settings["masks"] == "new" and settings["start"] == "current"
     known = _learned(project, round_) if goes_on else set()
-    return labelled_images(project, snapshot, "train", known=known)
+    return labelled_images(
+        project, snapshot, "train", known=known, by_people=round_.stage == "automatic"
+    )
 
 
 def rounds_that_made(project: Project) -> dict[int, Round]:
