@@ -3,7 +3,7 @@
 Usage:
     python benchmarks/engine_ablations.py SET --out FOLDER [--seeds 3] [--only NAME ...]
 
-SET is a folder of labelled images. Each ablation is played with several seeds, each play in a folder
+SET is a folder of labelled images. Each ablation is played with several seeds, each in a folder
 of its own under FOLDER. A play that is done is read back and one that was killed goes on, so the
 whole may be stopped and started at will: on two cores it takes hours. Printed as a table, and
 written to `results/engine_ablations.json` and, as a page, to FOLDER/ablations.md.
