@@ -2,7 +2,11 @@
 
 gate        is the new model better, on images that no model ever learned from?
 dataset     frozen masks that people answer for, as training and measuring read them
+lineage     the models that rounds made: which is in use, and from which it came
+children    child processes that can be paused, and that are never left behind
 training    the child process in which a round trains
+exporting   the child process that writes what browsers run
+judging     the child process in which the gate measures
 rounds      collect, train, evaluate, gate, promote; resumable at every step
 queue       which images people see next, and why
 proposals   masks that a model makes for people, at a precision that was measured

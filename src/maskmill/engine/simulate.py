@@ -16,15 +16,9 @@ import numpy as np
 from maskmill import rle
 from maskmill.automask import AutoMask
 from maskmill.engine import audit, proposals, queue
+from maskmill.engine.lineage import current_model, model_path
 from maskmill.engine.oracle import OracleConfig, Sitting, label_image
-from maskmill.engine.rounds import (
-    RoundConfig,
-    current_model,
-    decide,
-    model_path,
-    run_round,
-    verdict_of,
-)
+from maskmill.engine.rounds import RoundConfig, decide, run_round, verdict_of
 from maskmill.engine.time_model import TimeModel
 from maskmill.errors import ConfigError
 from maskmill.exchange.importing import import_labelled
