@@ -58,6 +58,15 @@ def model_path(project: Project, model: Model | None) -> Path:
     )
 
 
+def model_before(project: Project) -> Model | None:
+    """Return the model that the current one replaced; None if nothing was ever promoted."""
+    known = {model.id: model for model in project.models.all()}
+    for round_ in reversed(project.models.rounds()):
+        if round_.status == "promoted" and round_.candidate_id is not None:
+            return known.get(round_.incumbent_id or 0)
+    return None
+
+
 def rounds_that_made(project: Project) -> dict[int, Round]:
     """Return the round that trained each model, by the model's row; going back makes none."""
     rounds = project.models.rounds()

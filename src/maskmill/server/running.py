@@ -27,6 +27,7 @@ from maskmill.server.ingesting import ingest
 from maskmill.server.pictures import Pictures
 from maskmill.server.security import LOOPBACK
 from maskmill.server.service import Service
+from maskmill.server.trainer import Trainer
 from maskmill.store import Project
 
 STOP_SECONDS = 5
@@ -82,6 +83,7 @@ def serve(
         service.door.announce = lambda token: link(f"{url}/#token={token}")
         server = _Server(_uvicorn_config(service), service.events)
         service.embedder.start()
+        service.trainer.go_on()
         stop = threading.Event()
         if images is not None:
             _in_thread("ingest", lambda: ingest(service, images, stop))
@@ -173,18 +175,23 @@ def _service(
         threads=config.threads,
     )
     with_accounts = bool(project.accounts.all())
+    trainer = Trainer(project, events)
     try:
-        yield Service(
+        service = Service(
             project=project,
             door=Door(project=project, with_accounts=with_accounts, secure=https),
             decoder=decoder,
             embedder=embedder,
             pictures=Pictures(project.folder / "cache"),
             events=events,
+            trainer=trainer,
             names=names,
             https=https,
         )
+        trainer.promoted = service.follow
+        yield service
     finally:
+        trainer.stop()
         embedder.stop()
 
 

@@ -37,6 +37,8 @@ class ImageOut(Out):
     overlay_url: str
     """The masks in their colours, to lie over the thumbnail."""
     embedding_url: str
+    model_id: str
+    """The model whose embedding and decoder belong together on this image just now."""
 
 
 class ImagesOut(Out):
@@ -88,6 +90,8 @@ class DecodeRequest(In):
     mask_input: Annotated[str, Field(max_length=1_000_000)] | None = None
     """Base64 of `low_res_mask_logits` of one earlier candidate."""
     multimask_output: bool = True
+    model_id: Annotated[str, Field(max_length=200)] | None = None
+    """As the image says; null takes the current model."""
 
 
 class CandidateOut(Out):
