@@ -51,6 +51,7 @@ export const ACTIONS = [
   ["pages", "page.review", "alt+3"],
   ["pages", "page.statistics", "alt+4"],
   ["pages", "page.members", "alt+5"],
+  ["pages", "page.engine", "alt+6"],
   ["pages", "theme", "alt+t"],
   ["pages", "language", "alt+l"],
   ["pages", "help", "?"],
