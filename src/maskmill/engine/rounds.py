@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from maskmill.engine.children import Interrupted, run_child
+from maskmill.engine.detector import DETECTOR_CARD, Detector, read_detector_card
 from maskmill.engine.gate import TARGET
 from maskmill.engine.judging import read_verdict
 from maskmill.engine.lineage import (
@@ -27,7 +28,7 @@ from maskmill.store import Project
 from maskmill.store.changes import Stage
 from maskmill.store.models import Model, Round
 from maskmill.store.snapshots import SnapshotConfig
-from maskmill.weights import model_folder, model_id_of, read_card
+from maskmill.weights import model_folder, model_id_of, read_card, write_card
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,10 @@ class RoundConfig:
     """Most hold-out images that the gate measures; more only narrow the intervals."""
     target: str = TARGET
     """What has to get better."""
+    detector: bool = True
+    """Train a box detector for the model that comes out of the round."""
+    detector_training: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the detector's training that differ from `DetectorConfig`'s."""
     export: bool = True
     """Write the candidate's ONNX files, which browsers need, and judge those; else PyTorch's."""
 
@@ -82,6 +87,7 @@ def run_round(
         candidate = _train(project, round_, say, stop)
         round_ = _register(project, round_, candidate)
         verdict = _gate(project, round_, say, stop)
+        _train_detectors(project, round_, verdict["promoted"], say, stop)
     except Interrupted:
         raise
     except MaskmillError as error:
@@ -221,6 +227,43 @@ def _register(project: Project, round_: Round, exported: Path) -> Round:
     return project.models.change_round(round_.id, status="gating", candidate_id=row.id)
 
 
+def _train_detectors(
+    project: Project,
+    round_: Round,
+    promoted: bool | None,
+    say: Callable[[str], None],
+    stop: threading.Event | None,
+) -> None:
+    """Train the detector of the model that goes on; of both, where a person has to decide."""
+    if not _settings(round_).detector:
+        return
+    known = {model.id: model for model in project.models.all()}
+    going_on = {None: (round_.incumbent_id, round_.candidate_id), True: (round_.candidate_id,)}
+    for row in going_on.get(promoted, (round_.incumbent_id,)):
+        model = known[row or 0]
+        out = detector_folder(project, model.model_id)
+        if (out / DETECTOR_CARD).is_file() and read_detector_card(out)["round"] == round_.number:
+            continue
+        say(f"round {round_.number}: box detector of {model.model_id}")
+        out.parent.mkdir(exist_ok=True)
+        run_child(
+            "maskmill.engine.detecting",
+            str(project.folder), str(round_.number), str(model_path(project, model)), str(out),
+            stop=stop,
+        )  # fmt: skip
+
+
+def detector_folder(project: Project, model_id: str) -> Path:
+    """Return where the detector of a model lies, or would."""
+    return project.folder / "detectors" / model_id
+
+
+def detector_of(project: Project, model: Model | None) -> Detector | None:
+    """Load the detector that belongs to a project's model; None if no round trained one."""
+    folder = detector_folder(project, model_id_of(read_card(model_path(project, model))))
+    return Detector(folder) if (folder / DETECTOR_CARD).is_file() else None
+
+
 def _incumbent(project: Project, round_: Round) -> Model | None:
     return next((m for m in project.models.all() if m.id == round_.incumbent_id), None)
 
@@ -245,5 +288,24 @@ def _gate(
 
 
 def _close(project: Project, round_: Round, *, promote: bool, reason: str) -> Round:
+    _write_on_card(project, round_, promote=promote, reason=reason)
     status = "promoted" if promote else "kept"
     return project.models.change_round(round_.id, status=status, reason=reason)
+
+
+def _write_on_card(project: Project, round_: Round, *, promote: bool, reason: str) -> None:
+    """Say on the candidate's own card which snapshot, round, settings and gate made it."""
+    row = next((m for m in project.models.all() if m.id == round_.candidate_id), None)
+    if row is None:
+        return
+    names = [s.name for s in project.snapshots.all() if s.id == round_.snapshot_id]
+    made = {
+        "round": round_.number,
+        "snapshot": names[0] if names else None,
+        "round_settings": dict(round_.settings or {}),
+        "gate": {"promoted": promote, "reason": reason, "said": verdict_of(project, round_)},
+    }
+    folder = project.folder / "models" / row.model_id
+    if folder.is_dir():
+        write_card(folder, {**read_card(folder), **made})
+    project.models.describe(row.id, {**dict(row.card or {}), **made})

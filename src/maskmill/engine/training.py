@@ -68,7 +68,9 @@ def images_of(project: Project, round_: Round) -> list[LabelledImage]:
     snapshot = snapshot_of(project, round_)
     goes_on = settings["masks"] == "new" and settings["start"] == "current"
     known = learned(project, round_.incumbent_id) if goes_on else set()
-    return labelled_images(project, snapshot, "train", known=known)
+    return labelled_images(
+        project, snapshot, "train", known=known, by_people=round_.stage == "automatic"
+    )
 
 
 def snapshot_of(project: Project, round_: Round) -> Snapshot:

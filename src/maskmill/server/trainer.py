@@ -32,7 +32,7 @@ MOST_POINTS = 300
 """Points of a curve, however long the training is."""
 STOP_SECONDS = 15
 """How long a child may take to keep a checkpoint when the server is stopped."""
-Phase = Literal["collect", "train", "export", "gate"]
+Phase = Literal["collect", "train", "export", "gate", "detect"]
 log = logging.getLogger("maskmill.server")
 
 
@@ -214,7 +214,9 @@ def progress_of(project: Project, round_: Round) -> Progress:
     step = int(lines[-1]["step"]) + 1 if lines else 0
     steps = _steps(project, round_)
     phase: Phase = "collect"
-    if round_.status == "gating" or read_verdict(run) is not None:
+    if read_verdict(run) is not None:
+        phase = "detect"
+    elif round_.status == "gating":
         phase = "gate"
     elif (run / "model").is_dir():
         phase = "export" if dict(round_.settings or {}).get("export", True) else "gate"

@@ -96,7 +96,7 @@ class WorkingOut(Out):
     """The round that is open, and how far it is."""
 
     number: int
-    phase: Literal["collect", "train", "export", "gate"]
+    phase: Literal["collect", "train", "export", "gate", "detect"]
     step: int
     steps: int | None
     seconds_left: float | None

@@ -1880,7 +1880,7 @@ export interface components {
              * Phase
              * @enum {string}
              */
-            phase: "collect" | "train" | "export" | "gate";
+            phase: "collect" | "train" | "export" | "gate" | "detect";
             /** Step */
             step: number;
             /** Steps */
