@@ -26,6 +26,7 @@ from maskmill.server.embedder import Embedder
 from maskmill.server.events import Events
 from maskmill.server.ingesting import ingest
 from maskmill.server.pictures import Pictures
+from maskmill.server.prefiller import Prefiller
 from maskmill.server.security import LOOPBACK
 from maskmill.server.service import Service
 from maskmill.server.trainer import Trainer
@@ -81,6 +82,7 @@ def make_service(project: Project, photos: Path, *, with_accounts: bool = False)
         pictures=Pictures(project.folder / "cache"),
         events=events,
         trainer=Trainer(project, events),
+        prefiller=Prefiller(project, events),
         names=LOOPBACK,
     )
     service.trainer.promoted = service.follow

@@ -165,3 +165,19 @@ def test_a_machine_without_pytorch_says_what_to_install(
 def test_the_same_settings_travel(tmp_path: Path) -> None:
     config = replace(quick(tmp_path), masks="all")
     assert RoundConfig(**asdict(config)) == config
+
+
+def test_pre_filling_takes_what_is_left_and_says_why_not(
+    service: Service, client: TestClient
+) -> None:
+    assert client.get("/api/engine").json()["prefill"] is None
+    assert client.post("/api/prefill/cancel").status_code == 422
+    begun = client.post("/api/prefill", json={"images": 2}).json()
+    assert (begun["total"], begun["done"]) == (2, 0)
+    end = time.monotonic() + 120
+    while (told := client.get("/api/engine").json()["prefill"])["running"]:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert told["threshold"] is None, "nothing is labelled, so nothing is proved"
+    assert told["message"] == "no threshold"
+    assert service.project.annotations.of_image(1) == []

@@ -11,6 +11,8 @@ rounds      collect, train, evaluate, gate, promote; resumable at every step
 queue       which images people see next, and why
 proposals   masks that a model makes for people, at a precision that was measured
 time_model  what people's actions cost, in seconds
+prefilling  stage 2 in a project: sure masks on the images that people will see next
+standing    where the engine stands, and what it suggests
 oracle      a simulated person, who sees the truth and answers the model's masks
 audit       what corrected samples say of the masks that nobody looked at
 simulate    the whole engine, played on a labelled dataset

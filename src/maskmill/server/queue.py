@@ -4,8 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
+from maskmill.engine.prefilling import look_over
 from maskmill.errors import NotFound
 from maskmill.server.access import AnyMember, AnyReviewer
+from maskmill.server.changes import tell
 from maskmill.server.images import described
 from maskmill.server.service import Service
 from maskmill.server.wire import RowId
@@ -71,8 +73,13 @@ def release(request: Request, member: AnyMember, image_id: ImageId) -> None:
 
 @router.post("/images/{image_id}/finish")
 def finish(request: Request, member: AnyMember, image_id: ImageId) -> ImageOut:
-    """Say that an image is labelled: it waits for a reviewer, and the lease ends."""
+    """Say that an image is labelled: it waits for a reviewer, and the lease ends.
+
+    Pre-filled masks that are still there were seen and let stand: they are accepted.
+    """
     service: Service = request.app.state.service
+    if look_over(service.project, image_id, by=member.name):
+        tell(service, service.project.annotations.of_image(image_id))
     service.project.work.release(image_id, member.name)
     return _moved(service, image_id, "in_review", member.name, None)
 

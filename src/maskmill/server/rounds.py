@@ -17,6 +17,7 @@ from maskmill.engine.standing import (
 )
 from maskmill.errors import StoreError
 from maskmill.server.access import AnyMember, AnyReviewer
+from maskmill.server.prefiller import calibration_of
 from maskmill.server.service import Service
 from maskmill.server.trainer import curve
 from maskmill.server.wire_rounds import (
@@ -24,6 +25,8 @@ from maskmill.server.wire_rounds import (
     EngineOut,
     GateOut,
     PointOut,
+    PrefillOut,
+    PrefillRequest,
     RoundDetailOut,
     RoundOut,
     RoundRequest,
@@ -56,6 +59,7 @@ def get(request: Request, member: AnyMember) -> EngineOut:
         rounds=_rounds(service, found.rounds),
         collecting=_work(found.collecting),
         working=_working(service),
+        prefill=_prefill(service),
         new_masks=found.new_masks,
         new_images=found.new_images,
         all_masks=found.all_masks,
@@ -143,6 +147,42 @@ def roll_back(request: Request, member: AnyReviewer) -> RoundOut:
     """Go back to the model before the current one."""
     service: Service = request.app.state.service
     return _round(service, service.trainer.roll_back(by=member.name), None)
+
+
+@router.post("/prefill", status_code=202)
+def prefill(request: Request, member: AnyReviewer, body: PrefillRequest) -> PrefillOut:
+    """Put the masks that the model is sure of on the next images without one."""
+    service: Service = request.app.state.service
+    service.prefiller.start(body.images)
+    told = _prefill(service)
+    assert told is not None  # it was begun just now
+    return told
+
+
+@router.post("/prefill/cancel")
+def cancel_prefill(request: Request, member: AnyReviewer) -> PrefillOut:
+    """End the pre-filling; the masks that are there stay."""
+    service: Service = request.app.state.service
+    service.prefiller.cancel()
+    told = _prefill(service)
+    assert told is not None  # it was going on
+    return told
+
+
+def _prefill(service: Service) -> PrefillOut | None:
+    job = service.prefiller.last()
+    if job is None:
+        return None
+    told = calibration_of(service.project, job) or {}
+    return PrefillOut(
+        running=service.prefiller.working,
+        done=job.done,
+        total=job.total,
+        message=job.message if job.status in ("failed", "done") else None,
+        threshold=told.get("threshold"),
+        precision=told.get("precision"),
+        found=told.get("found"),
+    )
 
 
 def _rounds(service: Service, frozen: tuple[RoundStanding, ...]) -> list[RoundOut]:

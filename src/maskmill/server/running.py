@@ -25,6 +25,7 @@ from maskmill.server.embedder import Embedder
 from maskmill.server.events import Events
 from maskmill.server.ingesting import ingest
 from maskmill.server.pictures import Pictures
+from maskmill.server.prefiller import Prefiller
 from maskmill.server.security import LOOPBACK
 from maskmill.server.service import Service
 from maskmill.server.trainer import Trainer
@@ -84,6 +85,7 @@ def serve(
         server = _Server(_uvicorn_config(service), service.events)
         service.embedder.start()
         service.trainer.go_on()
+        service.prefiller.go_on()
         stop = threading.Event()
         if images is not None:
             _in_thread("ingest", lambda: ingest(service, images, stop))
@@ -175,7 +177,7 @@ def _service(
         threads=config.threads,
     )
     with_accounts = bool(project.accounts.all())
-    trainer = Trainer(project, events)
+    trainer, prefiller = Trainer(project, events), Prefiller(project, events)
     try:
         service = Service(
             project=project,
@@ -185,6 +187,7 @@ def _service(
             pictures=Pictures(project.folder / "cache"),
             events=events,
             trainer=trainer,
+            prefiller=prefiller,
             names=names,
             https=https,
         )
@@ -192,6 +195,7 @@ def _service(
         yield service
     finally:
         trainer.stop()
+        prefiller.stop()
         embedder.stop()
 
 

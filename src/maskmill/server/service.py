@@ -9,6 +9,7 @@ from maskmill.server.decoder import Decoder
 from maskmill.server.embedder import Embedder
 from maskmill.server.events import Events
 from maskmill.server.pictures import Pictures
+from maskmill.server.prefiller import Prefiller
 from maskmill.server.trainer import Trainer
 from maskmill.store import Image, Project
 
@@ -28,6 +29,7 @@ class Service:
         pictures: Thumbnails and images for display.
         events: Tells open pages what happens.
         trainer: Runs rounds.
+        prefiller: Puts sure masks on images that people will see.
         names: Names under which browsers reach the server, without port.
         https: Whether they reach it over HTTPS.
     """
@@ -39,6 +41,7 @@ class Service:
     pictures: Pictures
     events: Events
     trainer: Trainer
+    prefiller: Prefiller
     names: tuple[str, ...]
     https: bool = False
     _model_ids: dict[int, str] = field(default_factory=dict)

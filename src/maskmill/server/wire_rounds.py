@@ -116,6 +116,28 @@ class SuggestionOut(Out):
     """The same in a sentence."""
 
 
+class PrefillOut(Out):
+    """The last run that pre-filled images."""
+
+    running: bool
+    done: int
+    total: int | None
+    message: str | None
+    """Why it ended, if not by reaching its end."""
+    threshold: float | None
+    """Score from which masks are pre-filled; null where none is precise enough or known."""
+    precision: float | None
+    """Share of the hold-out's masks above it that are right; of all, where there is none."""
+    found: float | None
+    """Share of the hold-out's objects that they find."""
+
+
+class PrefillRequest(In):
+    """How many images to pre-fill."""
+
+    images: Annotated[int, Field(ge=1, le=100_000)] = 20
+
+
 class EngineOut(Out):
     """Where the engine stands, and what it suggests."""
 
@@ -126,6 +148,7 @@ class EngineOut(Out):
     collecting: WorkOut
     """Since the last round."""
     working: WorkingOut | None
+    prefill: PrefillOut | None
     new_masks: int
     new_images: int
     all_masks: int

@@ -515,6 +515,8 @@ export interface paths {
         /**
          * Finish
          * @description Say that an image is labelled: it waits for a reviewer, and the lease ends.
+         *
+         *     Pre-filled masks that are still there were seen and let stand: they are accepted.
          */
         post: operations["queue_finish"];
         delete?: never;
@@ -765,6 +767,46 @@ export interface paths {
          * @description Go back to the model before the current one.
          */
         post: operations["engine_roll_back"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/prefill": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Prefill
+         * @description Put the masks that the model is sure of on the next images without one.
+         */
+        post: operations["engine_prefill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/prefill/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel Prefill
+         * @description End the pre-filling; the masks that are there stay.
+         */
+        post: operations["engine_cancel_prefill"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1175,6 +1217,7 @@ export interface components {
             rounds: components["schemas"]["RoundOut"][];
             collecting: components["schemas"]["WorkOut"];
             working: components["schemas"]["WorkingOut"] | null;
+            prefill: components["schemas"]["PrefillOut"] | null;
             /** New Masks */
             new_masks: number;
             /** New Images */
@@ -1575,6 +1618,37 @@ export interface components {
             val_loss?: number | null;
             /** Val Iou */
             val_iou?: number | null;
+        };
+        /**
+         * PrefillOut
+         * @description The last run that pre-filled images.
+         */
+        PrefillOut: {
+            /** Running */
+            running: boolean;
+            /** Done */
+            done: number;
+            /** Total */
+            total: number | null;
+            /** Message */
+            message: string | null;
+            /** Threshold */
+            threshold: number | null;
+            /** Precision */
+            precision: number | null;
+            /** Found */
+            found: number | null;
+        };
+        /**
+         * PrefillRequest
+         * @description How many images to pre-fill.
+         */
+        PrefillRequest: {
+            /**
+             * Images
+             * @default 20
+             */
+            images: number;
         };
         /**
          * Put
@@ -4596,6 +4670,122 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RoundOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    engine_prefill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PrefillRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrefillOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    engine_cancel_prefill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrefillOut"];
                 };
             };
             /** @description Nobody is signed in. */
