@@ -15,8 +15,8 @@ from maskmill.errors import StoreError
 
 CHILD = "MASKMILL_CHILD"
 """Set for child processes, whose standard input is a pipe from their parent."""
-NICE = 19
-"""As far back as a process can stand: people work on the same machine meanwhile."""
+NICE = 10
+"""How far a child stands back: people work on the same machine meanwhile."""
 LOOK_SECONDS = 0.2
 """Time between two looks whether somebody wants a pause."""
 PATIENCE_SECONDS = 60

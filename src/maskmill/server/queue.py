@@ -46,7 +46,7 @@ def around(request: Request, member: AnyMember, image_id: ImageId) -> AroundOut:
     service: Service = request.app.state.service
     images = service.project.images
     images.get(image_id)
-    queued = service.project.work.peek(member.name, after=image_id)
+    queued = service.project.work.peek(member.name, after=image_id, order=service.planner.order())
     found = [*images.beside(image_id), None if queued is None else images.get(queued.image_id)]
     before, behind, next_one = (
         None if each is None else described(service, [each])[0] for each in found
@@ -124,7 +124,9 @@ def assign(request: Request, member: AnyReviewer, body: AssignRequest) -> None:
 
 def _next(request: Request, name: str, body: NextRequest, *, review: bool) -> NextOut:
     service: Service = request.app.state.service
-    found = service.project.work.next(name, review=review, after=body.after)
+    found = service.project.work.next(
+        name, review=review, after=body.after, order=service.planner.order()
+    )
     if found is None:
         return NextOut(image=None, reason=None)
     service.events.tell("image", image_id=found.image_id)

@@ -84,6 +84,7 @@ def serve(
         service.door.announce = lambda token: link(f"{url}/#token={token}")
         server = _Server(_uvicorn_config(service), service.events)
         service.embedder.start()
+        service.planner.start()
         service.trainer.go_on()
         service.prefiller.go_on()
         stop = threading.Event()
@@ -192,7 +193,10 @@ def _service(
             https=https,
         )
         trainer.promoted = service.follow
-        yield service
+        try:
+            yield service
+        finally:
+            service.planner.stop()
     finally:
         trainer.stop()
         prefiller.stop()

@@ -9,6 +9,7 @@ from maskmill.server.decoder import Decoder
 from maskmill.server.embedder import Embedder
 from maskmill.server.events import Events
 from maskmill.server.pictures import Pictures
+from maskmill.server.planner import Planner
 from maskmill.server.prefiller import Prefiller
 from maskmill.server.trainer import Trainer
 from maskmill.store import Image, Project
@@ -29,6 +30,7 @@ class Service:
         pictures: Thumbnails and images for display.
         events: Tells open pages what happens.
         trainer: Runs rounds.
+        planner: Orders the queue.
         prefiller: Puts sure masks on images that people will see.
         names: Names under which browsers reach the server, without port.
         https: Whether they reach it over HTTPS.
@@ -42,6 +44,7 @@ class Service:
     events: Events
     trainer: Trainer
     prefiller: Prefiller
+    planner: Planner = field(init=False)
     names: tuple[str, ...]
     https: bool = False
     _model_ids: dict[int, str] = field(default_factory=dict)
@@ -49,6 +52,7 @@ class Service:
     _before: str | None = None
 
     def __post_init__(self) -> None:
+        self.planner = Planner(self.project, lambda: (self.decoder.model, self.decoder.model_id))
         before = model_before(self.project)
         self._before = None if before is None else before.model_id
 

@@ -1,7 +1,7 @@
 """Runs rounds beside the pages: one at a time, in a thread that waits for child processes.
 
 All that a round writes to the project is written here, by the process that holds it; training,
-exporting and judging are children at the lowest priority. A job row stands while a round is meant
+exporting and judging are children at a low priority. A job row stands while a round is meant
 to be going on: a server that was killed finds it when it starts again, and goes on. A round that a
 person paused has none, and waits.
 """

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from maskmill.server.wire import In, Mask, Note, Out, RowId
+from maskmill.store.work import Reason
 
 State = Literal["open", "in_review", "returned", "complete"]
 Colour = Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]
@@ -149,10 +150,14 @@ class NextRequest(In):
 
 
 class NextOut(Out):
-    """The next image and why: assigned, returned, unlabelled, begun or in_review; null if none."""
+    """The next image and why; null if none.
+
+    The engine's reasons are hold-out (a random one, to judge models by), unsure (the model is, and
+    the image is unlike the others) and random; unlabelled is one that it has not looked at.
+    """
 
     image: ImageOut | None
-    reason: Literal["assigned", "returned", "unlabelled", "begun", "in_review"] | None
+    reason: Reason | None
 
 
 class AroundOut(Out):
