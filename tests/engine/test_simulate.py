@@ -10,10 +10,11 @@ from faint_cells import faint_cells
 
 from maskmill import rle
 from maskmill.engine.auditing import audits
+from maskmill.engine.lineage import current_model
 from maskmill.engine.oracle import OracleConfig
 from maskmill.engine.people import record_of
 from maskmill.engine.report import gate_curve, rows, write_report
-from maskmill.engine.rounds import RoundConfig, current_model
+from maskmill.engine.rounds import RoundConfig
 from maskmill.engine.simulate import SimulateConfig, simulate
 from maskmill.errors import ConfigError
 from maskmill.formats.labelled import LabelledImage

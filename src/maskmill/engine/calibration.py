@@ -13,8 +13,9 @@ from maskmill.engine import proposals
 from maskmill.engine.dataset import answered_for
 from maskmill.engine.detector import Detector
 from maskmill.engine.labelling import DATA_ENGINE, LabelSettings
+from maskmill.engine.lineage import current_model, model_path
 from maskmill.engine.proposals import Calibration, Way
-from maskmill.engine.rounds import current_model, detector_of, model_path
+from maskmill.engine.rounds import detector_of
 from maskmill.images import read_image
 from maskmill.predict import Predictor
 from maskmill.rle import Rle

@@ -7,7 +7,6 @@ whole or not at all: killed, it is trained again.
 """
 
 import json
-import os
 import shutil
 import sys
 from dataclasses import asdict
@@ -16,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maskmill.engine.children import follow_parent
 from maskmill.engine.dataset import labelled_images
 from maskmill.engine.detector import DETECTOR_CARD, DETECTOR_FILE, Detector
-from maskmill.errors import CheckpointError, MaskmillError, NotFound
+from maskmill.engine.lineage import round_named
+from maskmill.errors import CheckpointError, MaskmillError
 from maskmill.predict import Predictor
 from maskmill.store import Project
 from maskmill.store.models import Round
@@ -109,13 +110,11 @@ def write_detector(head: "BoxHead", predictor: Predictor, out: Path, card: dict[
 def main() -> int:
     """Train what the command line names; what went wrong is the last line of stderr."""
     folder, number, model, out = sys.argv[1:]
-    os.nice(10)  # people work on the same machine meanwhile
+    follow_parent()
     try:
         with Project(Path(folder), writes=False) as project:
-            found = [r for r in project.models.rounds() if r.number == int(number)]
-            if not found:
-                raise NotFound(f"{folder} has no round {number}; `maskmill round` lists them")
-            train_round_detector(project, found[0], Path(model), Path(out))
+            round_ = round_named(project, int(number))
+            train_round_detector(project, round_, Path(model), Path(out))
     except MaskmillError as error:
         print(error, file=sys.stderr)
         return 1

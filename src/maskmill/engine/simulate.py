@@ -19,17 +19,10 @@ from maskmill.config import AutomaskConfig
 from maskmill.durable import write_atomically
 from maskmill.engine import auditing, labelling, proposals, queue
 from maskmill.engine.calibration import calibrate_ways, holdout, stage_three
+from maskmill.engine.lineage import current_model, model_path
 from maskmill.engine.oracle import HandMade, OracleConfig, Sitting
 from maskmill.engine.people import ORACLE, Oracle, Person, Recorded, correct_sample, sit
-from maskmill.engine.rounds import (
-    RoundConfig,
-    current_model,
-    decide,
-    detector_of,
-    model_path,
-    run_round,
-    verdict_of,
-)
+from maskmill.engine.rounds import RoundConfig, decide, detector_of, run_round, verdict_of
 from maskmill.engine.time_model import TimeModel
 from maskmill.errors import ConfigError
 from maskmill.exchange.importing import import_labelled
