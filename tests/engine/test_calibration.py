@@ -16,7 +16,7 @@ from maskmill.formats.labelled import LabelledImage, LabelledMask
 from maskmill.predict import Predictor
 from maskmill.store import Edit, Project
 
-GRID = AutomaskConfig(points_per_side=6)
+GRID = AutomaskConfig(points_per_side=12)
 
 
 def discs(folder: Path, name: str, seed: int) -> LabelledImage:
@@ -66,7 +66,7 @@ def test_stage_three_keeps_masks_from_the_calibrated_score_on(project: Project) 
     assert threshold is not None
     assert "on 2 hold-out images are right" in why[0]
     ways = calibrate_ways(
-        Predictor.load("tiny", threads=1), None, holdout(project), precision=0.6, points_per_side=6
+        Predictor.load("tiny", threads=1), None, holdout(project), precision=0.6, points_per_side=12
     )
     assert ways["everything mode"].threshold == pytest.approx(threshold)
     assert ways["everything mode"].precision >= 0.6
