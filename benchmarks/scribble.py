@@ -50,12 +50,15 @@ RESULT = Path(__file__).parent / "results" / "scribble.json"
 CLASSICAL = 43
 LOCAL = 128
 ARMS = {
-    "classical": (CLASSICAL, False),
-    "classical+edges": (CLASSICAL, True),
-    "no model": (LOCAL, True),
-    "ours": (None, True),
+    "classical": ((slice(0, CLASSICAL),), False),
+    "classical+edges": ((slice(0, CLASSICAL),), True),
+    "no model": ((slice(0, LOCAL),), True),
+    "all": ((slice(0, None),), True),
+    "mixed2": ((slice(0, CLASSICAL), slice(0, None)), True),
+    "mixed3": ((slice(0, CLASSICAL), slice(0, LOCAL), slice(0, None)), True),
+    "ours": ((slice(0, CLASSICAL), slice(CLASSICAL, LOCAL), slice(CLASSICAL, None)), True),
 }
-"""Leading channels of a vector that each way takes, and whether it follows edges."""
+"""Channels that the trees of each way may look at, part by part, and whether it follows edges."""
 IMAGES = (1, 3, 5)
 
 
@@ -117,15 +120,16 @@ def measure(of: Set, drawn_on: list[int], others: list[int], seed: int) -> dict[
     every, labels = np.concatenate(vectors), np.concatenate(places)
     seen = np.unique(labels)
     forests = {
-        arm: Forest(grow(every[:, :end], np.searchsorted(seen, labels))[0])
-        for arm, (end, _) in ARMS.items()
+        arm: Forest(grow(every, np.searchsorted(seen, labels), parts=parts)[0])
+        for arm, (parts, _) in ARMS.items()
     }
     confusion = {arm: np.zeros((len(of.categories),) * 2, np.int64) for arm in ARMS}
     for i in others:
         grid = at_grid(of.features(i), projections)
-        flat, real = grid.reshape(len(grid), -1).T, of.truth(i)
-        for arm, (end, edges) in ARMS.items():
-            found = forests[arm].probabilities(np.ascontiguousarray(flat[:, :end]))
+        flat = np.ascontiguousarray(grid.reshape(len(grid), -1).T)
+        real = of.truth(i)
+        for arm, (_, edges) in ARMS.items():
+            found = forests[arm].probabilities(flat)
             found = np.ascontiguousarray(found.T).reshape(-1, *grid.shape[1:])
             found = at_size(follow(found, grid[0]) if edges else found, real.shape)
             named = seen[found.argmax(axis=0)]
@@ -290,7 +294,7 @@ def main() -> None:
             record["settings"] = {"seeds": arguments.seeds, "images_per_set": arguments.limit}
             record["iou"] = results | {"mean": mean_over_sets(results)}
             for table in tables(record["iou"]):
-                Console(width=120).print(table)
+                Console(width=190).print(table)
     arguments.out.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 
 
