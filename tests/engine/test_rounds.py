@@ -27,9 +27,11 @@ from maskmill.model.checkpoint import save_model
 from maskmill.model.sam import build
 from maskmill.store import Project
 from maskmill.train.report import read_metrics
-from maskmill.weights import model_folder
+from maskmill.weights import model_folder, read_card
+from maskmill.weights import verify as check_files
 
 QUICK = RoundConfig(
+    detector=False,
     val_share=0.4,
     training={
         "steps": 8, "batch_images": 2, "masks_per_image": 2, "input_side": 64,
@@ -92,6 +94,13 @@ def test_a_killed_round_goes_on_and_waits_for_a_person_where_images_are_few(
     assert (model_path(project, model) / "model.safetensors").is_file()
     assert model.card is not None
     assert model.card["round"] == 1
+    on_disk = read_card(model_path(project, model))
+    for card in (model.card, on_disk):
+        assert (card["round"], card["snapshot"]) == (1, "round-001")
+        assert card["round_settings"]["val_share"] == 0.4
+        assert "decided by Ada" in card["gate"]["reason"]
+        assert card["gate"]["said"]["comparisons"]
+    check_files(model_path(project, model))
 
     back = roll_back(project, by="Ada")
     assert back.status == "promoted"

@@ -129,7 +129,8 @@ def test_a_killed_simulation_goes_on_and_ends_alike(
     """Stopped in the midst of a round's images, and once more when it trains."""
     told, _ = played
     images = [replace(faint_cells(tmp_path, f"{i:02d}", i), split="val") for i in range(15)]
-    short = replace(SMALL, semi_rounds=0, automatic=False)
+    plain = replace(SMALL.round, detector=False)
+    short = replace(SMALL, semi_rounds=0, automatic=False, round=plain)
 
     class Stopped(Exception):
         pass
@@ -163,7 +164,9 @@ def test_recorded_work_is_replayed_through_the_same_rounds(
         LabelledImage(image_id=Path(path).stem, path=Path(path), size=(128, 128), source="cells")
         for path in by_hand
     ]
-    config = replace(SMALL, images_per_round=3, semi_rounds=0, automatic=False)
+    training = {**SMALL.round.training, "steps": 2, "warmup_steps": 1}
+    plain = replace(SMALL.round, detector=False, training=training)
+    config = replace(SMALL, images_per_round=3, semi_rounds=0, automatic=False, round=plain)
     again = simulate(images, tmp_path / "out", config, recorded=by_hand, say=lambda _: None)
     (round_,) = again["rounds"]
     played_first = list(by_hand.values())[:3]

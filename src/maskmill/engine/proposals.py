@@ -37,8 +37,9 @@ class Proposal(AutoMask):
     """A mask that might be pre-filled.
 
     Attributes:
-        score: What it is kept by: predicted IoU in everything mode; times stability, the box's
-            score and the agreement of box and mask, where the detector found it.
+        score: What it is kept by: predicted IoU in everything mode; where the detector found it,
+            times stability, the box's score, the agreement of box and mask, and that of the masks
+            from the box and from its middle.
         by: Which way found it.
     """
 
@@ -100,7 +101,11 @@ def detected(predictor: Predictor, embedding: Embedding, detector: Detector) -> 
     found = [
         Proposal(
             **vars(one.mask),
-            score=one.box_score * one.mask.predicted_iou * one.mask.stability_score * one.agreement,
+            score=one.box_score
+            * one.mask.predicted_iou
+            * one.mask.stability_score
+            * one.agreement
+            * one.consent,
             by="detector",
         )
         for one in detect(predictor, embedding, detector.boxes(embedding))
@@ -126,13 +131,19 @@ def propose(
 
 def without_overlaps(found: Sequence[Proposal], taken: Sequence[Rle] = ()) -> list[Proposal]:
     """Keep, best first, the masks that overlap no better one and nothing that is there by half."""
-    chosen: list[Proposal] = []
-    there = list(taken)
-    for mask in found:
-        if not there or float(rle.iou([mask.rle], there).max()) < OVERLAP:
-            chosen.append(mask)
-            there.append(mask.rle)
-    return chosen
+    if not found:
+        return []
+    masks = [mask.rle for mask in found]
+    # All at once: mask by mask takes a hundred times as long.
+    free = np.ones(len(found), bool)
+    if taken:
+        free = rle.iou(masks, list(taken)).max(1) < OVERLAP
+    iou = rle.iou(masks, masks)
+    chosen: list[int] = []
+    for i in np.flatnonzero(free).tolist():
+        if not chosen or iou[i, chosen].max() < OVERLAP:
+            chosen.append(i)
+    return [found[i] for i in chosen]
 
 
 def best_way(calibrations: Mapping[Way, Calibration]) -> Calibration:

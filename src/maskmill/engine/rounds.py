@@ -87,7 +87,7 @@ def run_round(
         candidate = _train(project, round_, say, stop)
         round_ = _register(project, round_, candidate)
         verdict = _gate(project, round_, say, stop)
-        _train_detectors(project, round_, verdict["promoted"], say, stop)
+        _train_detector(project, round_, verdict["promoted"], say, stop)
     except Interrupted:
         raise
     except MaskmillError as error:
@@ -227,30 +227,29 @@ def _register(project: Project, round_: Round, exported: Path) -> Round:
     return project.models.change_round(round_.id, status="gating", candidate_id=row.id)
 
 
-def _train_detectors(
+def _train_detector(
     project: Project,
     round_: Round,
     promoted: bool | None,
     say: Callable[[str], None],
     stop: threading.Event | None,
 ) -> None:
-    """Train the detector of the model that goes on; of both, where a person has to decide."""
+    """Train the detector of the model that goes on; of the new one, where a person decides."""
     if not _settings(round_).detector:
         return
     known = {model.id: model for model in project.models.all()}
-    going_on = {None: (round_.incumbent_id, round_.candidate_id), True: (round_.candidate_id,)}
-    for row in going_on.get(promoted, (round_.incumbent_id,)):
-        model = known[row or 0]
-        out = detector_folder(project, model.model_id)
-        if (out / DETECTOR_CARD).is_file() and read_detector_card(out)["round"] == round_.number:
-            continue
-        say(f"round {round_.number}: box detector of {model.model_id}")
-        out.parent.mkdir(exist_ok=True)
-        run_child(
-            "maskmill.engine.detecting",
-            str(project.folder), str(round_.number), str(model_path(project, model)), str(out),
-            stop=stop,
-        )  # fmt: skip
+    kept = promoted is False
+    model = known[(round_.incumbent_id if kept else round_.candidate_id) or 0]
+    out = detector_folder(project, model.model_id)
+    if (out / DETECTOR_CARD).is_file() and read_detector_card(out)["round"] == round_.number:
+        return
+    say(f"round {round_.number}: box detector of {model.model_id}")
+    out.parent.mkdir(exist_ok=True)
+    run_child(
+        "maskmill.engine.detecting",
+        str(project.folder), str(round_.number), str(model_path(project, model)), str(out),
+        stop=stop,
+    )  # fmt: skip
 
 
 def detector_folder(project: Project, model_id: str) -> Path:

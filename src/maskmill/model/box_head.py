@@ -20,6 +20,8 @@ from torch import Tensor, nn
 
 WIDTHS = (96, 64, 32)
 """Channels at strides 16, 8 and 4."""
+GROUPS = 8
+"""Groups of channels that are normalised together."""
 PRIOR = 0.02
 """Chance of a centre that an untrained head gives to every cell."""
 
@@ -44,8 +46,14 @@ class BoxHead(nn.Module):
         )
         self.down = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in pairwise(widths))
         self.blocks = nn.ModuleList(_Block(width) for width in widths[:2])
+        width = widths[-1]
         self.out = nn.Sequential(
-            nn.Conv2d(widths[-1], widths[-1], 3, padding=1), nn.GELU(), nn.Conv2d(widths[-1], 5, 1)
+            nn.GroupNorm(GROUPS, width),
+            nn.GELU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.GroupNorm(GROUPS, width),
+            nn.GELU(),
+            nn.Conv2d(width, 5, 1),
         )
         last = self.out[-1]
         assert isinstance(last, nn.Conv2d)
@@ -95,14 +103,15 @@ class BoxHead(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two 3x3 convolutions around a residual."""
+    """Two normalised 3x3 convolutions around a residual; without norms steps this large diverge."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.norm = nn.GroupNorm(1, width)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.norms = nn.ModuleList(nn.GroupNorm(GROUPS, width) for _ in range(2))
+        self.convs = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.second(F.gelu(self.norm(self.first(x))))
-        return out
+        out = x
+        for norm, conv in zip(self.norms, self.convs, strict=True):
+            out = conv(F.gelu(norm(out)))
+        return x + out
