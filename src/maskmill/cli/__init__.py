@@ -20,6 +20,7 @@ from maskmill.cli.account import account_app
 from maskmill.cli.audit import audit_app
 from maskmill.cli.automask import automask
 from maskmill.cli.demo import demo
+from maskmill.cli.deploy import deploy, serve_model
 from maskmill.cli.embed import embed
 from maskmill.cli.evaluate import evaluate
 from maskmill.cli.exchange import export, import_
@@ -78,6 +79,8 @@ def build_app() -> App:
     app.command(model_app())
     app.command(scribble_app())
     app.command(rules_app())
+    app.command(deploy)
+    app.command(serve_model)
     app.command(account_app())
     app.command(audit_app())
     app.command(demo)

@@ -121,7 +121,7 @@ def predict(
 
     classifier = load(trained)
     source = source_of(model, backend, threads, cache)
-    applied = _rules(trained, rules, classifier)
+    applied = rules_of(trained, rules, classifier)
     paths = photographs(images) if images.is_dir() else [images]
     told: list[dict[str, Any]] = []
     refused: list[dict[str, str]] = []
@@ -163,7 +163,8 @@ def source_of(model: str, backend: Any, threads: int | None, cache: Path | None)
     return Source(predictor, None if cache is None else FeatureCache(cache))
 
 
-def _rules(trained: Path, rules: Path | None, model: "PixelModel") -> "RuleSet":
+def rules_of(trained: Path, rules: Path | None, model: "PixelModel") -> "RuleSet":
+    """Read the rules that were named, or those of the trained folder, or none."""
     from maskmill.scribble.rules import RuleSet, read_rules
 
     own = trained / "rules.json"

@@ -81,7 +81,7 @@ class Source:
         self.predictor = predictor
         self.cache = cache
 
-    def read(self, path: Path) -> tuple[OpenedImage, Features]:
+    def read(self, path: Path | bytes) -> tuple[OpenedImage, Features]:
         """Open an image and return its features.
 
         Raises:
@@ -171,29 +171,16 @@ def predict_image(
     Raises:
         ImageError: If the image cannot be used.
     """
-    opened, features = source.read(path)
-    embedding = source.embed(opened.array) if full or refined else None
-    coarse = predict(model, features)
-    if full:
-        probabilities = predict_pixels(model, opened.array, embedding, features)
-    else:
-        probabilities = at_size(coarse, features.size)
-    shaped = shape(probabilities, model.categories, rules)
-    if refined and embedding is not None:
-        regions = {
-            name: refine(source.predictor, embedding, found)[0]
-            for name, found in shaped.regions.items()
-        }
-        shaped = Shaped(regions=regions, steps=shaped.steps, warnings=shaped.warnings)
-    return Predicted(
-        path=path,
-        pixels=opened.array,
-        categories=model.categories,
-        probabilities=probabilities,
-        shaped=shaped,
-        findings=tuple(decide(shaped.regions, rules.decisions)),
-        doubt=float(uncertainty(coarse).mean()),
-    )
+    return _predicted(source, model, path, *source.read(path), rules, full=full, refined=refined)
+
+
+def predict_bytes(source: Source, model: PixelModel, image: bytes, rules: RuleSet) -> Predicted:
+    """Predict an image that is not a file, as `predict_image` would.
+
+    Raises:
+        ImageError: If the bytes cannot be used as an image.
+    """
+    return _predicted(source, model, Path("image"), *source.read(image), rules)
 
 
 def predict_images(
@@ -233,6 +220,41 @@ def as_labelled(predicted: Predicted, author: str = AUTHOR) -> LabelledImage:
         size=(predicted.pixels.shape[0], predicted.pixels.shape[1]),
         source=predicted.path.parent.name,
         annotations=tuple(masks),
+    )
+
+
+def _predicted(
+    source: Source,
+    model: PixelModel,
+    path: Path,
+    opened: OpenedImage,
+    features: Features,
+    rules: RuleSet,
+    *,
+    full: bool = False,
+    refined: bool = False,
+) -> Predicted:
+    embedding = source.embed(opened.array) if full or refined else None
+    coarse = predict(model, features)
+    if full:
+        probabilities = predict_pixels(model, opened.array, embedding, features)
+    else:
+        probabilities = at_size(coarse, features.size)
+    shaped = shape(probabilities, model.categories, rules)
+    if refined and embedding is not None:
+        regions = {
+            name: refine(source.predictor, embedding, found)[0]
+            for name, found in shaped.regions.items()
+        }
+        shaped = Shaped(regions=regions, steps=shaped.steps, warnings=shaped.warnings)
+    return Predicted(
+        path=path,
+        pixels=opened.array,
+        categories=model.categories,
+        probabilities=probabilities,
+        shaped=shaped,
+        findings=tuple(decide(shaped.regions, rules.decisions)),
+        doubt=float(uncertainty(coarse).mean()),
     )
 
 
