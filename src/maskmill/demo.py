@@ -175,10 +175,10 @@ def make_sample(out: Path, predictor: Predictor) -> Path:
     coins = _write_coins(folder)
     with Project.create(home, name="photographs") as project:
         import_dataset(project, folder, by=predictor.model_id)
-        for place, (path, masks) in enumerate(coins.items()):
+        for place, (path, found) in enumerate(coins.items()):
             (row,) = project.images.by_path([path]).values()
             project.images.describe(row.id, split="train" if place % COINS_HELD_OUT else "val")
-            labels = [Create(image_id=row.id, rle=mask, made=LABELLED) for mask in masks]
+            labels = [Create(image_id=row.id, rle=coin, made=LABELLED) for coin in found]
             project.annotations.apply(f"demo/{row.id}", labels, by=LABELLED.author)
         known = project.models.add(predictor.model_id, name=predictor.config.name)
         for scene, image in load_scenes():

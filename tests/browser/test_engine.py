@@ -53,7 +53,7 @@ def test_train_on_what_we_have_decide_and_go_back(start: Started, browse: Opened
     page.get_by_role("button", name="Train on what we have").click()
     page.get_by_test_id("working").wait_for()
     person.until(
-        "document.querySelector('[data-testid=advice]')?.dataset.what === 'decide'", seconds=240
+        "document.querySelector('[data-testid=advice]')?.dataset.what === 'decide'", seconds=400
     )
     table = page.locator("table", has_text="IoU after 1 click").first
     assert "rank correlation of predicted IoU" in table.inner_text()

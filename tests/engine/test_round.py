@@ -26,6 +26,22 @@ def test_a_new_project_has_no_round(project: Path, capsys: pytest.CaptureFixture
     assert (code, told) == (0, {"rounds": []})
 
 
+def test_advice_says_where_the_engine_stands(
+    tmp_path: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from maskmill.exchange.importing import import_labelled
+
+    code, told = run(capsys, "round", "--project", project, "--advice")
+    assert (code, told["stage"], told["new_masks"]) == (0, "assisted", 0)
+    with Project(project) as opened:
+        import_labelled(opened, [write_scene(tmp_path, "a", seed=1)], name="s", by="test")
+        opened.images.describe(opened.images.page(limit=1)[0].id, split="train")
+    assert main(["round", "--project", str(project), "--advice"]) == 0
+    out = capsys.readouterr().out
+    assert "3 masks can teach, 3 of them are new" in out
+    assert "every image has masks" in out
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [

@@ -110,6 +110,7 @@ def start(request: Request, member: AnyReviewer, body: RoundRequest) -> WorkingO
         masks=body.masks,
         start=body.start,
         training=training,
+        detector_training=training,
     )
     service.trainer.start(config)
     return _going(service)

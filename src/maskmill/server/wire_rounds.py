@@ -183,7 +183,7 @@ class RoundRequest(In):
     masks: Literal["new", "all"] = "new"
     start: Literal["current", "default"] = "current"
     steps: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    """Optimiser steps; null takes the recipe's."""
+    """Optimiser steps, of the model and of its detector; null takes the recipe's."""
 
 
 class DecideRequest(In):
