@@ -232,8 +232,12 @@ def _trace(
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
     """Silence what PyTorch's exporter says about itself and about torchvision's absence."""
-    # The second tells of inputs that it did not merge, which is as it should be.
-    names = "torch.onnx._internal.exporter._registration", "onnx_ir.passes.common"
+    # The last two tell of inputs and outputs that they did not merge, which is as it should be.
+    names = (
+        "torch.onnx._internal.exporter._registration",
+        "onnx_ir.passes.common",
+        "onnxscript.optimizer._constant_folding",
+    )
     loggers = {logger: logger.level for logger in map(logging.getLogger, names)}
     for logger in loggers:
         logger.setLevel(logging.ERROR)

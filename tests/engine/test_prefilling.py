@@ -38,7 +38,11 @@ def test_sure_masks_are_the_models_until_a_person_has_looked(
         ids = [image.id for image in project.images.page()]
         told: list[tuple[int, int]] = []
         found = prefill_images(
-            project, ids, folder, progress=lambda images, masks: told.append((images, masks))
+            project,
+            ids,
+            folder,
+            points_per_side=6,
+            progress=lambda images, masks: told.append((images, masks)),
         )
         assert found == sure
         assert told[-1][0] == 3
@@ -51,7 +55,7 @@ def test_sure_masks_are_the_models_until_a_person_has_looked(
         assert {m.review for m in (*first, *second)} == {None}
         people = {m[0] for m in answered_masks(project.database, project.id)}
         assert not people & {m.id for m in (*first, *second)}, "nobody answers for them"
-        again = prefill_images(project, ids, folder)
+        again = prefill_images(project, ids, folder, points_per_side=6)
         assert again == sure
         assert len(project.annotations.of_image(ids[1])) == len(first), "none is double"
 
@@ -76,6 +80,6 @@ def test_without_a_precise_threshold_nothing_is_pre_filled(
         for image, split in zip(project.images.page(), ("val", "train"), strict=True):
             project.images.describe(image.id, split=split)
         ids = [image.id for image in project.images.page()]
-        found = prefill_images(project, ids, tmp_path / "prefilled")
+        found = prefill_images(project, ids, tmp_path / "prefilled", points_per_side=4)
         assert found.threshold is None, "two objects prove no precision"
         assert project.annotations.of_image(ids[1]) == []

@@ -28,6 +28,8 @@ from maskmill.cli.model import model_app
 from maskmill.cli.options import refuse_fractions
 from maskmill.cli.project import init, snapshot, status, verify
 from maskmill.cli.round import round_
+from maskmill.cli.rules import rules_app
+from maskmill.cli.scribble import scribble_app
 from maskmill.cli.segment import segment
 from maskmill.cli.settings import merge_settings
 from maskmill.cli.simulate import simulate
@@ -74,6 +76,8 @@ def build_app() -> App:
     app.command(import_, name="import")
     app.command(round_, name="round")
     app.command(model_app())
+    app.command(scribble_app())
+    app.command(rules_app())
     app.command(account_app())
     app.command(audit_app())
     app.command(demo)

@@ -16,5 +16,6 @@ standing    where the engine stands, and what it suggests
 oracle      a simulated person, who sees the truth and answers the model's masks
 audit       what corrected samples say of the masks that nobody looked at
 simulate    the whole engine, played on a labelled dataset
+example     some rounds of a simulation, for projects that have none of their own
 report      what it came to, for people
 """

@@ -1,6 +1,6 @@
 """Stage 2 in a project: sure masks on the images that people will see next.
 
-    python -m maskmill.engine.prefilling PROJECT OUT IMAGE_ID ...
+    python -m maskmill.engine.prefilling PROJECT OUT POINTS_PER_SIDE IMAGE_ID ...
 
 A child process measures on the hold-out which way to propose is precise enough, and from which
 score; then it writes a file for each image. Whoever holds the project commits those files, each as
@@ -37,6 +37,7 @@ def prefill_images(
     image_ids: Sequence[int],
     folder: Path,
     *,
+    points_per_side: int = 32,
     stop: threading.Event | None = None,
     progress: Callable[[int, int], None] = lambda images, masks: None,
 ) -> Calibration:
@@ -46,6 +47,7 @@ def prefill_images(
         project: Open for writing.
         image_ids: The images; those that hold a mask by then are passed over.
         folder: Where the child leaves what it found; named again, the work goes on.
+        points_per_side: Everything mode's grid.
         stop: Set when the work is to rest.
         progress: Called with the images done and the masks on them.
 
@@ -62,7 +64,7 @@ def prefill_images(
     )
     watching.start()
     try:
-        arguments = (str(project.folder), str(folder), *map(str, image_ids))
+        arguments = (str(project.folder), str(folder), *map(str, (points_per_side, *image_ids)))
         run_child("maskmill.engine.prefilling", *arguments, stop=stop)
     finally:
         ended.set()
@@ -143,13 +145,16 @@ def _commit(project: Project, image_id: int, folder: Path) -> int:
     return len(changes)
 
 
-def propose_all(project: Project, folder: Path, image_ids: Sequence[int]) -> None:
+def propose_all(
+    project: Project, folder: Path, image_ids: Sequence[int], *, points_per_side: int
+) -> None:
     """Find the masks of each image; what the child process does.
 
     Args:
         project: Open for reading.
         folder: Where the files go; those that are there stay.
         image_ids: The images.
+        points_per_side: Everything mode's grid.
     """
     model = current_model(project)
     predictor = Predictor.load(model_path(project, model), threads=1)
@@ -158,7 +163,10 @@ def propose_all(project: Project, folder: Path, image_ids: Sequence[int]) -> Non
     if kept.is_file():
         calibration = Calibration(**json.loads(kept.read_text("utf-8")))
     else:
-        calibration = proposals.best_way(calibrate_ways(predictor, detector, holdout(project)))
+        ways = calibrate_ways(
+            predictor, detector, holdout(project), points_per_side=points_per_side
+        )
+        calibration = proposals.best_way(ways)
         write_atomically(kept, json.dumps(asdict(calibration)).encode())
     if calibration.threshold is None:
         return
@@ -175,7 +183,7 @@ def propose_all(project: Project, folder: Path, image_ids: Sequence[int]) -> Non
         if calibration.way == "detector" and detector is not None:
             found = proposals.detected(predictor, predictor.embed(pixels), detector)
         else:
-            found = proposals.candidates(predictor, pixels)
+            found = proposals.candidates(predictor, pixels, points_per_side=points_per_side)
         sure = proposals.propose(found, calibration)
         write_atomically(path, json.dumps([_told(each) for each in sure]).encode())
 
@@ -196,7 +204,8 @@ def main() -> int:
     follow_parent()
     try:
         with Project(Path(sys.argv[1]), writes=False) as project:
-            propose_all(project, Path(sys.argv[2]), [int(each) for each in sys.argv[3:]])
+            points, *ids = (int(each) for each in sys.argv[3:])
+            propose_all(project, Path(sys.argv[2]), ids, points_per_side=points)
     except MaskmillError as error:
         print(error, file=sys.stderr)
         return 1

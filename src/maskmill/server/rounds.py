@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 
+from maskmill.engine.example import read_example
 from maskmill.engine.gate import MIN_IMAGES
 from maskmill.engine.lineage import current_model, round_named, rounds_that_made
 from maskmill.engine.rounds import RoundConfig, verdict_of
@@ -23,6 +24,7 @@ from maskmill.server.trainer import curve
 from maskmill.server.wire_rounds import (
     DecideRequest,
     EngineOut,
+    ExampleOut,
     GateOut,
     PointOut,
     PrefillOut,
@@ -59,6 +61,7 @@ def get(request: Request, member: AnyMember) -> EngineOut:
         rounds=_rounds(service, found.rounds),
         collecting=_work(found.collecting),
         working=_working(service),
+        example=None if found.rounds else _example(),
         prefill=_prefill(service),
         new_masks=found.new_masks,
         new_images=found.new_images,
@@ -183,6 +186,37 @@ def _prefill(service: Service) -> PrefillOut | None:
         precision=told.get("precision"),
         found=told.get("found"),
     )
+
+
+def _example() -> ExampleOut:
+    told = read_example()
+    rounds = [
+        RoundOut(
+            number=each["round"],
+            stage=each["stage"],
+            status=each["status"],
+            reason=None,
+            started_at=0.0,
+            ended_at=0.0,
+            masks="all",
+            start="current",
+            work=WorkOut(
+                **{name: each[name] for name in ("images", "seconds_per_mask", "masks_per_image")},
+                masks=each["masks"] - each["prefilled_kept"],
+                clicks_per_mask=each["clicks_per_mask"],
+                strokes_per_mask=each["strokes_per_mask"],
+                kept=each["prefilled_kept"],
+                rejected=each["prefilled_rejected"],
+                unseen=0,
+                acceptance=acceptance(
+                    Work(kept=each["prefilled_kept"], rejected=each["prefilled_rejected"])
+                ),
+            ),
+            gate=GateOut.model_validate({**each["gate"], "reason": ""}),
+        )
+        for each in told["rounds"]
+    ]
+    return ExampleOut(name=told["name"], rounds=rounds)
 
 
 def _rounds(service: Service, frozen: tuple[RoundStanding, ...]) -> list[RoundOut]:

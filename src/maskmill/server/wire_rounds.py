@@ -138,6 +138,14 @@ class PrefillRequest(In):
     images: Annotated[int, Field(ge=1, le=100_000)] = 20
 
 
+class ExampleOut(Out):
+    """Rounds that were simulated, to show what they look like."""
+
+    name: str
+    """The dataset on which they were played."""
+    rounds: list[RoundOut]
+
+
 class EngineOut(Out):
     """Where the engine stands, and what it suggests."""
 
@@ -147,6 +155,8 @@ class EngineOut(Out):
     rounds: list[RoundOut]
     collecting: WorkOut
     """Since the last round."""
+    example: ExampleOut | None
+    """Only while there is no round of one's own."""
     working: WorkingOut | None
     prefill: PrefillOut | None
     new_masks: int

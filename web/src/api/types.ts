@@ -1216,6 +1216,7 @@ export interface components {
             /** Rounds */
             rounds: components["schemas"]["RoundOut"][];
             collecting: components["schemas"]["WorkOut"];
+            example: components["schemas"]["ExampleOut"] | null;
             working: components["schemas"]["WorkingOut"] | null;
             prefill: components["schemas"]["PrefillOut"] | null;
             /** New Masks */
@@ -1268,6 +1269,16 @@ export interface components {
             error: string;
             /** Where */
             where: string[];
+        };
+        /**
+         * ExampleOut
+         * @description Rounds that were simulated, to show what they look like.
+         */
+        ExampleOut: {
+            /** Name */
+            name: string;
+            /** Rounds */
+            rounds: components["schemas"]["RoundOut"][];
         };
         /**
          * ExportOut
@@ -1555,12 +1566,15 @@ export interface components {
         };
         /**
          * NextOut
-         * @description The next image and why: assigned, returned, unlabelled, begun or in_review; null if none.
+         * @description The next image and why; null if none.
+         *
+         *     The engine's reasons are hold-out (a random one, to judge models by), unsure (the model is, and
+         *     the image is unlike the others) and random; unlabelled is one that it has not looked at.
          */
         NextOut: {
             image: components["schemas"]["ImageOut"] | null;
             /** Reason */
-            reason: ("assigned" | "returned" | "unlabelled" | "begun" | "in_review") | null;
+            reason: ("assigned" | "returned" | "hold-out" | "unsure" | "random" | "unlabelled" | "begun" | "in_review") | null;
         };
         /**
          * NextRequest

@@ -1,0 +1,1 @@
+"""Visual Prompting, proved: strokes, features, a classifier, rules."""

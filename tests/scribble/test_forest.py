@@ -1,0 +1,59 @@
+"""The forest as ONNX says what scikit-learn says, to the last digit that matters."""
+
+import numpy as np
+import pytest
+from sklearn.ensemble import ExtraTreesClassifier
+
+from maskmill.errors import CheckpointError
+from maskmill.scribble.forest import Forest, grow, to_onnx
+
+
+def test_onnx_equals_scikit_learn():
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(300, 7)).astype(np.float32)
+    labels = (vectors[:, 0] > 0).astype(int) + (vectors[:, 1] > 0.5)
+    forest = ExtraTreesClassifier(12, max_depth=6, random_state=0).fit(vectors, labels)
+    content = to_onnx([(tree.tree_, 0) for tree in forest.estimators_], 7)
+    others = np.concatenate([random.normal(size=(5000, 7)).astype(np.float32), vectors])
+    found = Forest(content).probabilities(others)
+    assert np.abs(found - forest.predict_proba(others)).max() < 1e-6
+
+
+def test_thresholds_on_the_very_values_fall_on_the_same_side():
+    vectors = np.array([[0.1], [0.2], [0.3], [0.4]], np.float32).repeat(5, axis=0)
+    labels = np.array([0, 0, 1, 1]).repeat(5)
+    content, _ = grow(vectors, labels)
+    assert Forest(content).probabilities(vectors).argmax(axis=1).tolist() == labels.tolist()
+
+
+def test_a_rare_category_weighs_as_much_as_a_frequent_one():
+    random = np.random.default_rng(0)
+    rare, frequent = random.normal(1, 1, (20, 1)), random.normal(-1, 1, (2000, 1))
+    vectors = np.concatenate([rare, frequent]).astype(np.float32)
+    labels = np.repeat([0, 1], [20, 2000])
+    found = Forest(grow(vectors, labels)[0]).probabilities(np.array([[1.5], [-1.5]], np.float32))
+    assert found[0, 0] > 0.5
+    assert found[1, 1] > 0.5
+
+
+def test_one_cell_of_each_is_enough_to_answer():
+    content, unseen = grow(np.array([[0.0], [1.0]], np.float32), np.array([0, 1]))
+    assert len(unseen) == 2
+    assert Forest(content).probabilities(np.zeros((3, 1), np.float32)).shape == (3, 2)
+
+
+def test_damaged_forest_is_refused():
+    with pytest.raises(CheckpointError, match="damaged"):
+        Forest(b"no forest")
+
+
+def test_trees_of_a_part_look_at_no_other_channel():
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(200, 5)).astype(np.float32)
+    labels = (vectors[:, 4] > 0).astype(int)
+    content, _ = grow(vectors, labels, parts=(slice(3, 5),))
+    others = vectors.copy()
+    others[:, :3] = 9
+    forest = Forest(content)
+    assert np.array_equal(forest.probabilities(others), forest.probabilities(vectors))
+    assert (forest.probabilities(vectors).argmax(axis=1) == labels).mean() > 0.95
