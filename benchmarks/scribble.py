@@ -2,6 +2,7 @@
 
 Usage:
     python benchmarks/scribble.py VERTICALS [--limit 16] [--seeds 2] [--cache FOLDER]
+    python benchmarks/scribble.py VERTICALS --rules
     python benchmarks/scribble.py VERTICALS --clock
 
 The folder holds one folder per set, in any form that `maskmill import` reads. A simulated person
@@ -12,12 +13,16 @@ with the labels. Measured on the same strokes, with the same classifier and sett
 
 - `classical`: the filters of ilastik and its kind, on colour, at four scales;
 - `classical+edges`: the same, and probabilities that follow the image's edges (`edges.py`);
-- `no model`: filters compared with their surroundings and with the rest of their image, and edges;
-- `ours`: these, and the promptable model's embedding and finer maps.
+- `no model`: half of the trees also see filters compared with their surroundings and with the rest
+  of their image; edges;
+- `one part`: every tree sees these and the promptable model's embedding and finer maps; edges;
+- `ours`: a third of the trees sees classical filters, a third also what is compared, a third all.
 
 IoU is pooled over a set's images, per category that was marked; `foreground` leaves the background
 out of the mean. Sets named `*visa*`, whose defects of a kind are on very few images, count as one
-category, defect. `--clock` measures 200 images of 512 pixels from cached features on two processes.
+category, defect. `--rules` trains on strokes on 5 images, has rules suggested on 10 labelled
+images, and measures others with and without them. `--clock` measures 200 images of 512 pixels from
+cached features on two processes.
 """
 
 import argparse
@@ -42,20 +47,21 @@ from maskmill.scribble.classifier import PixelModel, at_size, load, predict, sav
 from maskmill.scribble.edges import follow
 from maskmill.scribble.features import FeatureCache, Features, extract
 from maskmill.scribble.forest import Forest, grow
-from maskmill.scribble.pixels import at_grid, fit_projections, marked_cells
+from maskmill.scribble.pixels import CLASSICAL, PARTS, at_grid, fit_projections, marked_cells
+from maskmill.scribble.shaping import shape
 from maskmill.scribble.simulate import choose_images, simulate_strokes
 from maskmill.scribble.strokes import BACKGROUND, UNLABELLED, draw
+from maskmill.scribble.suggest import Labelled, as_rules, suggest
 
 RESULT = Path(__file__).parent / "results" / "scribble.json"
-CLASSICAL = 43
-LOCAL = 128
 ARMS = {
-    "classical": (CLASSICAL, False),
-    "classical+edges": (CLASSICAL, True),
-    "no model": (LOCAL, True),
-    "ours": (None, True),
+    "classical": ((slice(0, CLASSICAL),), False),
+    "classical+edges": ((slice(0, CLASSICAL),), True),
+    "no model": (PARTS[:2], True),
+    "one part": (PARTS[2:], True),
+    "ours": (PARTS, True),
 }
-"""Leading channels of a vector that each way takes, and whether it follows edges."""
+"""Channels that the trees of each way may look at, part by part, and whether it follows edges."""
 IMAGES = (1, 3, 5)
 
 
@@ -117,15 +123,16 @@ def measure(of: Set, drawn_on: list[int], others: list[int], seed: int) -> dict[
     every, labels = np.concatenate(vectors), np.concatenate(places)
     seen = np.unique(labels)
     forests = {
-        arm: Forest(grow(every[:, :end], np.searchsorted(seen, labels))[0])
-        for arm, (end, _) in ARMS.items()
+        arm: Forest(grow(every, np.searchsorted(seen, labels), parts=parts)[0])
+        for arm, (parts, _) in ARMS.items()
     }
     confusion = {arm: np.zeros((len(of.categories),) * 2, np.int64) for arm in ARMS}
     for i in others:
         grid = at_grid(of.features(i), projections)
-        flat, real = grid.reshape(len(grid), -1).T, of.truth(i)
-        for arm, (end, edges) in ARMS.items():
-            found = forests[arm].probabilities(np.ascontiguousarray(flat[:, :end]))
+        flat = np.ascontiguousarray(grid.reshape(len(grid), -1).T)
+        real = of.truth(i)
+        for arm, (_, edges) in ARMS.items():
+            found = forests[arm].probabilities(flat)
             found = np.ascontiguousarray(found.T).reshape(-1, *grid.shape[1:])
             found = at_size(follow(found, grid[0]) if edges else found, real.shape)
             named = seen[found.argmax(axis=0)]
@@ -163,6 +170,56 @@ def measure_set(of: Set, seeds: int, limit: int) -> dict[str, dict[str, dict[str
         runs = [measure(of, chosen[seed][:number], others, seed) for seed in range(seeds)]
         result[str(number)] = {arm: averaged([run[arm] for run in runs]) for arm in ARMS}
     return result
+
+
+def measure_rules(of: Set, limit: int) -> dict[str, float | int]:
+    """Suggest rules on some images and measure them on others; strokes are those of seed 0."""
+    drawn_on = choose_images(of.shown, max(IMAGES), 0)
+    rest = [image for i, image in enumerate(of.images) if i not in drawn_on]
+    chosen = [of.images.index(image) for image in even_sample(rest, 10 + limit)]
+    labelled = chosen[:: max(1, len(chosen) // 10)][:10]
+    model = train(
+        {str(i): of.features(i) for i in drawn_on},
+        {str(i): of.strokes(i, 0) for i in drawn_on},
+        of.categories,
+    )
+    names = list(model.categories)
+    cases = {i: labelled_case(of, model, i) for i in chosen}
+    rules = as_rules(suggest([cases[i] for i in labelled], names))
+    confusion = np.zeros((2, len(names), len(names)), np.int64)
+    for i in chosen:
+        if i not in labelled:
+            case = cases[i]
+            ruled = shape(case.probabilities, names, rules).labels(names)
+            for which, found in enumerate((case.probabilities.argmax(axis=0), ruled)):
+                pairs = case.labels.astype(np.int64) * len(names) + found
+                pairs = pairs[case.labels >= 0]
+                counts = np.bincount(pairs.ravel(), minlength=len(names) ** 2)
+                confusion[which] += counts.reshape(len(names), -1)
+    without, ruled = (iou_of(c, names, np.arange(len(names))) for c in confusion)
+    return {
+        "rules": sum(len(r) for r in rules.categories.values()),
+        "before": without["all"], "after": ruled["all"],
+        "before_foreground": without["foreground"], "after_foreground": ruled["foreground"],
+    }  # fmt: skip
+
+
+def labelled_case(of: Set, model: PixelModel, place: int) -> Labelled:
+    features, real = of.features(place), of.truth(place)
+    # Places in the model's categories; what was never marked cannot be judged.
+    known = [model.categories.index(c) if c in model.categories else -1 for c in of.categories]
+    probabilities = at_size(predict(model, features), features.size)
+    return Labelled(probabilities=probabilities, labels=np.array(known, np.int16)[real])
+
+
+def print_rules(results: dict[str, dict]) -> None:
+    table = Table(title="suggested rules: mean IoU on other images (foreground only)")
+    for heading in ("set", "rules", "without", "with"):
+        table.add_column(heading, justify="left" if heading == "set" else "right")
+    for name, r in results.items():
+        cells = [f"{r[w]:.3f} ({r[w + '_foreground']:.3f})" for w in ("before", "after")]
+        table.add_row(name, str(r["rules"]), *cells)
+    Console(width=120).print(table)
 
 
 def tables(results: dict[str, dict]) -> list[Table]:
@@ -266,6 +323,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=2, help="people who draw")
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--cache", type=Path, default=None, help="where features are kept")
+    parser.add_argument("--rules", action="store_true", help="measure suggested rules")
     parser.add_argument("--clock", action="store_true", help="measure time only")
     parser.add_argument("--out", type=Path, default=RESULT)
     return parser.parse_args()
@@ -285,12 +343,26 @@ def main() -> None:
         if arguments.clock:
             record["clock"] = clock(next(iter(sets)), Path(work))
             print(json.dumps(record["clock"], indent=1))
+        elif arguments.rules:
+            results = record.get("rules", {})
+            for one in sets:
+                results[one.name] = measure_rules(one, arguments.limit)
+                record["rules"] = dict(sorted(results.items()))
+                arguments.out.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+            print_rules(record["rules"])
         else:
-            results = {s.name: measure_set(s, arguments.seeds, arguments.limit) for s in sets}
-            record["settings"] = {"seeds": arguments.seeds, "images_per_set": arguments.limit}
-            record["iou"] = results | {"mean": mean_over_sets(results)}
+            settings = {"seeds": arguments.seeds, "images_per_set": arguments.limit}
+            if record.get("settings") != settings:
+                record |= {"settings": settings, "iou": {}}
+            results = {k: v for k, v in record["iou"].items() if k != "mean"}
+            for one in sets:
+                results[one.name] = measure_set(one, arguments.seeds, arguments.limit)
+                results = dict(sorted(results.items()))
+                record["iou"] = results | {"mean": mean_over_sets(results)}
+                # Sets may be measured one by one, in runs of a few minutes.
+                arguments.out.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
             for table in tables(record["iou"]):
-                Console(width=120).print(table)
+                Console(width=190).print(table)
     arguments.out.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 
 

@@ -15,7 +15,7 @@ from cyclopts import App
 from maskmill.cli import build_app
 
 PAGE = Path(__file__).parent / "cli.md"
-TABLE = re.compile(r"<!-- options: (?P<command>[a-z ]+) -->\n.*?<!-- end -->", re.DOTALL)
+TABLE = re.compile(r"<!-- options: (?P<command>[a-z -]+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
 def commands(app: App, above: str = "") -> Iterator[tuple[str, App]]:

@@ -39,7 +39,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledImage]:
 def trained(
     predictor: Predictor, images: list[LabelledImage], tmp_path_factory: pytest.TempPathFactory
 ) -> Detector:
-    config = DetectorConfig(steps=60, batch_images=3, views=2, learning_rate=4e-3)
+    config = DetectorConfig(steps=60, batch_images=3, views=2, learning_rate=1e-2)
     head = train_detector(predictor, images[:8], config)
     out = tmp_path_factory.mktemp("detectors") / "tiny"
     card = {"model": predictor.model_id, "round": 1}

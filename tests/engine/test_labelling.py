@@ -31,16 +31,16 @@ from maskmill.store.verify import verify
 
 QUICK = LabelSettings(
     model="tiny",
-    automask=AutomaskConfig(points_per_side=4, crop_n_layers=1, crop_n_points_downscale_factor=2),
+    automask=AutomaskConfig(points_per_side=4),
     thresholds={"everything mode": 0.4},
 )
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
-    """A project of eight scenes without masks."""
+    """A project of four scenes without masks."""
     with Project.create(tmp_path / "project") as made:
-        scenes = [write_scene(tmp_path / "scenes", f"{i}", seed=i) for i in range(8)]
+        scenes = [write_scene(tmp_path / "scenes", f"{i}", seed=i) for i in range(4)]
         bare = [replace(scene, annotations=()) for scene in scenes]
         import_labelled(made, bare, name="scenes", by="test")
         yield made
@@ -57,9 +57,9 @@ def test_every_image_gets_a_models_masks_and_one_bad_image_stops_nothing(project
     Path(images[2].path).write_bytes(b"no image any more")
     report = label_project(project, QUICK, workers=0)
     assert [Path(path).name for path, _ in report.failed] == [Path(images[2].path).name]
-    assert report.images == 7
+    assert report.images == 3
     masks = [m for each in masks_by_path(project).values() for m in each]
-    assert len(masks) == report.masks > 7
+    assert len(masks) == report.masks > 3
     for mask in masks:
         made = mask.made
         assert (made.made_by, made.stage, mask.review) == ("model", "automatic", None)
@@ -69,7 +69,7 @@ def test_every_image_gets_a_models_masks_and_one_bad_image_stops_nothing(project
         assert made.stability_score is not None
     assert not masks_by_path(project)[Path(images[2].path).name]
     job = project.jobs.get(report.job)
-    assert (job.status, job.done) == ("done", 7)
+    assert (job.status, job.done) == ("done", 3)
     assert "1 could not be used" in (job.message or "")
     assert not list(verify(project, files=False))
 
@@ -80,7 +80,7 @@ def test_what_people_made_is_left_alone_and_a_second_run_finds_nothing(project: 
     by_hand = Made(made_by="person", author="Ada", stage="assisted")
     create = Create(image_id=mine.id, rle=scene.annotations[0].rle, made=by_hand)
     project.annotations.apply("mine", [create], by="Ada")
-    assert label_project(project, QUICK, workers=0).images == 7
+    assert label_project(project, QUICK, workers=0).images == 3
     assert [m.made.author for m in project.annotations.of_image(mine.id)] == ["Ada"]
     before = masks_by_path(project)
     again = label_project(project, QUICK, workers=0)
@@ -91,17 +91,17 @@ def test_what_people_made_is_left_alone_and_a_second_run_finds_nothing(project: 
 def test_an_image_without_a_mask_is_done_too(project: Project) -> None:
     nothing = replace(QUICK, thresholds={"everything mode": 2.0})
     report = label_project(project, nothing, workers=0)
-    assert (report.images, report.masks) == (8, 0)
-    assert count_done(project, operation_of(report.job)) == 8
+    assert (report.images, report.masks) == (4, 0)
+    assert count_done(project, operation_of(report.job)) == 4
     assert not list(verify(project, files=False))
 
 
 def test_killed_again_and_again_it_ends_with_every_image_once(tmp_path: Path) -> None:
     """Kill -9 the whole run after new commits; what comes out is what an unkilled one writes."""
     outcomes = []
-    for name, kills in (("calm", 0), ("killed", 3)):
+    for name, kills in (("calm", 0), ("killed", 2)):
         with Project.create(tmp_path / name) as made:
-            scenes = [write_scene(tmp_path / "scenes", f"{i}", seed=i) for i in range(6)]
+            scenes = [write_scene(tmp_path / "scenes", f"{i}", seed=i) for i in range(4)]
             bare = [replace(scene, annotations=()) for scene in scenes]
             import_labelled(made, bare, name="scenes", by="test")
         for kill in range(kills):
@@ -109,9 +109,9 @@ def test_killed_again_and_again_it_ends_with_every_image_once(tmp_path: Path) ->
         with Project(tmp_path / name) as project:
             assert (unfinished(project) is not None) == bool(kills)
             report = label_project(project, QUICK, workers=1)
-            assert report.images == 6 if not kills else report.images <= 6 - kills
+            assert report.images == 4 if not kills else report.images <= 4 - kills
             assert len(project.jobs.all(kind="label")) == 1, "one job went on"
-            assert count_done(project, operation_of(report.job)) == 6
+            assert count_done(project, operation_of(report.job)) == 4
             assert not list(verify(project))
             found = masks_by_path(project)
             outcomes.append({name: [m.rle for m in masks] for name, masks in found.items()})

@@ -86,3 +86,16 @@ def test_a_simulation_needs_a_new_folder_and_enough_images(
     code, told = run(capsys, "simulate", tmp_path / "set", "--out", tmp_path / "new")
     assert code == 1
     assert "the dataset has 1" in str(told["error"])
+
+
+def test_a_simulation_plays_either_labels_or_recorded_work(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    for words in ([], [tmp_path, "--replay", project]):
+        code, told = run(capsys, "simulate", *words, "--out", out)
+        assert code == 1
+        assert "name one of them" in str(told["error"])
+    code, told = run(capsys, "simulate", "--replay", project, "--out", out)
+    assert code == 1
+    assert "nothing to replay" in str(told["error"])

@@ -13,7 +13,7 @@ def test_onnx_equals_scikit_learn():
     vectors = random.normal(size=(300, 7)).astype(np.float32)
     labels = (vectors[:, 0] > 0).astype(int) + (vectors[:, 1] > 0.5)
     forest = ExtraTreesClassifier(12, max_depth=6, random_state=0).fit(vectors, labels)
-    content = to_onnx([tree.tree_ for tree in forest.estimators_], 7)
+    content = to_onnx([(tree.tree_, 0) for tree in forest.estimators_], 7)
     others = np.concatenate([random.normal(size=(5000, 7)).astype(np.float32), vectors])
     found = Forest(content).probabilities(others)
     assert np.abs(found - forest.predict_proba(others)).max() < 1e-6
@@ -45,3 +45,15 @@ def test_one_cell_of_each_is_enough_to_answer():
 def test_damaged_forest_is_refused():
     with pytest.raises(CheckpointError, match="damaged"):
         Forest(b"no forest")
+
+
+def test_trees_of_a_part_look_at_no_other_channel():
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(200, 5)).astype(np.float32)
+    labels = (vectors[:, 4] > 0).astype(int)
+    content, _ = grow(vectors, labels, parts=(slice(3, 5),))
+    others = vectors.copy()
+    others[:, :3] = 9
+    forest = Forest(content)
+    assert np.array_equal(forest.probabilities(others), forest.probabilities(vectors))
+    assert (forest.probabilities(vectors).argmax(axis=1) == labels).mean() > 0.95

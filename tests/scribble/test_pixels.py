@@ -6,7 +6,14 @@ from scribble_scene import scene
 
 from maskmill.predict import Predictor
 from maskmill.scribble.features import extract
-from maskmill.scribble.pixels import at_grid, at_pixels, fit_projections, marked_cells
+from maskmill.scribble.pixels import (
+    CLASSICAL,
+    LOCAL,
+    at_grid,
+    at_pixels,
+    fit_projections,
+    marked_cells,
+)
 
 
 def test_cells_are_marked_by_the_category_that_covers_most():
@@ -39,7 +46,8 @@ def test_model_maps_lie_where_the_image_shows_it(size: tuple[int, int]):
     features = extract(image, predictor.embed(image))
     projections = fit_projections([features])
     grid = at_grid(features, projections)
-    assert grid.shape[0] == 128 + 24
+    assert grid.shape[0] == LOCAL + 24
+    assert features.classical.levels.shape[0] == CLASSICAL
     finest = grid[-8]  # the strongest direction of the finest map
     inside = np.zeros(grid.shape[1:], bool)
     rows, columns = grid.shape[1] / size[0], grid.shape[2] / size[1]

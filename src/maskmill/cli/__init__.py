@@ -20,6 +20,7 @@ from maskmill.cli.account import account_app
 from maskmill.cli.audit import audit_app
 from maskmill.cli.automask import automask
 from maskmill.cli.demo import demo
+from maskmill.cli.deploy import deploy, serve_model
 from maskmill.cli.embed import embed
 from maskmill.cli.evaluate import evaluate
 from maskmill.cli.exchange import export, import_
@@ -28,6 +29,8 @@ from maskmill.cli.model import model_app
 from maskmill.cli.options import refuse_fractions
 from maskmill.cli.project import init, snapshot, status, verify
 from maskmill.cli.round import round_
+from maskmill.cli.rules import rules_app
+from maskmill.cli.scribble import scribble_app
 from maskmill.cli.segment import segment
 from maskmill.cli.settings import merge_settings
 from maskmill.cli.simulate import simulate
@@ -74,6 +77,10 @@ def build_app() -> App:
     app.command(import_, name="import")
     app.command(round_, name="round")
     app.command(model_app())
+    app.command(scribble_app())
+    app.command(rules_app())
+    app.command(deploy)
+    app.command(serve_model)
     app.command(account_app())
     app.command(audit_app())
     app.command(demo)

@@ -48,13 +48,18 @@ class Forest:
 
 
 def grow(
-    vectors: Float32[np.ndarray, "n c"], labels: Int[np.ndarray, " n"], *, seed: int = 0
+    vectors: Float32[np.ndarray, "n c"],
+    labels: Int[np.ndarray, " n"],
+    *,
+    parts: Sequence[slice] = (slice(None),),
+    seed: int = 0,
 ) -> tuple[bytes, Int[np.ndarray, " n"]]:
     """Train a forest in which every category weighs alike, however much of it was marked.
 
     Args:
         vectors: Of the marked cells.
         labels: Their categories, 0 to k - 1, each at least once.
+        parts: Channels that a tree may look at; each part gets as many trees as the others.
         seed: Decides what is drawn.
 
     Returns:
@@ -64,35 +69,40 @@ def grow(
 
     count = np.bincount(labels)
     weights = len(labels) / (len(count) * count[labels])
-    forest = ExtraTreesClassifier(
-        TREES,
-        max_depth=DEPTH,
-        min_samples_leaf=LEAF,
-        bootstrap=True,
-        oob_score=True,
-        random_state=seed,
-    )
-    with warnings.catch_warnings():
-        # With very few cells some are in the sample of every tree.
-        warnings.simplefilter("ignore", UserWarning)
-        warnings.simplefilter("ignore", RuntimeWarning)
-        forest.fit(vectors, labels, sample_weight=weights)
-    unseen = np.nan_to_num(forest.oob_decision_function_).argmax(axis=1)
-    return to_onnx([tree.tree_ for tree in forest.estimators_], vectors.shape[1]), unseen
+    trees, unseen = [], np.zeros((len(labels), len(count)))
+    for number, part in enumerate(parts):
+        forest = ExtraTreesClassifier(
+            TREES // len(parts),
+            max_depth=DEPTH,
+            min_samples_leaf=LEAF,
+            bootstrap=True,
+            oob_score=True,
+            random_state=seed + number,
+        )
+        with warnings.catch_warnings():
+            # With very few cells some are in the sample of every tree.
+            warnings.simplefilter("ignore", UserWarning)
+            warnings.simplefilter("ignore", RuntimeWarning)
+            forest.fit(vectors[:, part], labels, sample_weight=weights)
+        first = part.indices(vectors.shape[1])[0]
+        trees += [(tree.tree_, first) for tree in forest.estimators_]
+        unseen += np.nan_to_num(forest.oob_decision_function_)
+    return to_onnx(trees, vectors.shape[1]), unseen.argmax(axis=1)
 
 
-def to_onnx(trees: Sequence[Any], channels: int) -> bytes:
+def to_onnx(trees: Sequence[tuple[Any, int]], channels: int) -> bytes:
     """Write trees of scikit-learn as one operator of ONNX, `TreeEnsembleRegressor`.
 
     Args:
-        trees: Their `tree_`; all know the same categories.
+        trees: Their `tree_`, and the channel that is the first of those each one knows; all know
+            the same categories.
         channels: Length of a vector.
     """
     from onnx import TensorProto, helper
 
-    nodes = [_nodes(number, tree) for number, tree in enumerate(trees)]
-    leaves = [_leaves(number, tree, 1 / len(trees)) for number, tree in enumerate(trees)]
-    categories = trees[0].value.shape[2]
+    nodes = [_nodes(number, tree, first) for number, (tree, first) in enumerate(trees)]
+    leaves = [_leaves(number, tree, 1 / len(trees)) for number, (tree, _) in enumerate(trees)]
+    categories = trees[0][0].value.shape[2]
     joined = {
         name: np.concatenate([part[name] for part in parts]).tolist()
         for parts in (nodes, leaves)
@@ -115,12 +125,12 @@ def to_onnx(trees: Sequence[Any], channels: int) -> bytes:
     return content
 
 
-def _nodes(number: int, tree: Any) -> dict[str, np.ndarray]:
+def _nodes(number: int, tree: Any, first: int) -> dict[str, np.ndarray]:
     leaf = tree.children_left < 0
     return {
         "nodes_treeids": np.full(tree.node_count, number),
         "nodes_nodeids": np.arange(tree.node_count),
-        "nodes_featureids": np.where(leaf, 0, tree.feature),
+        "nodes_featureids": np.where(leaf, 0, tree.feature + first),
         "nodes_values": np.where(leaf, 0, _not_above(tree.threshold)),
         "nodes_modes": np.where(leaf, "LEAF", "BRANCH_LEQ"),
         "nodes_truenodeids": np.where(leaf, 0, tree.children_left),

@@ -28,6 +28,11 @@ DIRECTIONS = 8
 """Channels that are left of each of the model's maps."""
 COVERED = 0.3
 """A cell of the working grid is marked if a stroke covers this share of it."""
+CLASSICAL, LOCAL = 43, 128
+"""Leading channels of a vector: filter responses; these, differences, and both relative."""
+PARTS = (slice(0, CLASSICAL), slice(0, LOCAL), slice(0, None))
+"""What the trees of a forest may look at, a third of them each: what is relative to an image and
+what the model says help where looks vary, and mislead where they do not."""
 FEW_CELLS = 5
 """A category with fewer marked cells in an image takes every cell that its strokes touch."""
 
@@ -133,8 +138,8 @@ def _assembled(
 
 
 def _centred(array: Map) -> Map:
-    """Take an image's own median from a map and divide by its own deviation, per channel."""
-    middle = np.median(array.reshape(len(array), -1), axis=1)[:, None, None]
+    """Take an image's own mean from a map and divide by its own deviation, per channel."""
+    middle = array.mean(axis=(1, 2), keepdims=True)
     deviation = array.std(axis=(1, 2), keepdims=True) + np.float32(0.05)
     return np.asarray((array - middle) / deviation, np.float32)
 

@@ -3,9 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, text
+from sqlalchemy import Connection, func, select, text
 
 from maskmill.errors import ImageError, MaskError, StoreError
 from maskmill.images import content_hash
@@ -174,7 +173,7 @@ def _labelling(project: Project) -> Iterator[str]:
         with project.database.read() as connection:
             last = ""
             while rows := _committed(connection, project.id, prefix, last):
-                last = rows[-1].operation_id
+                last = rows[-1][0]
                 committed += len(rows)
                 yield from _written_otherwise(connection, project.id, prefix, rows)
         if job.status == "done" and job.done != committed:  # a running one's word may lag
@@ -186,7 +185,8 @@ def _labelling(project: Project) -> Iterator[str]:
 
 def _committed(
     connection: Connection, project_id: int, prefix: str, last: str
-) -> Sequence[Row[Any]]:
+) -> list[tuple[str, str]]:
+    """Return name and digest of the next operations of a job."""
     statement = (
         select(operations.c.operation_id, operations.c.digest)
         .where(
@@ -197,39 +197,35 @@ def _committed(
         .order_by(operations.c.operation_id)
         .limit(OPERATIONS_AT_ONCE)
     )
-    return connection.execute(statement).all()
+    return [(row.operation_id, row.digest) for row in connection.execute(statement)]
 
 
 def _written_otherwise(
-    connection: Connection, project_id: int, prefix: str, rows: Sequence[Row[Any]]
+    connection: Connection, project_id: int, prefix: str, stamped: Sequence[tuple[str, str]]
 ) -> Iterator[str]:
     """Compare the first versions of some images' masks with what their operation stamped."""
-    names = [row.operation_id for row in rows]
-    paths = [name.removeprefix(prefix) for name in names]
-    written: dict[str, list[tuple[int, bool, bytes]]] = {name: [] for name in names}
+    paths = {name: name.removeprefix(prefix) for name, _ in stamped}
+    these = (images.c.project_id == project_id, images.c.path.in_(paths.values()))
+    hashes = select(images.c.path, images.c.content_hash).where(*these)
+    hash_of = {path: found for path, found in connection.execute(hashes)}
+    written: dict[str, list[tuple[int, bool, bytes]]] = {name: [] for name in paths}
     for table in (annotations, annotation_versions):
-        statement = select(
-            table.c.operation_id, table.c.id, table.c.is_crowd, table.c.counts
-        ).where(
+        columns = (table.c.operation_id, table.c.id, table.c.is_crowd, table.c.counts)
+        statement = select(*columns).where(
             table.c.project_id == project_id,
             table.c.version == 1,
-            table.c.image_id.in_(
-                select(images.c.id).where(
-                    images.c.project_id == project_id, images.c.path.in_(paths)
-                )
-            ),
-            table.c.operation_id.in_(names),
+            table.c.image_id.in_(select(images.c.id).where(*these)),
+            table.c.operation_id.in_(paths),
         )
         for row in connection.execute(statement):
             written[row.operation_id].append((row.id, bool(row.is_crowd), bytes(row.counts)))
-    hashes = select(images.c.path, images.c.content_hash).where(
-        images.c.project_id == project_id, images.c.path.in_(paths)
-    )
-    hash_of = {path: found for path, found in connection.execute(hashes)}
-    for stamped, path in zip(rows, paths, strict=True):
-        masks = [(crowd, "", counts) for _, crowd, counts in sorted(written[stamped.operation_id])]
-        if digest_of_written(hash_of.get(path, ""), masks) != stamped.digest:
-            yield f"{path}: masks that {prefix[:-1]} wrote are missing or double; restore a backup"
+    for name, digest in stamped:
+        masks = [(crowd, "", counts) for _, crowd, counts in sorted(written[name])]
+        if digest_of_written(hash_of.get(paths[name], ""), masks) != digest:
+            yield (
+                f"{paths[name]}: masks that {prefix[:-1]} wrote are missing or double; "
+                "restore a backup"
+            )
 
 
 def _blobs(project: Project) -> Iterator[str]:

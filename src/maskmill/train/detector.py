@@ -40,7 +40,7 @@ class DetectorConfig:
     """Views of each image that are embedded: itself, and flipped or cut-out ones."""
     max_images: int = 300
     """Most images that are embedded, evenly over their sources; each view takes about 0.6 MB."""
-    learning_rate: float = 5e-3
+    learning_rate: float = 8e-3
     """Peak rate of AdamW; a tenth of the steps warm up, a cosine follows."""
     weight_decay: float = 0.02
     """Decay of AdamW."""
