@@ -78,7 +78,7 @@ def _of_the_engine(arguments: argparse.Namespace) -> None:
                 page.locator("table").first.wait_for()
                 camera.take("engine")
                 person.fetch("/api/rounds", "POST", {"masks": "all"})
-                person.until("+document.querySelector('[data-step]')?.dataset.step > 35", None, 600)
+                person.until("+document.querySelector('[data-step]')?.dataset.step > 20", None, 600)
                 page.set_viewport_size({"width": arguments.width, "height": arguments.height})
                 camera.take("training")
         finally:
