@@ -1,7 +1,7 @@
 # The two commands of the README, and the chores behind them. All use .venv at the root and make
 # it where it is missing; versions are those of constraints.txt.
 #
-#   make demo    install without PyTorch, segment photographs, write demo/index.html, open the tool
+#   make demo    install, segment photographs, write demo/index.html, open the tool with the engine
 #   make test    install everything, run every check and every test
 #   make browser  drive the annotation tool in Chromium
 #   make nightly  kill writers 200 times and imports 100 times, and fuzz importers for a minute
@@ -57,8 +57,8 @@ clean:
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 .venv/.demo: pyproject.toml constraints.txt | .venv/bin/pip
-	@echo "Installing maskmill and its demo photographs into .venv (about a minute, once) ..."
-	@$(PIP) install --quiet --constraint constraints.txt --editable '.[demo,server]'
+	@echo "Installing maskmill, its demo photographs and PyTorch into .venv (a minute or two, once) ..."
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[demo,server,export]'
 	@touch $@
 
 # segment-anything is what the parity tests compare with. Its own requirements are not declared,

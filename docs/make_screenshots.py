@@ -1,12 +1,15 @@
 """Makes the pictures of docs/annotate.md: real work in a real browser, on scikit-image's photos.
 
     python docs/make_screenshots.py [--folder FOLDER] [--width 1280 --height 720] [--theme dark]
+    python docs/make_screenshots.py --engine PROJECT
 
-Needs Playwright and a Chromium.
+The second makes those of docs/engine.md instead, of a copy of a project that has some rounds, such
+as `maskmill simulate` leaves; it starts a round there. Needs Playwright and a Chromium.
 """
 
 import argparse
 import io
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -44,8 +47,11 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=1280)
     parser.add_argument("--height", type=int, default=720)
     parser.add_argument("--theme", choices=("light", "dark"), default="dark")
+    parser.add_argument("--engine", type=Path)
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
+    if arguments.engine:
+        return _of_the_engine(arguments)
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / "kitchen"
         folder.mkdir()
@@ -59,24 +65,50 @@ def main() -> None:
             server.kill()
 
 
+def _of_the_engine(arguments: argparse.Namespace) -> None:
+    """Look at the engine's page before a round and while it trains."""
+    with tempfile.TemporaryDirectory() as home:
+        project = Path(shutil.copytree(arguments.engine, Path(home) / "cells.maskmill"))
+        server = Server(project, free_port(), project=project).start()
+        try:
+            with sync_playwright() as playwright:
+                page = _page(playwright, server, arguments, height=1100)
+                camera, person = Camera(page, arguments.folder), Annotator(page)
+                page.goto(f"{server.address}/#/engine")
+                page.locator("table").first.wait_for()
+                camera.take("engine")
+                person.fetch("/api/rounds", "POST", {"masks": "all"})
+                person.until("+document.querySelector('[data-step]')?.dataset.step > 20", None, 600)
+                page.set_viewport_size({"width": arguments.width, "height": arguments.height})
+                camera.take("training")
+        finally:
+            server.kill()
+
+
+def _page(
+    playwright: Any, server: Server, arguments: argparse.Namespace, *, height: int | None = None
+) -> Any:
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    context = browser.new_context(
+        viewport={"width": arguments.width, "height": height or arguments.height},
+        color_scheme=arguments.theme,
+        locale="en-GB",
+    )
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.goto(server.links[-1])
+    return page
+
+
 def _work(server: Server, arguments: argparse.Namespace) -> None:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        context = browser.new_context(
-            viewport={"width": arguments.width, "height": arguments.height},
-            color_scheme=arguments.theme,
-            locale="en-GB",
-        )
-        page = context.new_page()
-        page.set_default_timeout(60_000)
-        page.goto(server.links[-1])
+        page = _page(playwright, server, arguments)
         person = Annotator(page).ready()
         names = page.evaluate("fetch('/api/images').then(a => a.json())")["images"]
         ids = {Path(each["name"]).stem: each["id"] for each in names}
         camera = Camera(page, arguments.folder)
         _annotate(person, camera, server, ids)
         _look(person, camera, server)
-        browser.close()
 
 
 def _annotate(person: Annotator, camera: Camera, server: Server, ids: dict[str, int]) -> None:

@@ -7,8 +7,9 @@ import pytest
 from maskmill import rle
 from maskmill.cli import main
 from maskmill.config import AutomaskConfig
-from maskmill.demo import SCENES, load_scenes, run_demo
+from maskmill.demo import COINS_HELD_OUT, SCENES, load_scenes, make_sample, run_demo
 from maskmill.predict import Predictor
+from maskmill.store import Project
 
 
 def test_photographs_are_there_without_a_download_and_prompts_lie_inside() -> None:
@@ -57,3 +58,18 @@ def test_without_scikit_image_the_verb_says_what_to_install(
     out, err = capsys.readouterr()
     assert out == ""
     assert "maskmill[demo]" in err
+
+
+def test_the_sample_project_holds_enough_for_a_real_round(tmp_path: Path) -> None:
+    from maskmill.engine.standing import standing
+
+    folder = make_sample(tmp_path, Predictor.load("tiny", threads=1))
+    assert make_sample(tmp_path, Predictor.load("tiny", threads=1)) == folder
+    with Project(folder.with_name("photographs.maskmill"), writes=False) as project:
+        found = standing(project)
+        assert project.images.count() == len(SCENES) + 12
+        assert found.holdout_images == 12 / COINS_HELD_OUT
+        assert (found.new_masks, found.holdout_masks) == (18, 6), "two coins on each piece"
+        assert found.new_images == 9
+        prompted = sum(len(scene.prompts) for scene in SCENES)
+        assert sum(i.mask_count for i in project.images.page()) == 24 + prompted

@@ -51,6 +51,6 @@ def test_it_gives_the_numbers_of_the_mask_decoder(config: ModelConfig) -> None:
     assert (drawn[0] - drawn[1]).abs().max() > 1e-3 * scale
 
 
-def test_large_models_take_prompts_one_by_one_and_small_ones_many() -> None:
-    assert GridDecoder(build(replace(SMALL_VIT, input_side=1024))).most_at_once == 2
+def test_large_models_take_few_prompts_at_once_and_small_ones_many() -> None:
+    assert GridDecoder(build(replace(SMALL_VIT, input_side=1024))).most_at_once == 9
     assert GridDecoder(build(SMALL_TINY)).most_at_once > 64

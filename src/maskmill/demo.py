@@ -6,6 +6,7 @@ Downloads nothing. Writes SA-1B JSON, overlays and one gallery page.
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from maskmill import rle
 from maskmill.automask import automask
 from maskmill.config import AutomaskConfig, SettledAutomaskConfig
 from maskmill.errors import NotFound
@@ -92,6 +94,21 @@ SCENES = (
 """Photographs that lie in scikit-image's wheel itself; its others would be downloaded."""
 
 
+COINS = (
+    ((0, 85), (126, 248)),
+    ((85, 150), (128, 236)),
+    ((150, 225), (130, 244)),
+    ((225, 303), (140, 272)),
+)
+"""Rows of the photograph of coins, each with the columns at which it is cut: two coins a piece."""
+COIN_GREY = (30, 150)
+"""Certainly ground, and certainly coin."""
+COIN_PIXELS = 100
+COINS_HELD_OUT = 4
+"""Every fourth piece judges models and teaches none."""
+LABELLED = Made(made_by="model", author="watershed", stage="imported")
+
+
 def run_demo(
     out: Path,
     predictor: Predictor,
@@ -135,7 +152,8 @@ def run_demo(
 def make_sample(out: Path, predictor: Predictor) -> Path:
     """Write the photographs to a folder and make a project of them, with the prompted masks.
 
-    A project that is there already is left as it is.
+    Beside them lie pieces of the photograph of coins, with masks of every coin: enough for a real
+    round of the data engine. A project that is there already is left as it is.
 
     Args:
         out: Where the folder `photographs` is made, and beside it `photographs.maskmill`.
@@ -154,8 +172,14 @@ def make_sample(out: Path, predictor: Predictor) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for scene, image in load_scenes():
         Image.fromarray(image).save(folder / f"{scene.name}.png")
+    coins = _write_coins(folder)
     with Project.create(home, name="photographs") as project:
         import_dataset(project, folder, by=predictor.model_id)
+        for place, (path, found) in enumerate(coins.items()):
+            (row,) = project.images.by_path([path]).values()
+            project.images.describe(row.id, split="train" if place % COINS_HELD_OUT else "val")
+            labels = [Create(image_id=row.id, rle=coin, made=LABELLED) for coin in found]
+            project.annotations.apply(f"demo/{row.id}", labels, by=LABELLED.author)
         known = project.models.add(predictor.model_id, name=predictor.config.name)
         for scene, image in load_scenes():
             (row,) = project.images.by_path([str(folder / f"{scene.name}.png")]).values()
@@ -163,6 +187,31 @@ def make_sample(out: Path, predictor: Predictor) -> Path:
             masks = [_sample_mask(row.id, mask, predictor.model_id, known.id) for mask in made]
             project.annotations.apply(f"demo/{scene.name}", masks, by=predictor.model_id)
     return folder
+
+
+def _write_coins(folder: Path) -> dict[str, list[rle.Rle]]:
+    """Cut the photograph of coins into pieces; returns the coins of each, by the file's path.
+
+    The coins are found as scikit-image's own example finds them: a watershed on the edges.
+    """
+    from scipy import ndimage
+    from skimage import data
+    from skimage.filters import sobel
+    from skimage.segmentation import watershed
+
+    grey = data.coins()
+    markers = np.select([grey < COIN_GREY[0], grey > COIN_GREY[1]], [1, 2], 0)
+    inside = ndimage.binary_fill_holes(watershed(sobel(grey), markers) == 2)
+    objects, _ = ndimage.label(inside)
+    found: dict[str, list[rle.Rle]] = {}
+    for (top, bottom), columns in COINS:
+        for left, right in pairwise((0, *columns, grey.shape[1])):
+            here = objects[top:bottom, left:right]
+            masks = [here == number for number in np.unique(here[here > 0])]
+            path = folder / f"coins-{len(found) + 1:02d}.png"
+            Image.fromarray(grey[top:bottom, left:right]).save(path)
+            found[str(path)] = [rle.encode(mask) for mask in masks if mask.sum() > COIN_PIXELS]
+    return found
 
 
 def _sample_mask(image_id: int, mask: PromptedMask, author: str, model: int) -> Create:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from maskmill.model.box_head import BoxHead
 from maskmill.model.grid_decoder import GridDecoder, Seen, Shared
 from maskmill.model.grid_drawing import Canvas
 from maskmill.model.sam import Sam
@@ -64,6 +65,16 @@ def graphs(sam: Sam) -> Iterator[tuple[str, onnx.ModelProto]]:
     )
     if sam.config.decoder.depth == 2:
         yield from _grid_graphs(sam, embedding, high_res)
+
+
+def box_head_graph(
+    head: BoxHead, embedding: Tensor, high_res: tuple[Tensor, ...]
+) -> onnx.ModelProto:
+    """Return the graph of a box detector, for maps of the sizes of these."""
+    names = ["embedding", *["high_res_8", "high_res_4"][: len(high_res)]]
+    shapes = (None, (None,) * len(high_res))
+    head = copy.deepcopy(head).requires_grad_(False)
+    return _trace(_BoxHead(head), (embedding, high_res), shapes, names, ["logits", "reach"])
 
 
 def _grid_graphs(
@@ -181,6 +192,15 @@ class _Draw(nn.Module):
         return self.grid.draw(canvas, seen)
 
 
+class _BoxHead(nn.Module):
+    def __init__(self, head: BoxHead) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, embedding: Tensor, high_res: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        return self.head(embedding, *high_res)  # type: ignore[no-any-return]
+
+
 def _trace(
     module: nn.Module,
     args: tuple[Any, ...],
@@ -212,8 +232,12 @@ def _trace(
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
     """Silence what PyTorch's exporter says about itself and about torchvision's absence."""
-    # The second tells of inputs that it did not merge, which is as it should be.
-    names = "torch.onnx._internal.exporter._registration", "onnx_ir.passes.common"
+    # The last two tell of inputs and outputs that they did not merge, which is as it should be.
+    names = (
+        "torch.onnx._internal.exporter._registration",
+        "onnx_ir.passes.common",
+        "onnxscript.optimizer._constant_folding",
+    )
     loggers = {logger: logger.level for logger in map(logging.getLogger, names)}
     for logger in loggers:
         logger.setLevel(logging.ERROR)

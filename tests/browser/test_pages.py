@@ -8,7 +8,7 @@ from PIL import Image
 
 from browser.driving import Annotator, Opened, Server
 
-PAGES = ("annotate/1", "images", "review", "statistics", "members")
+PAGES = ("annotate/1", "images", "review", "engine", "statistics", "members")
 
 
 def _draw(person: Annotator) -> None:
@@ -76,7 +76,7 @@ def test_statistics_are_drawn_and_an_export_comes_down(person: Annotator, server
 def test_every_page_speaks_chinese(server: Server, browse: Opened) -> None:
     person = browse(server.links[-1], locale="zh-CN").ready()
     assert person.page.evaluate("document.documentElement.lang") == "zh-CN"
-    for where, heading in zip(PAGES, ("标注", "图像", "审核", "统计", "成员"), strict=True):
+    for where, heading in zip(PAGES, ("标注", "图像", "审核", "引擎", "统计", "成员"), strict=True):
         person.page.goto(f"{server.address}/#/{where}")
         person.page.get_by_role("link", name=heading).wait_for()
         person.page.wait_for_timeout(500)

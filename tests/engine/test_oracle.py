@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from maskmill import rle
-from maskmill.engine.oracle import OracleConfig, Sitting, label_image
+from maskmill.engine.oracle import HandMade, OracleConfig, Sitting, label_image
 from maskmill.engine.time_model import TimeModel
 from maskmill.predict import Predictor
 
@@ -75,3 +75,35 @@ def test_a_second_mask_of_one_object_is_rejected(predictor: Predictor) -> None:
 def test_a_careless_person_overlooks_objects(predictor: Predictor) -> None:
     sitting = sit(predictor, [], OracleConfig(miss=1.0))
     assert (sitting.missed, sitting.made) == (2, [])
+
+
+def test_a_mask_that_is_nearly_right_is_mended_by_brush(predictor: Predictor) -> None:
+    _, truths = scene()
+    nearly = rle.decode(truths[1])
+    nearly[:, 80:88] = False
+    config = OracleConfig(miss=0, slip=0, accept=0.9)
+    sitting = sit(predictor, [rle.encode(nearly), truths[0]], config)
+    assert (sitting.kept, sitting.rejected, sitting.made) == ([1], [], [])
+    ((place, mended),) = sitting.mended
+    assert (place, mended.strokes) == (0, 1)
+    assert float(rle.iou([mended.rle], [truths[1]])[0, 0]) >= 0.9
+    spent = 2 * TIMES.check + TIMES.stroke
+    assert sitting.seconds == TIMES.open_image + TIMES.scan + spent
+
+
+def test_recorded_people_make_what_they_made_in_the_time_it_took(predictor: Predictor) -> None:
+    image, truths = scene()
+    made = [
+        HandMade(
+            rle=t, seconds=10.0 + i, clicks=i, strokes=0, predicted_iou=0.9, prompts=None, iou=None
+        )
+        for i, t in enumerate(truths)
+    ]
+    careless = OracleConfig(miss=1.0)
+    sitting = label_image(
+        predictor, predictor.embed(image), truths, np.random.default_rng(0),
+        prefilled=[truths[0]], recorded=made, config=careless,
+    )  # fmt: skip
+    assert sitting.kept == [0]
+    assert sitting.made == [made[1]]
+    assert sitting.seconds == TIMES.open_image + TIMES.scan + TIMES.check + 11.0

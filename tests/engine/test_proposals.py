@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 
 from maskmill import rle
-from maskmill.automask import AutoMask
-from maskmill.engine.proposals import Calibration, calibrate, propose
+from maskmill.engine.proposals import (
+    Calibration,
+    Proposal,
+    best_way,
+    calibrate,
+    candidates,
+    propose,
+    without_overlaps,
+)
+from maskmill.predict import Predictor
 
 SIDE = 40
 
@@ -16,10 +24,10 @@ def square(x: int, y: int, side: int = 10) -> rle.Rle:
     return rle.encode(mask)
 
 
-def found(mask: rle.Rle, score: float) -> AutoMask:
-    return AutoMask(
-        rle=mask, box=(0, 0, 1, 1), area=rle.area(mask), predicted_iou=score,
-        stability_score=1.0, point=(0.0, 0.0), crop_box=(0, 0, SIDE, SIDE),
+def found(mask: rle.Rle, score: float) -> Proposal:
+    return Proposal(
+        rle=mask, box=(0, 0, 1, 1), area=rle.area(mask), predicted_iou=0.5, stability_score=1.0,
+        point=(0.0, 0.0), crop_box=(0, 0, SIDE, SIDE), score=score, by="everything mode",
     )  # fmt: skip
 
 
@@ -27,7 +35,7 @@ TRUTH = [square(0, 0), square(20, 0)]
 WRONG = square(0, 25)
 
 
-def image(right: float, wrong: float) -> list[AutoMask]:
+def image(right: float, wrong: float) -> list[Proposal]:
     """One image: both objects at one score, a mask of nothing at another."""
     return [found(TRUTH[0], right), found(TRUTH[1], right), found(WRONG, wrong)]
 
@@ -72,3 +80,30 @@ def test_only_sure_masks_that_overlap_nothing_are_proposed() -> None:
     masks = [found(TRUTH[0], 0.9), found(square(1, 0), 0.8), *image(0.7, 0.5)[1:]]
     assert propose(masks, calibration) == [masks[0], masks[2]]
     assert propose(masks, calibration, taken=[TRUTH[0]]) == [masks[2]]
+
+
+def test_the_way_that_finds_more_at_the_precision_is_taken() -> None:
+    none = Calibration(threshold=None, precision=0.9, kept=0, found=0.0, way="detector")
+    few = Calibration(threshold=0.8, precision=0.95, kept=20, found=0.1)
+    many = Calibration(threshold=0.4, precision=0.95, kept=40, found=0.3, way="detector")
+    assert best_way({"everything mode": few, "detector": many}) is many
+    assert best_way({"everything mode": few, "detector": none}) is few
+    assert best_way({"detector": none}).threshold is None
+
+
+def test_of_what_overlaps_by_half_the_better_stays() -> None:
+    masks = [found(TRUTH[0], 0.9), found(square(1, 0), 0.8), found(square(8, 0), 0.7)]
+    assert without_overlaps(masks) == [masks[0], masks[2]]
+    assert without_overlaps(masks, [square(8, 0)]) == [masks[0]]
+
+
+def test_everything_mode_offers_its_masks_best_first_and_none_over_another() -> None:
+    y, x = np.mgrid[:96, :128]
+    image = np.full((96, 128, 3), 90, np.uint8)
+    image[(y - 48) ** 2 + (x - 36) ** 2 < 24**2] = (220, 40, 40)
+    offered = candidates(Predictor.load("tiny", threads=1), image, points_per_side=6)
+    assert offered
+    scores = [mask.score for mask in offered]
+    assert scores == sorted(scores, reverse=True) == [mask.predicted_iou for mask in offered]
+    iou = rle.iou([m.rle for m in offered], [m.rle for m in offered]) - np.eye(len(offered))
+    assert iou.max() < 0.5

@@ -26,6 +26,22 @@ def test_a_new_project_has_no_round(project: Path, capsys: pytest.CaptureFixture
     assert (code, told) == (0, {"rounds": []})
 
 
+def test_advice_says_where_the_engine_stands(
+    tmp_path: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from maskmill.exchange.importing import import_labelled
+
+    code, told = run(capsys, "round", "--project", project, "--advice")
+    assert (code, told["stage"], told["new_masks"]) == (0, "assisted", 0)
+    with Project(project) as opened:
+        import_labelled(opened, [write_scene(tmp_path, "a", seed=1)], name="s", by="test")
+        opened.images.describe(opened.images.page(limit=1)[0].id, split="train")
+    assert main(["round", "--project", str(project), "--advice"]) == 0
+    out = capsys.readouterr().out
+    assert "3 masks can teach, 3 of them are new" in out
+    assert "every image has masks" in out
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
@@ -70,3 +86,16 @@ def test_a_simulation_needs_a_new_folder_and_enough_images(
     code, told = run(capsys, "simulate", tmp_path / "set", "--out", tmp_path / "new")
     assert code == 1
     assert "the dataset has 1" in str(told["error"])
+
+
+def test_a_simulation_plays_either_labels_or_recorded_work(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    for words in ([], [tmp_path, "--replay", project]):
+        code, told = run(capsys, "simulate", *words, "--out", out)
+        assert code == 1
+        assert "name one of them" in str(told["error"])
+    code, told = run(capsys, "simulate", "--replay", project, "--out", out)
+    assert code == 1
+    assert "nothing to replay" in str(told["error"])

@@ -11,26 +11,27 @@ from pathlib import Path
 import pytest
 from labelled_scene import SMALL, write_scene
 
+from maskmill.engine.children import Interrupted
+from maskmill.engine.lineage import current_model, model_path, run_folder
 from maskmill.engine.rounds import (
-    Interrupted,
     RoundConfig,
-    current_model,
+    cancel,
     decide,
-    model_path,
     roll_back,
     run_round,
     verdict_of,
 )
-from maskmill.engine.training import run_folder
 from maskmill.errors import StoreError
 from maskmill.exchange.importing import import_labelled
 from maskmill.model.checkpoint import save_model
 from maskmill.model.sam import build
 from maskmill.store import Project
 from maskmill.train.report import read_metrics
-from maskmill.weights import model_folder
+from maskmill.weights import model_folder, read_card
+from maskmill.weights import verify as check_files
 
 QUICK = RoundConfig(
+    detector=False,
     val_share=0.4,
     training={
         "steps": 8, "batch_images": 2, "masks_per_image": 2, "input_side": 64,
@@ -93,6 +94,13 @@ def test_a_killed_round_goes_on_and_waits_for_a_person_where_images_are_few(
     assert (model_path(project, model) / "model.safetensors").is_file()
     assert model.card is not None
     assert model.card["round"] == 1
+    on_disk = read_card(model_path(project, model))
+    for card in (model.card, on_disk):
+        assert (card["round"], card["snapshot"]) == (1, "round-001")
+        assert card["round_settings"]["val_share"] == 0.4
+        assert "decided by Ada" in card["gate"]["reason"]
+        assert card["gate"]["said"]["comparisons"]
+    check_files(model_path(project, model))
 
     back = roll_back(project, by="Ada")
     assert back.status == "promoted"
@@ -111,6 +119,37 @@ def test_a_round_without_new_masks_fails_with_what_is_missing(tmp_path: Path) ->
             run_round(project, QUICK, say=lambda _: None)
         assert project.models.rounds()[-1].status == "failed"
         assert "label some" in (project.models.rounds()[-1].reason or "")
+
+
+def test_a_paused_round_goes_on_and_a_cancelled_one_leaves_its_masks_new(
+    project: Project, small: RoundConfig
+) -> None:
+    stop = threading.Event()
+    long = replace(small, training={**small.training, "steps": 10_000})
+
+    def pause_soon() -> None:
+        while not list((project.folder / "rounds").glob("*/metrics.jsonl")):
+            time.sleep(0.02)
+        stop.set()
+
+    asking = threading.Thread(target=pause_soon)
+    asking.start()
+    with pytest.raises(Interrupted):
+        run_round(project, long, say=lambda _: None, stop=stop)
+    asking.join()
+    (open_,) = project.models.rounds()
+    assert (open_.status, open_.ended_at) == ("training", None)
+    run = run_folder(project, open_)
+    steps = [line["step"] for line in read_metrics(run / "metrics.jsonl")]
+    assert steps == list(range(len(steps)))
+    assert steps
+    assert "val_loss" in read_metrics(run / "metrics.jsonl")[0], "the hold-out is watched"
+    assert (run / "checkpoint.pt").is_file()
+    ended = cancel(project, by="Ada")
+    assert (ended.status, ended.reason) == ("failed", "cancelled by Ada")
+    assert not (run / "checkpoint.pt").exists()
+    with pytest.raises(StoreError, match="nothing to cancel"):
+        cancel(project, by="Ada")
 
 
 def kill_the_trainer(project: Project) -> None:

@@ -1,5 +1,6 @@
 """The whole engine on a small set: people label, models learn, and the next mask is cheaper."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,15 @@ import pytest
 from faint_cells import faint_cells
 
 from maskmill import rle
+from maskmill.engine.auditing import audits
+from maskmill.engine.lineage import current_model
 from maskmill.engine.oracle import OracleConfig
+from maskmill.engine.people import record_of
 from maskmill.engine.report import gate_curve, rows, write_report
-from maskmill.engine.rounds import RoundConfig, current_model
+from maskmill.engine.rounds import RoundConfig
 from maskmill.engine.simulate import SimulateConfig, simulate
 from maskmill.errors import ConfigError
+from maskmill.formats.labelled import LabelledImage
 from maskmill.store import Project
 from maskmill.store.verify import verify
 
@@ -32,6 +37,7 @@ SMALL = SimulateConfig(
             "steps": 20, "batch_images": 4, "masks_per_image": 2, "input_side": 128,
             "warmup_steps": 4, "threads": 1,
         },
+        detector_training={"steps": 30, "batch_images": 3, "views": 2, "learning_rate": 1e-2},
     ),
 )  # fmt: skip
 
@@ -92,9 +98,16 @@ def test_stage_three_labels_only_what_nobody_saw(played: tuple[dict[str, Any], P
         made = project.annotations.of_images(every, stage="automatic")
         assert not set(made) & seen
         masks = [m for each in made.values() for m in each]
+        rejected = [m for m in masks if m.review == "rejected"]
         assert len(masks) == told["automatic"]["masks"]
-        assert all(m.made.made_by == "model" and m.review is None for m in masks)
+        (drawn,) = audits(project)
+        looked = {key for key, _ in drawn.drawn}
+        unseen = [m for m in masks if m.id not in looked]
+        assert all(m.made.made_by == "model" and m.review is None for m in unseen)
+        assert {m.id for m in rejected} <= looked, "people look at the sample alone"
+        assert all(m.made.model_id and m.made.round_id for m in unseen)
         assert all(rle.area(m.rle) for m in masks)
+        assert told["automatic"]["audit_report"]["done"] == len(looked)
 
 
 def test_the_report_says_what_was_measured(
@@ -108,6 +121,60 @@ def test_the_report_says_what_was_measured(
             assert f"<td>{cell}</td>" in page
     assert "data:image/png;base64," in page
     assert f"{told['overall']['masks']:,} masks" in page
+
+
+def test_a_killed_simulation_goes_on_and_ends_alike(
+    played: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
+    """Stopped in the midst of a round's images, and once more when it trains."""
+    told, _ = played
+    images = [replace(faint_cells(tmp_path, f"{i:02d}", i), split="val") for i in range(15)]
+    plain = replace(SMALL.round, detector=False)
+    short = replace(SMALL, semi_rounds=0, automatic=False, round=plain)
+
+    class Stopped(Exception):
+        pass
+
+    def stop_when_training(line: str) -> None:
+        if "training" in line:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        simulate(images, tmp_path / "out", short, say=stop_when_training)
+    state = json.loads((tmp_path / "out" / "played.json").read_text("utf-8"))
+    assert len(state["sat"]) == 6
+    state["sat"] = state["sat"][:4]  # as if it had been killed before the fifth was written down
+    (tmp_path / "out" / "played.json").write_text(json.dumps(state), "utf-8")
+    again = simulate(images, tmp_path / "out", short, say=lambda _: None)
+    for key in ("image_ids", "masks", "seconds", "clicks_per_mask", "status"):
+        assert again["rounds"][0][key] == told["rounds"][0][key], key
+    with pytest.raises(ConfigError, match="other settings"):
+        simulate(images, tmp_path / "out", SMALL, say=lambda _: None)
+
+
+def test_recorded_work_is_replayed_through_the_same_rounds(
+    played: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
+    told, out = played
+    with Project(out / "project", writes=False) as project:
+        record = record_of(project)
+    first = told["rounds"][0]
+    by_hand = {path: masks for path, masks in record.items() if len(masks) == 4}
+    images = [
+        LabelledImage(image_id=Path(path).stem, path=Path(path), size=(128, 128), source="cells")
+        for path in by_hand
+    ]
+    training = {**SMALL.round.training, "steps": 2, "warmup_steps": 1}
+    plain = replace(SMALL.round, detector=False, training=training)
+    config = replace(SMALL, images_per_round=3, semi_rounds=0, automatic=False, round=plain)
+    again = simulate(images, tmp_path / "out", config, recorded=by_hand, say=lambda _: None)
+    (round_,) = again["rounds"]
+    played_first = list(by_hand.values())[:3]
+    spent = sum(mask.seconds for masks in played_first for mask in masks)
+    looks = 3 * (config.times.open_image + config.times.scan)
+    assert round_["seconds"] == pytest.approx(spent + looks)
+    assert round_["masks"] == 12
+    assert first["masks"] == 24
 
 
 def test_a_dataset_that_is_too_small_is_refused_before_anything_is_made(tmp_path: Path) -> None:

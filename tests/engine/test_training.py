@@ -10,8 +10,9 @@ import pytest
 from labelled_scene import write_scene
 
 from maskmill import rle
-from maskmill.engine.rounds import RoundConfig, current_model, roll_back
-from maskmill.engine.training import images_of, run_folder, train_round
+from maskmill.engine.lineage import current_model, run_folder
+from maskmill.engine.rounds import RoundConfig, roll_back
+from maskmill.engine.training import images_of, train_round
 from maskmill.errors import DatasetError, StoreError
 from maskmill.exchange.importing import import_labelled
 from maskmill.store import Create, Made, Project

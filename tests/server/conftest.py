@@ -26,8 +26,10 @@ from maskmill.server.embedder import Embedder
 from maskmill.server.events import Events
 from maskmill.server.ingesting import ingest
 from maskmill.server.pictures import Pictures
+from maskmill.server.prefiller import Prefiller
 from maskmill.server.security import LOOPBACK
 from maskmill.server.service import Service
+from maskmill.server.trainer import Trainer
 from maskmill.store import Project
 from maskmill.values import Embedding
 
@@ -79,8 +81,11 @@ def make_service(project: Project, photos: Path, *, with_accounts: bool = False)
         embedder=Embedder(project, model="tiny", model_id=decoder.model_id, events=events),
         pictures=Pictures(project.folder / "cache"),
         events=events,
+        trainer=Trainer(project, events),
+        prefiller=Prefiller(project, events),
         names=LOOPBACK,
     )
+    service.trainer.promoted = service.follow
     ingest(service, photos, threading.Event())
     return service
 

@@ -17,12 +17,14 @@ from cyclopts import App, CycloptsError, Parameter
 
 from maskmill import __version__
 from maskmill.cli.account import account_app
+from maskmill.cli.audit import audit_app
 from maskmill.cli.automask import automask
 from maskmill.cli.demo import demo
 from maskmill.cli.deploy import deploy, serve_model
 from maskmill.cli.embed import embed
 from maskmill.cli.evaluate import evaluate
 from maskmill.cli.exchange import export, import_
+from maskmill.cli.label import label
 from maskmill.cli.model import model_app
 from maskmill.cli.options import refuse_fractions
 from maskmill.cli.project import init, snapshot, status, verify
@@ -69,7 +71,7 @@ def build_app() -> App:
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
-    of_projects = (up, init, export, status, verify, snapshot, embed)
+    of_projects = (up, init, export, status, verify, snapshot, embed, label)
     for verb in (segment, automask, *of_projects, train, evaluate, simulate):
         app.command(verb)
     app.command(import_, name="import")
@@ -80,6 +82,7 @@ def build_app() -> App:
     app.command(deploy)
     app.command(serve_model)
     app.command(account_app())
+    app.command(audit_app())
     app.command(demo)
     return app
 

@@ -42,10 +42,13 @@ def demo(
     watched = sys.stdin.isatty() and sys.stdout.isatty()
     opened, images = open_project(photographs, None)
     with opened:
+        from maskmill.engine.lineage import current_model, model_path
+
+        trained = current_model(opened)  # by a visitor who was here before
         serve_project(
             opened,
             images=images,
-            options={"model": model},
+            options={"model": model if trained is None else str(model_path(opened, trained))},
             port=None if watched else 0,
             browser=watched,
             quiet=as_json,

@@ -38,7 +38,7 @@ def embed(
         max_gb: Gigabytes that the project's embeddings may take; those not used for longest go.
     """
     from maskmill.embed import embed_project
-    from maskmill.engine.rounds import current_model, model_path
+    from maskmill.engine.lineage import current_model, model_path
     from maskmill.predict import Predictor
     from maskmill.store import Project
 

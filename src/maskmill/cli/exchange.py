@@ -80,7 +80,8 @@ def export(
 ) -> None:
     """Write a project's masks in another form.
 
-    What the form cannot hold is counted and said.
+    What the form cannot hold is counted and said. A card goes with them: what the dataset holds,
+    and its quality as the last audit states it.
 
     Args:
         out: A new or empty folder, or the file where the form is one file.
@@ -91,12 +92,14 @@ def export(
         category: Only masks of this category.
         copy_images: Copy the images beside the labels where the form allows it.
     """
+    from maskmill.engine.dataset_card import write_dataset_card
     from maskmill.exchange import Chosen, export_dataset
     from maskmill.store import Project
 
     chosen = Chosen(stage=stage, source=source, review=review, category=category)
     with Project(project, writes=False) as opened:
         written = export_dataset(opened, out, form, chosen=chosen, copy_images=copy_images)
+        card = write_dataset_card(opened, out)
     for line in written.notes[:SHOWN]:
         warn(line)
     text = f"{written.images} images with {written.masks} masks in {out}"
@@ -105,5 +108,6 @@ def export(
         "images": written.images,
         "masks": written.masks,
         "notes": list(written.notes),
+        "card": card,
     }
     print_result(result, as_json=as_json, text=text)

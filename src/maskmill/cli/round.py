@@ -26,6 +26,7 @@ def round_(
     decide: Literal["promote", "keep"] | None = None,
     roll_back: Annotated[bool, Parameter(negative="")] = False,
     history: Annotated[bool, Parameter(name="--history", negative="")] = False,
+    advice: Annotated[bool, Parameter(negative="")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Run a round of the data engine: freeze, train, measure, promote if nothing got worse.
@@ -43,7 +44,10 @@ def round_(
         decide: End the round that waits for a decision.
         roll_back: Go back to the model before the current one.
         history: List the rounds and run none.
+        advice: Say where the engine stands and what comes next, and run nothing.
     """
+    if advice:
+        return _advise(project, as_json=as_json)
     require("train", "torch", "safetensors", "matplotlib", "onnx", "onnxscript")
     from maskmill.engine import rounds
     from maskmill.store import Project
@@ -65,6 +69,31 @@ def round_(
         result = [_told(opened, each) for each in found]
         text = "\n".join(_text(each) for each in result) or "no round yet"
     print_result({"rounds": result}, as_json=as_json, text=text)
+
+
+def _advise(project: Path, *, as_json: bool) -> None:
+    """Say in a terminal what the engine's page says; `maskmill up` may be running."""
+    from maskmill.engine.standing import in_words, standing
+    from maskmill.store import Project
+
+    with Project(project, writes=False) as opened:
+        found = standing(opened)
+    lines = [
+        f"stage {found.stage}: {found.all_masks} masks can teach, {found.new_masks} of them are "
+        "new to the model",
+        f"{found.holdout_images} hold-out images are labelled; {found.waiting_images} images wait",
+        in_words(found.suggestion),
+    ]
+    told = {
+        "stage": found.stage,
+        "new_masks": found.new_masks,
+        "all_masks": found.all_masks,
+        "needed_masks": found.needed_masks,
+        "holdout_images": found.holdout_images,
+        "waiting_images": found.waiting_images,
+        "advice": {"what": found.suggestion.what, **found.suggestion.numbers},
+    }
+    print_result(told, as_json=as_json, text="\n".join(lines))
 
 
 def _told(project: "Project", round_: "Round") -> dict[str, object]:

@@ -3,25 +3,35 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from maskmill.cli.options import JsonFlag, print_result, require, warn, warn_refused
-from maskmill.errors import StoreError
+from maskmill.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from maskmill.engine.oracle import HandMade
+    from maskmill.formats import LabelledImage
 
 
 def simulate(
-    dataset: Path,
+    dataset: Path | None = None,
     /,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    replay: Path | None = None,
     limit: int | None = None,
     images_per_round: int = 10,
     assisted_rounds: int = 3,
     semi_rounds: int = 2,
     automatic: Annotated[bool, Parameter(negative="--no-automatic")] = True,
     points_per_side: int = 32,
+    crop_n_layers: int = 0,
+    precision: float = 0.95,
+    detector: Annotated[bool, Parameter(negative="--no-detector")] = True,
     queue_by: Literal["doubt", "random"] = "doubt",
     masks: Literal["new", "all"] = "all",
     start: Literal["current", "default"] = "current",
@@ -34,17 +44,23 @@ def simulate(
     """Play the data engine on labelled images: what would it cost to label them?
 
     Simulated people label with the real engine; they see the labels, it does not. Writes
-    simulation.json and report.html, and leaves the project that was made.
+    simulation.json and report.html, and leaves the project that was made. Killed at any moment,
+    the same command goes on.
 
     Args:
         dataset: Labelled images in any form that `maskmill import` reads.
-        out: A new folder.
+        out: A new folder, or that of the same simulation.
+        replay: A project instead of a dataset: what its people made is played again, in their
+            order and with their seconds, through the rounds asked for here.
         limit: Use only so many images, evenly over their sources.
         images_per_round: Images labelled before each training.
         assisted_rounds: Rounds of stage 1, by hand.
         semi_rounds: Rounds of stage 2, with sure masks pre-filled.
         automatic: Let stage 3 label what is left, and audit a sample of it.
         points_per_side: Everything mode's grid.
+        crop_n_layers: Layers of overlapping crops that stage 3 looks at too.
+        precision: Share of pre-filled masks that has to be right at IoU 0.75, on the hold-out.
+        detector: Train the box detector in each round, and let it propose.
         queue_by: Choose images by the model's doubt, or at random.
         masks: Train each round on the masks made since the last promotion, or on all.
         start: Train each round from the current model, or from the embedded default.
@@ -57,27 +73,62 @@ def simulate(
     from maskmill.engine.oracle import OracleConfig
     from maskmill.engine.report import COLUMNS, rows, write_report
     from maskmill.engine.rounds import RoundConfig
-    from maskmill.engine.simulate import SimulateConfig
+    from maskmill.engine.simulate import STATE, SimulateConfig
     from maskmill.engine.simulate import simulate as play
-    from maskmill.formats import even_sample, read_dataset
+    from maskmill.formats import even_sample
 
-    if out.exists() and any(out.iterdir()):
+    if (dataset is None) == (replay is None):
+        raise ConfigError("simulate plays a dataset or --replay PROJECT; name one of them")
+    if out.exists() and any(out.iterdir()) and not (out / STATE).is_file():
         raise StoreError(f"{out} is not empty; name a new folder for the simulation")
-    found = read_dataset(dataset)
-    warn_refused(found.refused)
-    round_ = RoundConfig(masks=masks, start=start, export=False)
+    images, recorded = _images(dataset) if dataset else _recorded(replay or Path())
+    round_ = RoundConfig(masks=masks, start=start, export=False, detector=detector)
     if steps is not None:
         round_ = replace(round_, training={"steps": steps})
     config = SimulateConfig(
         images_per_round=images_per_round, assisted_rounds=assisted_rounds,
         semi_rounds=semi_rounds, automatic=automatic, points_per_side=points_per_side,
-        queue_by=queue_by, round=round_, oracle=OracleConfig(accept=accept, miss=miss), seed=seed,
+        crop_n_layers=crop_n_layers, precision=precision, queue_by=queue_by, round=round_,
+        oracle=OracleConfig(accept=accept, miss=miss), seed=seed,
     )  # fmt: skip
-    told = play(even_sample(found.images, limit), out, config, say=warn)
+    limited = even_sample(images, limit)
+    told = play(limited, out, config, recorded=recorded, say=warn)
     (out / "simulation.json").write_text(json.dumps(told, indent=1) + "\n", "utf-8")
-    write_report(out / "report.html", f"Simulation on {dataset.name}", told)
+    name = (dataset or replay or out).name
+    write_report(out / "report.html", f"Simulation on {name}", told)
     table = [[head for head, _, _ in COLUMNS], *rows(told["rounds"])]
     widths = [max(len(row[i]) for row in table) for i in range(len(COLUMNS))]
     lines = ["  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in table]
     text = "\n".join([*lines, f"Report in {out / 'report.html'}"])
     print_result({"out": out, **told}, as_json=as_json, text=text)
+
+
+def _images(dataset: Path) -> "tuple[Sequence[LabelledImage], None]":
+    from maskmill.formats import read_dataset
+
+    found = read_dataset(dataset)
+    warn_refused(found.refused)
+    return found.images, None
+
+
+def _recorded(
+    folder: Path,
+) -> "tuple[Sequence[LabelledImage], Mapping[str, Sequence[HandMade]]]":
+    """Read what a project's people made, and the images on which they did."""
+    from maskmill.engine.people import record_of
+    from maskmill.formats import LabelledImage
+    from maskmill.store import Project
+
+    with Project(folder, writes=False) as project:
+        record = record_of(project)
+        known = project.images.by_path(list(record))
+    if not record:
+        raise StoreError(f"{folder} holds no mask whose seconds were recorded; nothing to replay")
+    images = [
+        LabelledImage(
+            image_id=str(image.id), path=Path(path), size=image.size, source=image.source,
+            group=image.group_name,
+        )
+        for path, image in known.items()
+    ]  # fmt: skip
+    return images, record

@@ -51,7 +51,7 @@ def up(
     """
     opened, images = open_project(folder, project)
     with opened:
-        from maskmill.engine.rounds import current_model, model_path
+        from maskmill.engine.lineage import current_model, model_path
 
         model = model or str(model_path(opened, current_model(opened)))
         serve_project(

@@ -11,7 +11,12 @@ IMAGES_AT_ONCE = 500
 
 
 def labelled_images(
-    project: Project, snapshot: Snapshot, split: str, *, known: Container[tuple[int, int]] = ()
+    project: Project,
+    snapshot: Snapshot,
+    split: str,
+    *,
+    known: Container[tuple[int, int]] = (),
+    by_people: bool = False,
 ) -> list[LabelledImage]:
     """Read the images of one split of a snapshot with the masks that people answer for.
 
@@ -23,6 +28,8 @@ def labelled_images(
         snapshot: What is frozen.
         split: train or val.
         known: (annotation, version) pairs to leave out: those that a model has learned from.
+        by_people: Leave out what a model made, also where a person accepted it: the profile of
+            stage 3, as the paper's.
     """
     ids = [i for i, of in project.snapshots.splits(snapshot).items() if of == split]
     categories = {c.id: c.name for c in project.categories.all()}
@@ -34,7 +41,9 @@ def labelled_images(
             chosen = [
                 mask
                 for mask in masks.get(image_id, ())
-                if answered_for(mask) and (mask.id, mask.version) not in known
+                if answered_for(mask)
+                and (mask.id, mask.version) not in known
+                and not (by_people and mask.made.made_by == "model" and _proposed(mask))
             ]
             if chosen:
                 found.append(_labelled(project.images.get(image_id), chosen, categories, split))
@@ -44,7 +53,14 @@ def labelled_images(
 def answered_for(mask: Annotation) -> bool:
     """Tell whether a person made a mask, accepted it, or brought it in."""
     made = mask.made
+    if mask.review == "rejected":
+        return False
     return made.made_by == "person" or made.stage == "imported" or mask.review == "accepted"
+
+
+def _proposed(mask: Annotation) -> bool:
+    """Tell whether one of our models made a mask; of imported ones nobody knows who did."""
+    return mask.made.stage != "imported"
 
 
 def _labelled(

@@ -36,6 +36,8 @@ class OracleConfig:
     """A click that gains less IoU than this makes the person take the brush."""
     max_strokes: int = 20
     """Strokes after which an object is left as it is."""
+    mend: float = 0.6
+    """A pre-filled mask of this IoU that is not good enough is mended by brush, not rejected."""
     miss: float = 0.05
     """Share of objects that are overlooked."""
     slip: float = 0.05
@@ -50,10 +52,10 @@ class HandMade:
     seconds: float
     clicks: int
     strokes: int
-    predicted_iou: float
+    predicted_iou: float | None
     prompts: Any
-    iou: float
-    """IoU with the truth, which the engine does not see."""
+    iou: float | None
+    """IoU with the truth, which the engine does not see; None where a record is the truth."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -63,6 +65,7 @@ class Sitting:
     Attributes:
         made: Masks that the oracle made.
         kept: Pre-filled masks, by their place, that it kept.
+        mended: Pre-filled masks, by their place, that it mended by brush, and what came of them.
         rejected: Pre-filled masks, by their place, that it rejected.
         seconds: All of its time on the image, that of every mask included.
         missed: Objects that it overlooked.
@@ -70,6 +73,7 @@ class Sitting:
 
     made: list[HandMade] = field(default_factory=list)
     kept: list[int] = field(default_factory=list)
+    mended: list[tuple[int, HandMade]] = field(default_factory=list)
     rejected: list[int] = field(default_factory=list)
     seconds: float = 0.0
     missed: int = 0
@@ -82,6 +86,7 @@ def label_image(
     rng: np.random.Generator,
     *,
     prefilled: Sequence[Rle] = (),
+    recorded: Sequence[HandMade] | None = None,
     config: OracleConfig | None = None,
     times: TimeModel | None = None,
 ) -> Sitting:
@@ -93,6 +98,8 @@ def label_image(
         truths: The true masks, which only the oracle sees.
         rng: Decides what is overlooked and which clicks slip.
         prefilled: Masks that are there already.
+        recorded: What a real person made of each object, and what it took; then nothing is
+            clicked or overlooked anew.
         config: What kind of person it is.
         times: What its actions cost.
     """
@@ -100,10 +107,13 @@ def label_image(
     sitting = Sitting(seconds=times.open_image + times.scan)
     left = _check_prefilled(sitting, truths, prefilled, config, times)
     for i in left:
-        if rng.random() < config.miss:
+        if recorded is not None:
+            mask = recorded[i]
+        elif rng.random() < config.miss:
             sitting.missed += 1
             continue
-        mask = _label_object(predictor, embedding, rle.decode(truths[i]), rng, config, times)
+        else:
+            mask = _label_object(predictor, embedding, rle.decode(truths[i]), rng, config, times)
         sitting.made.append(mask)
         sitting.seconds += mask.seconds
     return sitting
@@ -116,18 +126,37 @@ def _check_prefilled(
     config: OracleConfig,
     times: TimeModel,
 ) -> list[int]:
-    """Keep or reject each mask that is there; returns the objects that are still without one."""
+    """Keep, mend or reject each mask that is there; returns the objects still without one."""
     left = list(range(len(truths)))
     iou = rle.iou(prefilled, truths) if prefilled and truths else np.zeros((len(prefilled), 0))
     for i, row in enumerate(iou):
         sitting.seconds += times.check
-        fits = [j for j in left if row[j] >= config.accept]
-        if fits:
-            left.remove(max(fits, key=lambda j: float(row[j])))
+        best = max(left, key=lambda j: float(row[j]), default=None)
+        if best is None or row[best] < min(config.mend, config.accept):
+            sitting.rejected.append(i)
+            continue
+        left.remove(best)
+        if row[best] >= config.accept:
             sitting.kept.append(i)
         else:
-            sitting.rejected.append(i)
+            mended = _mend(prefilled[i], truths[best], config, times)
+            sitting.mended.append((i, mended))
+            sitting.seconds += mended.seconds
     return left
+
+
+def _mend(mask: Rle, truth: Rle, config: OracleConfig, times: TimeModel) -> HandMade:
+    target = rle.decode(truth)
+    brushed, strokes = _brush(target, rle.decode(mask), config)
+    return HandMade(
+        rle=rle.encode(brushed),
+        seconds=strokes * times.stroke,
+        clicks=0,
+        strokes=strokes,
+        predicted_iou=None,
+        prompts=None,
+        iou=mask_iou(brushed, target),
+    )
 
 
 def _label_object(

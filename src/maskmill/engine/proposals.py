@@ -1,13 +1,14 @@
-"""Stage 2: masks that a model makes for people, kept at a precision that was measured.
+"""Stages 2 and 3: masks that a model makes for people, kept at a precision that was measured.
 
-Everything mode offers candidates; those above a threshold of predicted IoU are pre-filled. The
-threshold is the lowest at which the hold-out, whose images people labelled whole, says that enough
-of what is kept is right. Where no threshold reaches that, nothing is pre-filled: a wrong mask
-costs a person more than a missing one.
+Two ways propose: everything mode, and the box detector where a round has trained one. What either
+finds is kept above a threshold of its score: the lowest at which the hold-out, whose images people
+labelled whole, says that enough of what is kept is right. Where no threshold reaches that, nothing
+is kept: a wrong mask costs a person more than a missing one.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -15,13 +16,35 @@ from jaxtyping import Float, UInt8
 from maskmill import rle
 from maskmill.automask import AutoMask, automask
 from maskmill.config import AutomaskConfig
+from maskmill.engine.detector import Detector, detect
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
+from maskmill.values import Embedding
 
 PRECISION, AT_IOU = 0.95, 0.75
 """A pre-filled mask is right if it has this IoU with an object, and so many of them must be."""
 LEAST = 10
 """Fewer right masks than this on the hold-out prove no precision."""
+OVERLAP = 0.5
+"""What overlaps a mask that is there by this IoU is not proposed again."""
+
+Way = Literal["detector", "everything mode"]
+WAYS: tuple[Way, ...] = get_args(Way)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Proposal(AutoMask):
+    """A mask that might be pre-filled.
+
+    Attributes:
+        score: What it is kept by: predicted IoU in everything mode; where the detector found it,
+            times stability, the box's score, the agreement of box and mask, and that of the masks
+            from the box and from its middle.
+        by: Which way found it.
+    """
+
+    score: float
+    by: Way
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,56 +52,112 @@ class Calibration:
     """What the hold-out says of a threshold.
 
     Attributes:
-        threshold: Predicted IoU from which masks are pre-filled; None if no threshold is good.
+        threshold: Score from which masks are kept; None if no threshold is good.
         precision: Share of the hold-out's masks above it that are right.
         kept: Masks of the hold-out above it.
         found: Share of the hold-out's objects that they find.
+        way: Whose scores these are.
     """
 
     threshold: float | None
     precision: float
     kept: int
     found: float
+    way: Way = "everything mode"
 
 
 def candidates(
-    predictor: Predictor, image: UInt8[np.ndarray, "h w 3"], *, points_per_side: int = 32
-) -> list[AutoMask]:
-    """Return what everything mode finds with its quality filters nearly open, best first."""
-    config = AutomaskConfig(
-        points_per_side=points_per_side, pred_iou_thresh=0.3, stability_score_thresh=0.3
-    )
-    return sorted(automask(predictor, image, config), key=lambda mask: -mask.predicted_iou)
+    predictor: Predictor,
+    image: UInt8[np.ndarray, "h w 3"],
+    *,
+    points_per_side: int = 32,
+    config: AutomaskConfig | None = None,
+) -> list[Proposal]:
+    """Return what everything mode finds with its quality filters nearly open, best first.
+
+    Args:
+        predictor: The model.
+        image: RGB pixels.
+        points_per_side: The grid, where no `config` says more.
+        config: All of everything mode's settings.
+    """
+    config = config or nearly_open(AutomaskConfig(points_per_side=points_per_side))
+    found = [
+        Proposal(**vars(mask), score=mask.predicted_iou, by="everything mode")
+        for mask in automask(predictor, image, config)
+    ]
+    # A part of an object, or the object with its surroundings, is not counted against the way
+    # that also found the object itself, and surer: it would never be proposed.
+    return without_overlaps(sorted(found, key=lambda mask: -mask.score))
+
+
+def nearly_open(config: AutomaskConfig) -> AutomaskConfig:
+    """Open everything mode's quality filters, for whom a calibrated threshold decides."""
+    return replace(config, pred_iou_thresh=0.3, stability_score_thresh=0.3)
+
+
+def detected(predictor: Predictor, embedding: Embedding, detector: Detector) -> list[Proposal]:
+    """Return the masks that the decoder makes of the detector's boxes, best first."""
+    found = [
+        Proposal(
+            **vars(one.mask),
+            score=one.box_score
+            * one.mask.predicted_iou
+            * one.mask.stability_score
+            * one.agreement
+            * one.consent,
+            by="detector",
+        )
+        for one in detect(predictor, embedding, detector.boxes(embedding))
+    ]
+    return without_overlaps(sorted(found, key=lambda mask: -mask.score))
 
 
 def propose(
-    found: Sequence[AutoMask], calibration: Calibration, *, taken: Sequence[Rle] = ()
-) -> list[AutoMask]:
+    found: Sequence[Proposal], calibration: Calibration, *, taken: Sequence[Rle] = ()
+) -> list[Proposal]:
     """Choose the candidates to pre-fill.
 
     Args:
-        found: From `candidates`.
-        calibration: Of the same model.
+        found: Of one way, best first.
+        calibration: Of the same model and the same way.
         taken: Masks that the image has already; what overlaps one by half is not proposed.
     """
     if calibration.threshold is None:
         return []
-    sure = [mask for mask in found if mask.predicted_iou >= calibration.threshold]
-    chosen: list[AutoMask] = []
-    there = list(taken)
-    for mask in sure:
-        if not there or float(rle.iou([mask.rle], there).max()) < 0.5:
-            chosen.append(mask)
-            there.append(mask.rle)
-    return chosen
+    sure = [mask for mask in found if mask.score >= calibration.threshold]
+    return without_overlaps(sure, taken)
+
+
+def without_overlaps(found: Sequence[Proposal], taken: Sequence[Rle] = ()) -> list[Proposal]:
+    """Keep, best first, the masks that overlap no better one and nothing that is there by half."""
+    if not found:
+        return []
+    masks = [mask.rle for mask in found]
+    # All at once: mask by mask takes a hundred times as long.
+    free = np.ones(len(found), bool)
+    if taken:
+        free = rle.iou(masks, list(taken)).max(1) < OVERLAP
+    iou = rle.iou(masks, masks)
+    chosen: list[int] = []
+    for i in np.flatnonzero(free).tolist():
+        if not chosen or iou[i, chosen].max() < OVERLAP:
+            chosen.append(i)
+    return [found[i] for i in chosen]
+
+
+def best_way(calibrations: Mapping[Way, Calibration]) -> Calibration:
+    """Return the calibration that finds the most objects at the precision that was asked for."""
+    return max(calibrations.values(), key=lambda c: (c.threshold is not None, c.found))
 
 
 def calibrate(
-    found: Sequence[Sequence[AutoMask]],
+    found: Sequence[Sequence[Proposal]],
     truths: Sequence[Sequence[Rle]],
     *,
     precision: float = PRECISION,
     at_iou: float = AT_IOU,
+    way: Way = "everything mode",
 ) -> Calibration:
     """Find the lowest threshold at which the masks kept are right often enough.
 
@@ -87,42 +166,48 @@ def calibrate(
         truths: All objects of every hold-out image.
         precision: Share of the masks kept that has to be right.
         at_iou: IoU from which a mask is right.
+        way: Which way found them.
     """
-    rows = [_right(masks, objects, at_iou) for masks, objects in zip(found, truths, strict=True)]
+    rows = [right(masks, objects, at_iou) for masks, objects in zip(found, truths, strict=True)]
     scores = np.concatenate([s for s, _ in rows]) if rows else np.zeros(0)
-    right = np.concatenate([r for _, r in rows]) if rows else np.zeros(0)
+    hits = np.concatenate([r for _, r in rows]) if rows else np.zeros(0)
     order = np.argsort(-scores, kind="stable")
-    scores, right = scores[order], right[order]
+    scores, hits = scores[order], hits[order]
     kept = np.arange(1, len(scores) + 1)
-    reached = np.cumsum(right)
+    reached = np.cumsum(hits)
     whole = np.append(scores[1:] != scores[:-1], True)[: len(scores)]  # equal scores go together
     good = np.flatnonzero(whole & (reached / kept >= precision) & (reached >= LEAST))
     objects = sum(len(t) for t in truths)
     if not len(good):
-        share = float(right.mean()) if len(right) else 0.0
-        return Calibration(threshold=None, precision=share, kept=0, found=0.0)
+        share = float(hits.mean()) if len(hits) else 0.0
+        return Calibration(threshold=None, precision=share, kept=0, found=0.0, way=way)
     last = int(good[-1])
     return Calibration(
         threshold=float(scores[last]),
         precision=float(reached[last] / kept[last]),
         kept=int(kept[last]),
         found=float(reached[last] / max(1, objects)),
+        way=way,
     )
 
 
-def _right(
-    masks: Sequence[AutoMask], objects: Sequence[Rle], at_iou: float
+def right(
+    masks: Sequence[Proposal], objects: Sequence[Rle], at_iou: float
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """Match masks with objects, best first; a second mask of one object is wrong."""
-    scores = np.array([mask.predicted_iou for mask in masks])
-    right = np.zeros(len(masks))
+    """Match masks with objects, best first; a second mask of one object is wrong.
+
+    Returns:
+        Each mask's score, and 1 where it is right.
+    """
+    scores = np.array([mask.score for mask in masks])
+    hits = np.zeros(len(masks))
     if not len(masks) or not len(objects):
-        return scores, right
+        return scores, hits
     iou = rle.iou([mask.rle for mask in masks], objects)
     free = np.ones(len(objects), bool)
     for i in np.argsort(-scores, kind="stable"):
         best = int(np.where(free, iou[i], -1).argmax())
         if free[best] and iou[i, best] >= at_iou:
             free[best] = False
-            right[i] = 1
-    return scores, right
+            hits[i] = 1
+    return scores, hits

@@ -15,7 +15,8 @@ COLUMNS = (
     ("images", "images", "{:d}"),
     ("masks", "masks", "{:d}"),
     ("pre-filled, kept", "prefilled_kept", "{:d}"),
-    ("pre-filled, rejected", "prefilled_rejected", "{:d}"),
+    ("mended", "prefilled_mended", "{:d}"),
+    ("rejected", "prefilled_rejected", "{:d}"),
     ("s a mask", "seconds_per_mask", "{:.1f}"),
     ("s a hand-made mask", "seconds_per_hand_made_mask", "{:.1f}"),
     ("clicks", "clicks_per_mask", "{:.1f}"),
@@ -132,7 +133,7 @@ def _foretold(rounds: Sequence[dict[str, Any]], images: int) -> str:
 
 def _of_automatic(automatic: dict[str, Any]) -> list[str]:
     if not automatic["masks"]:
-        return ["The last model labelled nothing alone: no threshold was precise enough."]
+        return ["The last model labelled nothing alone."]
     told = "; ".join(
         f"{s['share']:.0%} above IoU {s['above']:.2f} ({s['low']:.0%} to {s['high']:.0%})"
         for s in automatic["audit"]
@@ -140,5 +141,14 @@ def _of_automatic(automatic: dict[str, Any]) -> list[str]:
     return [
         f"Stage 3 made {automatic['masks']:,} masks on {automatic['images']:,} images and found "
         f"{automatic['recall']:.0%} of the objects. Of {automatic['audit'][0]['pairs']} masks that "
-        f"were corrected: {told}."
+        f"were corrected: {told}.",
+        *(
+            f"Masks of {size}: "
+            + "; ".join(
+                f"{s['share']:.0%} above IoU {s['above']:.2f} (of {s['pairs']})" for s in each
+            )
+            + "."
+            for size, each in automatic["audit_by_size"].items()
+        ),
+        *(f"Stage 3 kept masks so: {line}." for line in automatic["why"]),
     ]

@@ -5,36 +5,30 @@ are frozen, a checkpoint while it trains, the candidate's model folder once that
 once the gate has spoken. Every step looks first whether it was done before.
 """
 
-import json
 import shutil
-import statistics
-import subprocess
-import sys
-import time
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from maskmill.config import Backend, EvaluateConfig
-from maskmill.engine.dataset import labelled_images
-from maskmill.engine.gate import TARGET, Verdict, judge
-from maskmill.engine.training import rounds_that_made, run_folder
+from maskmill.engine.children import Interrupted, run_child
+from maskmill.engine.detector import DETECTOR_CARD, Detector, read_detector_card
+from maskmill.engine.gate import TARGET
+from maskmill.engine.judging import read_verdict
+from maskmill.engine.lineage import (
+    DEFAULT,
+    current_model,
+    model_path,
+    rounds_that_made,
+    run_folder,
+)
 from maskmill.errors import MaskmillError, StoreError
-from maskmill.formats import LabelledImage, read_pixels
-from maskmill.predict import Predictor
 from maskmill.store import Project
 from maskmill.store.changes import Stage
 from maskmill.store.models import Model, Round
-from maskmill.store.snapshots import Snapshot, SnapshotConfig
-from maskmill.weights import builtin_models, model_folder, model_id_of, read_card
-
-DEFAULT = "tiny"
-"""The model of a project that has not made one yet."""
-
-
-class Interrupted(StoreError):
-    """A child process was stopped from outside; the round is still open."""
+from maskmill.store.snapshots import SnapshotConfig
+from maskmill.weights import model_folder, model_id_of, read_card, write_card
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,40 +51,20 @@ class RoundConfig:
     """Most hold-out images that the gate measures; more only narrow the intervals."""
     target: str = TARGET
     """What has to get better."""
+    detector: bool = True
+    """Train a box detector for the model that comes out of the round."""
+    detector_training: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the detector's training that differ from `DetectorConfig`'s."""
     export: bool = True
     """Write the candidate's ONNX files, which browsers need, and judge those; else PyTorch's."""
 
 
-def current_model(project: Project) -> Model | None:
-    """Return the model that was promoted last; None while the embedded default is in use."""
-    known = {model.id: model for model in project.models.all()}
-    for round_ in reversed(project.models.rounds()):
-        if round_.status == "promoted" and round_.candidate_id is not None:
-            return known[round_.candidate_id]
-    return None
-
-
-def model_path(project: Project, model: Model | None) -> Path:
-    """Return the folder of a project's model.
-
-    Raises:
-        StoreError: If it is not there any more.
-    """
-    if model is None:
-        return model_folder(DEFAULT)
-    folder = project.folder / "models" / model.model_id
-    if folder.is_dir():
-        return folder
-    for name in builtin_models():
-        if model_id_of(read_card(model_folder(name))) == model.model_id:
-            return model_folder(name)
-    raise StoreError(
-        f"{folder} is missing; restore it from a backup, or roll back to another model"
-    )
-
-
 def run_round(
-    project: Project, config: RoundConfig | None = None, *, say: Callable[[str], None] = print
+    project: Project,
+    config: RoundConfig | None = None,
+    *,
+    say: Callable[[str], None] = print,
+    stop: threading.Event | None = None,
 ) -> Round:
     """Run a round, or go on with the one that is open.
 
@@ -98,27 +72,31 @@ def run_round(
         project: Open for writing.
         config: How; an open round keeps the settings that it began with.
         say: Told what happens, a line each.
+        stop: Set when the round is to rest; what it reached is kept.
 
     Returns:
         The round: promoted, kept, or `gating` where a person has to decide (see `decide`).
 
     Raises:
+        Interrupted: If it was stopped; the next call goes on.
         MaskmillError: If it cannot be run; the round ends as failed and says why.
     """
     round_ = _open(project, config or RoundConfig())
     try:
-        round_, snapshot = _collect(project, round_, say)
-        candidate = _train(project, round_, say)
+        round_ = _collect(project, round_, say)
+        candidate = _train(project, round_, say, stop)
         round_ = _register(project, round_, candidate)
-        verdict = _gate(project, round_, snapshot, say)
+        verdict = _gate(project, round_, say, stop)
+        _train_detector(project, round_, verdict["promoted"], say, stop)
     except Interrupted:
         raise
     except MaskmillError as error:
         project.models.change_round(round_.id, status="failed", reason=str(error))
         raise
-    if verdict.promoted is None:
-        return project.models.change_round(round_.id, status="gating", reason=verdict.reason)
-    return _close(project, round_, promote=verdict.promoted, reason=verdict.reason)
+    promoted, reason = verdict["promoted"], verdict["reason"]
+    if promoted is None:
+        return project.models.change_round(round_.id, status="gating", reason=reason)
+    return _close(project, round_, promote=promoted, reason=reason)
 
 
 def decide(project: Project, *, promote: bool, by: str) -> Round:
@@ -137,6 +115,19 @@ def decide(project: Project, *, promote: bool, by: str) -> Round:
         promote=promote,
         reason=f"{what}: decided by {by}. {waiting[-1].reason}",
     )
+
+
+def cancel(project: Project, *, by: str) -> Round:
+    """Give up the round that is open; nothing is promoted, and its masks stay new.
+
+    Raises:
+        StoreError: If none is open.
+    """
+    going = [r for r in project.models.rounds() if r.ended_at is None]
+    if not going:
+        raise StoreError("no round is open; there is nothing to cancel")
+    (run_folder(project, going[0]) / "checkpoint.pt").unlink(missing_ok=True)
+    return project.models.change_round(going[0].id, status="failed", reason=f"cancelled by {by}")
 
 
 def roll_back(project: Project, *, by: str) -> Round:
@@ -189,60 +180,36 @@ def _settings(round_: Round) -> RoundConfig:
     return RoundConfig(**dict(round_.settings or {}))
 
 
-def _collect(project: Project, round_: Round, say: Callable[[str], None]) -> tuple[Round, Snapshot]:
+def _collect(project: Project, round_: Round, say: Callable[[str], None]) -> Round:
     """Freeze the data; what people make from now on is the next round's."""
-    for snapshot in project.snapshots.all():
-        if snapshot.id == round_.snapshot_id:
-            return round_, snapshot
+    if round_.snapshot_id is not None:
+        return round_
     name = f"round-{round_.number:03d}"
     known = {snapshot.name: snapshot for snapshot in project.snapshots.all()}
     config = SnapshotConfig(val_share=_settings(round_).val_share)
     snapshot = known.get(name) or project.snapshots.take(name, config)
     say(f"round {round_.number}: snapshot {name}, {snapshot.statistics['masks']} masks")
-    return (
-        project.models.change_round(round_.id, status="training", snapshot_id=snapshot.id),
-        snapshot,
-    )
+    return project.models.change_round(round_.id, status="training", snapshot_id=snapshot.id)
 
 
-def _train(project: Project, round_: Round, say: Callable[[str], None]) -> Path:
+def _train(
+    project: Project, round_: Round, say: Callable[[str], None], stop: threading.Event | None
+) -> Path:
     """Train the candidate in a child process, and export what it made; returns its folder."""
     run = run_folder(project, round_)
     settings = _settings(round_)
     if not (run / "model").is_dir():
         say(f"round {round_.number}: training, see {run}")
         start = _incumbent(project, round_) if settings.start == "current" else None
-        _child(
-            "maskmill.engine.training",
-            str(project.folder), str(round_.number), str(model_path(project, start)),
-        )  # fmt: skip
-    exported = run / "exported"
+        arguments = (str(project.folder), str(round_.number), str(model_path(project, start)))
+        run_child("maskmill.engine.training", *arguments, stop=stop)
     if not settings.export:
         return run / "model"
+    exported = run / "exported"
     if not exported.is_dir():
-        part = run / "exported.part"
-        shutil.rmtree(part, ignore_errors=True)
-        _child("maskmill", "model", "export", str(run / "model"), "--out", str(part), "--float16")
-        part.rename(exported)
+        say(f"round {round_.number}: exporting")
+        run_child("maskmill.engine.exporting", str(run / "model"), str(exported), stop=stop)
     return exported
-
-
-def _child(*arguments: str) -> None:
-    """Run a child process to its end; its last line says what went wrong, if anything did."""
-    command = [sys.executable, "-m", *arguments]
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    try:
-        _, said = child.communicate()
-    except BaseException:  # the person who waits has had enough: the child must not go on alone
-        child.terminate()
-        child.wait()
-        raise
-    if child.returncode < 0:
-        raise Interrupted(f"{arguments[0]} was stopped; run the round again, and it goes on")
-    if child.returncode:
-        lines = [line for line in said.splitlines() if line.strip()]
-        reason = lines[-1] if lines else f"it ended with {child.returncode}"
-        raise StoreError(reason.removeprefix("error: "))
 
 
 def _register(project: Project, round_: Round, exported: Path) -> Round:
@@ -260,63 +227,84 @@ def _register(project: Project, round_: Round, exported: Path) -> Round:
     return project.models.change_round(round_.id, status="gating", candidate_id=row.id)
 
 
+def _train_detector(
+    project: Project,
+    round_: Round,
+    promoted: bool | None,
+    say: Callable[[str], None],
+    stop: threading.Event | None,
+) -> None:
+    """Train the detector of the model that goes on; of the new one, where a person decides."""
+    if not _settings(round_).detector:
+        return
+    known = {model.id: model for model in project.models.all()}
+    kept = promoted is False
+    model = known[(round_.incumbent_id if kept else round_.candidate_id) or 0]
+    out = detector_folder(project, model.model_id)
+    if (out / DETECTOR_CARD).is_file() and read_detector_card(out)["round"] == round_.number:
+        return
+    say(f"round {round_.number}: box detector of {model.model_id}")
+    out.parent.mkdir(exist_ok=True)
+    run_child(
+        "maskmill.engine.detecting",
+        str(project.folder), str(round_.number), str(model_path(project, model)), str(out),
+        stop=stop,
+    )  # fmt: skip
+
+
+def detector_folder(project: Project, model_id: str) -> Path:
+    """Return where the detector of a model lies, or would."""
+    return project.folder / "detectors" / model_id
+
+
+def detector_of(project: Project, model: Model | None) -> Detector | None:
+    """Load the detector that belongs to a project's model; None if no round trained one."""
+    folder = detector_folder(project, model_id_of(read_card(model_path(project, model))))
+    return Detector(folder) if (folder / DETECTOR_CARD).is_file() else None
+
+
 def _incumbent(project: Project, round_: Round) -> Model | None:
     return next((m for m in project.models.all() if m.id == round_.incumbent_id), None)
 
 
 def _gate(
-    project: Project, round_: Round, snapshot: Snapshot, say: Callable[[str], None]
-) -> Verdict:
-    """Measure both models on the hold-out, through the files that people will run."""
-    from maskmill.train.evaluate import counted_annotations, measure_each
-
-    config = _settings(round_)
-    measured = EvaluateConfig(everything_images=0)
-    found = labelled_images(project, snapshot, "val")
-    holdout = [i for i in found if counted_annotations(i, measured)][: config.holdout_limit]
-    if not holdout:
-        return Verdict(
-            promoted=None,
-            reason="no hold-out image has a mask that a person made: a person decides",
-            comparisons=(),
-            images=0,
-        )
-    say(f"round {round_.number}: gate, {len(holdout)} hold-out images")
-    models = {m.id: m for m in project.models.all()}
-    rows = (models[round_.incumbent_id or 0], models[round_.candidate_id or 0])
-    runtime: Backend = "auto" if config.export else "torch"
-    old, new = (
-        Predictor.load(model_path(project, row), backend=runtime, threads=1) for row in rows
-    )
-    (before, refused), (after, _) = (measure_each(each, holdout, measured) for each in (old, new))
-    usable = [i for i in holdout if i.path not in {each.path for each in refused}]
-    verdict = judge(
-        before,
-        after,
-        target=config.target,
-        categories=[[m.category for m in counted_annotations(i, measured)] for i in usable],
-        encode_seconds=_encode_seconds(old, new, usable[0]) if usable else None,
-    )
-    numbers = {f"holdout, {c.name}": c.candidate for c in verdict.comparisons}
-    project.models.record(numbers, round_id=round_.id, model_id=rows[1].id)
-    detail = json.loads(json.dumps(verdict.to_json()))
-    said = None if verdict.promoted is None else float(verdict.promoted)
-    project.models.record({"gate": said}, round_id=round_.id, detail=detail)
+    project: Project, round_: Round, say: Callable[[str], None], stop: threading.Event | None
+) -> Mapping[str, Any]:
+    """Measure both models in a child process, and keep what the gate says."""
+    run = run_folder(project, round_)
+    verdict = read_verdict(run)
+    if verdict is None:
+        say(f"round {round_.number}: gate")
+        run_child("maskmill.engine.judging", str(project.folder), str(round_.number), stop=stop)
+        verdict = read_verdict(run)
+    assert verdict is not None  # the child ended well
+    if verdict_of(project, round_) is None:
+        numbers = {f"holdout, {c['name']}": c["candidate"] for c in verdict["comparisons"]}
+        project.models.record(numbers, round_id=round_.id, model_id=round_.candidate_id)
+        said = None if verdict["promoted"] is None else float(verdict["promoted"])
+        project.models.record({"gate": said}, round_id=round_.id, detail=verdict)
     return verdict
 
 
-def _encode_seconds(old: Predictor, new: Predictor, image: LabelledImage) -> tuple[float, float]:
-    """Time both models in turns, so that other work on the machine hits both alike."""
-    pixels = read_pixels(image)
-    taken: tuple[list[float], list[float]] = ([], [])
-    for _ in range(5):
-        for predictor, times in zip((old, new), taken, strict=True):
-            began = time.perf_counter()
-            predictor.embed(pixels)
-            times.append(time.perf_counter() - began)
-    return statistics.median(taken[0]), statistics.median(taken[1])
-
-
 def _close(project: Project, round_: Round, *, promote: bool, reason: str) -> Round:
+    _write_on_card(project, round_, promote=promote, reason=reason)
     status = "promoted" if promote else "kept"
     return project.models.change_round(round_.id, status=status, reason=reason)
+
+
+def _write_on_card(project: Project, round_: Round, *, promote: bool, reason: str) -> None:
+    """Say on the candidate's own card which snapshot, round, settings and gate made it."""
+    row = next((m for m in project.models.all() if m.id == round_.candidate_id), None)
+    if row is None:
+        return
+    names = [s.name for s in project.snapshots.all() if s.id == round_.snapshot_id]
+    made = {
+        "round": round_.number,
+        "snapshot": names[0] if names else None,
+        "round_settings": dict(round_.settings or {}),
+        "gate": {"promoted": promote, "reason": reason, "said": verdict_of(project, round_)},
+    }
+    folder = project.folder / "models" / row.model_id
+    if folder.is_dir():
+        write_card(folder, {**read_card(folder), **made})
+    project.models.describe(row.id, {**dict(row.card or {}), **made})

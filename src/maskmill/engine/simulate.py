@@ -1,11 +1,12 @@
 """The whole engine, played on a labelled dataset: the labelling bill before anyone is hired.
 
 A real project is made; simulated people label what the real queue hands them, into the real store;
-real rounds train and judge; real proposals are pre-filled; the real audit speaks at the end. Only
-the people are played (see `oracle`), and only they see the labels.
+real rounds train and judge; real proposals are pre-filled; the real job of stage 3 labels the rest
+and the real audit speaks at the end. Only the people are played (see `people`), and only they see
+the labels. A simulation takes as long as its rounds train: killed, the same call goes on.
 """
 
-import uuid
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,30 +15,28 @@ from typing import Any, Literal
 import numpy as np
 
 from maskmill import rle
-from maskmill.automask import AutoMask
-from maskmill.engine import audit, proposals, queue
-from maskmill.engine.oracle import OracleConfig, Sitting, label_image
-from maskmill.engine.rounds import (
-    RoundConfig,
-    current_model,
-    decide,
-    model_path,
-    run_round,
-    verdict_of,
-)
+from maskmill.config import AutomaskConfig
+from maskmill.durable import write_atomically
+from maskmill.engine import auditing, labelling, proposals, queue
+from maskmill.engine.calibration import calibrate_ways, holdout, in_words, stage_three
+from maskmill.engine.lineage import current_model, model_path
+from maskmill.engine.oracle import HandMade, OracleConfig, Sitting
+from maskmill.engine.people import ORACLE, Oracle, Person, Recorded, correct_sample, sit
+from maskmill.engine.rounds import RoundConfig, decide, detector_of, run_round, verdict_of
 from maskmill.engine.time_model import TimeModel
 from maskmill.errors import ConfigError
 from maskmill.exchange.importing import import_labelled
 from maskmill.formats import LabelledImage
 from maskmill.images import read_image
 from maskmill.predict import Predictor
-from maskmill.rle import Rle
-from maskmill.store import Create, Edit, Made, Project
+from maskmill.store import Project
 from maskmill.store.changes import Stage
+from maskmill.store.models import Round
+from maskmill.store.project import is_project
 from maskmill.store.snapshots import SnapshotConfig
 
-ORACLE = "oracle"
-AUTHOR = "everything mode"
+STATE = "played.json"
+"""How far a simulation is, beside its project."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +55,8 @@ class SimulateConfig:
     """Masks of stage 3 that people correct."""
     points_per_side: int = 32
     """Everything mode's grid."""
+    crop_n_layers: int = 0
+    """Layers of crops in stage 3; the data engine's two take twenty-one times as long."""
     precision: float = proposals.PRECISION
     """Share of pre-filled masks that has to be right, on the hold-out."""
     queue_by: Literal["doubt", "random"] = "doubt"
@@ -72,13 +73,27 @@ class SimulateConfig:
 
 @dataclass(eq=False, kw_only=True)
 class Play:
-    """A running simulation: the project, the truth that only people see, and what was counted."""
+    """A running simulation: the project, the people, and what was counted so far."""
 
     project: Project
-    truths: Mapping[str, Sequence[Rle]]
+    person: Person
     config: SimulateConfig
-    rng: np.random.Generator
+    state: Path
     rounds: list[dict[str, Any]] = field(default_factory=list)
+    chosen: list[int] = field(default_factory=list)
+    """Images of the round that is being played."""
+    sat: list[dict[str, Any]] = field(default_factory=list)
+    """What came of those that were labelled."""
+
+    def keep(self) -> None:
+        """Write down how far it is."""
+        told = {
+            "config": json.loads(json.dumps(asdict(self.config))),
+            "rounds": self.rounds,
+            "chosen": self.chosen,
+            "sat": self.sat,
+        }
+        write_atomically(self.state, json.dumps(told).encode())
 
 
 def simulate(
@@ -86,22 +101,26 @@ def simulate(
     out: Path,
     config: SimulateConfig | None = None,
     *,
+    recorded: Mapping[str, Sequence[HandMade]] | None = None,
     say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Play the engine on labelled images.
+    """Play the engine on labelled images, or go on with a simulation that was killed.
 
     Args:
         images: With all their objects; crowds are ignored. Given splits are forgotten: the project
             draws its own hold-out.
-        out: A new folder; `project` in it stays for looking at.
+        out: A new folder, or that of the same simulation; `project` in it stays for looking at.
         config: What is played.
+        recorded: What real people made, by absolute path of the image (see `people.record_of`);
+            then they are played instead of the oracle.
         say: Told what happens, a line each.
 
     Returns:
         What was measured, as JSON: `rounds`, `automatic` and `overall`.
 
     Raises:
-        ConfigError: If there are too few images for the rounds asked for.
+        ConfigError: If there are too few images for the rounds asked for, or the folder holds
+            another simulation.
     """
     config = config or SimulateConfig()
     needed = config.images_per_round * (config.assisted_rounds + config.semi_rounds)
@@ -110,37 +129,83 @@ def simulate(
             f"{config.assisted_rounds + config.semi_rounds} rounds of {config.images_per_round} "
             f"images need {needed}, the dataset has {len(images)}; play fewer or smaller rounds"
         )
-    bare = [replace(i, annotations=(), split=None) for i in images]
-    truths = {
-        str(i.path.absolute()): [m.rle for m in i.annotations if not m.is_crowd] for i in images
-    }
-    with Project.create(out / "project", name="simulation") as project:
+    person: Person
+    if recorded is None:
+        labels = {
+            str(i.path.absolute()): [m.rle for m in i.annotations if not m.is_crowd] for i in images
+        }
+        person = Oracle(labels, config.oracle, config.times)
+    else:
+        person = Recorded(recorded, config.oracle, config.times)
+    folder = out / "project"
+    with (
+        Project(folder)
+        if is_project(folder)
+        else Project.create(folder, name="simulation") as project
+    ):
+        bare = [replace(i, annotations=(), split=None) for i in images]
         import_labelled(project, bare, name="simulation", by="simulate")
-        play = Play(
-            project=project, truths=truths, config=config, rng=np.random.default_rng(config.seed)
-        )
+        play = Play(project=project, person=person, config=config, state=out / STATE)
+        _go_on(play)
         stages: list[Stage] = ["assisted"] * config.assisted_rounds
         stages += ["semi"] * config.semi_rounds
-        for stage in stages:
+        for stage in stages[len(play.rounds) :]:
             _play_round(play, stage, say)
         automatic = _play_automatic(play, say) if config.automatic else None
     return {"rounds": play.rounds, "automatic": automatic, "overall": _overall(play)}
 
 
+def _go_on(play: Play) -> None:
+    """Take up what a killed simulation wrote down."""
+    if not play.state.is_file():
+        play.keep()
+        return
+    told = json.loads(play.state.read_text("utf-8"))
+    if told["config"] != json.loads(json.dumps(asdict(play.config))):
+        raise ConfigError(
+            f"{play.state.parent} holds a simulation with other settings; repeat those, or name a "
+            "new folder"
+        )
+    play.rounds, play.chosen, play.sat = told["rounds"], told["chosen"], told["sat"]
+
+
 def _play_round(play: Play, stage: Stage, say: Callable[[str], None]) -> None:
     """Label a batch with the current model, then train on it and let the gate speak."""
-    predictor = _predictor(play)
-    calibration = _calibration(play, predictor) if stage == "semi" else None
-    sittings = []
-    for choice in _choose(play, predictor):
-        sittings.append(_sit(play, predictor, choice.image_id, stage, calibration))
-    round_ = run_round(play.project, replace(play.config.round, stage=stage), say=say)
-    if round_.status == "gating":  # too few hold-out images: people look at the target alone
-        gate = verdict_of(play.project, round_) or {"comparisons": []}
-        aim = [c for c in gate["comparisons"] if c["name"] == play.config.round.target]
-        better = bool(aim) and aim[0]["candidate"] > aim[0]["incumbent"]
-        round_ = decide(play.project, promote=better or not aim, by=ORACLE)
-    told = _counted(sittings) | {
+    number = len(play.rounds) + 1
+    model = current_model(play.project)
+    predictor = Predictor.load(model_path(play.project, model), threads=1)
+    detector = detector_of(play.project, model) if stage == "semi" else None
+    calibration = None
+    if stage == "semi":
+        labelled = holdout(play.project, val_share=play.config.round.val_share)
+        ways = calibrate_ways(
+            predictor,
+            detector,
+            labelled,
+            precision=play.config.precision,
+            points_per_side=play.config.points_per_side,
+        )
+        calibration = proposals.best_way(ways)
+        for each in ways.values():
+            say(f"round {number}: {in_words(each, len(labelled), play.config.precision)}")
+    if not play.chosen:
+        play.chosen = [choice.image_id for choice in _choose(play, predictor, number)]
+        play.keep()
+    for image_id in play.chosen[len(play.sat) :]:
+        pixels = _pixels(play, image_id)
+        found = []
+        if calibration is not None and calibration.threshold is not None:
+            found = proposals.propose(
+                _found(play, predictor, detector, pixels, calibration.way), calibration
+            )
+        sitting = sit(
+            play.project, play.person, predictor, image_id, found,
+            pixels=pixels, stage=stage, rng=np.random.default_rng([play.config.seed, image_id]),
+        )  # fmt: skip
+        play.sat.append({"image_id": image_id, **_numbers(sitting)})
+        play.keep()
+    round_ = _train_and_judge(play, stage, number, say)
+    told = _counted(play.sat) | {
         "round": round_.number,
         "stage": stage,
         "status": round_.status,
@@ -149,14 +214,28 @@ def _play_round(play: Play, stage: Stage, say: Callable[[str], None]) -> None:
         "calibration": None if calibration is None else asdict(calibration),
     }
     play.rounds.append(told)
+    play.chosen, play.sat = [], []
+    play.keep()
     say(
         f"round {round_.number}, {stage}: {told['seconds_per_mask']:.1f} s a mask, "
         f"{told['masks']} masks on {told['images']} images; {round_.reason}"
     )
 
 
-def _predictor(play: Play) -> Predictor:
-    return Predictor.load(model_path(play.project, current_model(play.project)))
+def _train_and_judge(play: Play, stage: Stage, number: int, say: Callable[[str], None]) -> Round:
+    """Run the round, or go on with it; where too few images can judge, the target alone does."""
+    ended = [r for r in play.project.models.rounds() if r.ended_at is not None]
+    if len(ended) >= number:
+        return ended[number - 1]
+    waiting = [r for r in play.project.models.rounds() if r.status == "gating" and r.reason]
+    config = replace(play.config.round, stage=stage)
+    round_ = waiting[0] if waiting else run_round(play.project, config, say=say)
+    if round_.status != "gating":
+        return round_
+    gate = verdict_of(play.project, round_) or {"comparisons": []}
+    aim = [c for c in gate["comparisons"] if c["name"] == play.config.round.target]
+    better = bool(aim) and aim[0]["candidate"] > aim[0]["incumbent"]
+    return decide(play.project, promote=better or not aim, by=ORACLE)
 
 
 def _waiting(play: Play) -> list[queue.Waiting]:
@@ -171,7 +250,12 @@ def _waiting(play: Play) -> list[queue.Waiting]:
     ]
 
 
-def _choose(play: Play, predictor: Predictor) -> list[queue.Choice]:
+def _choose(play: Play, predictor: Predictor, number: int) -> list[queue.Choice]:
+    if isinstance(play.person, Recorded):  # in the order in which people worked
+        order = {path: place for place, path in enumerate(play.person.work)}
+        left = [(order[play.project.images.get(w.image_id).path], w) for w in _waiting(play)]
+        first = sorted(left, key=lambda one: one[0])[: play.config.images_per_round]
+        return [queue.Choice(image_id=w.image_id, reason="random") for _, w in first]
     waiting = _waiting(play)
     config = play.config
     features = []
@@ -190,8 +274,8 @@ def _choose(play: Play, predictor: Predictor) -> list[queue.Choice]:
         done = [image_id for told in play.rounds for image_id in told["image_ids"]]
         features = [queue.feature(predictor.embed(_pixels(play, i))) for i in done]
     return queue.choose(
-        waiting, config.images_per_round, play.rng, holdout_share=config.round.val_share,
-        labelled=features, by=config.queue_by,
+        waiting, config.images_per_round, np.random.default_rng([config.seed, 0, number]),
+        holdout_share=config.round.val_share, labelled=features, by=config.queue_by,
     )  # fmt: skip
 
 
@@ -199,145 +283,93 @@ def _pixels(play: Play, image_id: int) -> Any:
     return read_image(Path(play.project.images.get(image_id).path))
 
 
-def _truths(play: Play, image_id: int) -> Sequence[Rle]:
-    return play.truths[play.project.images.get(image_id).path]
+def _found(
+    play: Play, predictor: Predictor, detector: Any, pixels: Any, way: proposals.Way
+) -> list[proposals.Proposal]:
+    if way == "detector":
+        return proposals.detected(predictor, predictor.embed(pixels), detector)
+    return proposals.candidates(predictor, pixels, points_per_side=play.config.points_per_side)
 
 
-def _calibration(play: Play, predictor: Predictor) -> proposals.Calibration:
-    """Hold everything mode against the hold-out images that people have labelled."""
-    splits = play.project.snapshots.splits_now(
-        SnapshotConfig(val_share=play.config.round.val_share)
-    )
-    done = [i for told in play.rounds for i in told["image_ids"] if splits[i] == "val"]
-    found = [_found(play, predictor, image_id) for image_id in done]
-    masks = play.project.annotations.of_images(done)
-    labelled = [[m.rle for m in masks.get(image_id, ())] for image_id in done]
-    return proposals.calibrate(found, labelled, precision=play.config.precision)
-
-
-def _found(play: Play, predictor: Predictor, image_id: int) -> list[AutoMask]:
-    return proposals.candidates(
-        predictor, _pixels(play, image_id), points_per_side=play.config.points_per_side
-    )
-
-
-def _sit(
-    play: Play,
-    predictor: Predictor,
-    image_id: int,
-    stage: Stage,
-    calibration: proposals.Calibration | None,
-) -> tuple[int, Sitting]:
-    """Let the oracle label one image, and write what it does as a person's masks are written."""
-    chosen: list[AutoMask] = []
-    if calibration is not None and calibration.threshold is not None:
-        chosen = proposals.propose(_found(play, predictor, image_id), calibration)
-    written = prefill(play.project, image_id, chosen, stage)
-    sitting = label_image(
-        predictor,
-        predictor.embed(_pixels(play, image_id)),
-        _truths(play, image_id),
-        play.rng,
-        prefilled=[mask.rle for mask in chosen],
-        config=play.config.oracle,
-        times=play.config.times,
-    )
-    changes: list[Any] = [
-        Edit(annotation_id=key, based_on=1, review="accepted" if i in sitting.kept else "rejected")
-        for i, key in enumerate(written)
-    ]
-    changes += [
-        Create(
-            image_id=image_id,
-            rle=mask.rle,
-            made=Made(
-                made_by="person", author=ORACLE, stage=stage, seconds=mask.seconds,
-                clicks=mask.clicks, edits=mask.strokes, predicted_iou=mask.predicted_iou,
-                prompts=mask.prompts,
-            ),
-        )
-        for mask in sitting.made
-        if rle.area(mask.rle)
-    ]  # fmt: skip
-    if changes:
-        play.project.annotations.apply(uuid.uuid4().hex, changes, by=ORACLE)
-    return image_id, sitting
-
-
-def prefill(project: Project, image_id: int, masks: Sequence[AutoMask], stage: Stage) -> list[int]:
-    """Write a model's masks into a project as such: nobody has looked at them yet.
-
-    Returns:
-        Their rows.
-    """
-    if not masks:
-        return []
-    made = [
-        Create(
-            image_id=image_id,
-            rle=mask.rle,
-            made=Made(
-                made_by="model", author=AUTHOR, stage=stage, predicted_iou=mask.predicted_iou,
-                stability_score=mask.stability_score, prompts=[{"points": [list(mask.point)]}],
-            ),
-        )
-        for mask in masks
-    ]  # fmt: skip
-    return [each.id for each in project.annotations.apply(uuid.uuid4().hex, made, by=AUTHOR)]
-
-
-def _counted(sittings: Sequence[tuple[int, Sitting]]) -> dict[str, Any]:
-    made = [mask for _, sitting in sittings for mask in sitting.made]
-    kept = sum(len(sitting.kept) for _, sitting in sittings)
-    seconds = sum(sitting.seconds for _, sitting in sittings)
-    masks = len(made) + kept
+def _numbers(sitting: Sitting) -> dict[str, float]:
+    """Return what a sitting came to, in numbers."""
+    ious = [mask.iou for mask in sitting.made if mask.iou is not None]
     return {
-        "image_ids": [image_id for image_id, _ in sittings],
-        "images": len(sittings),
+        "made": len(sitting.made),
+        "kept": len(sitting.kept),
+        "mended": len(sitting.mended),
+        "rejected": len(sitting.rejected),
+        "missed": sitting.missed,
+        "seconds": sitting.seconds,
+        "hand_seconds": sum(mask.seconds for mask in sitting.made),
+        "clicks": sum(mask.clicks for mask in sitting.made),
+        "strokes": sum(mask.strokes for mask in sitting.made),
+        "iou": float(np.sum(ious)),
+    }
+
+
+def _counted(sat: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    total = {key: sum(each[key] for each in sat) for key in sat[0] if key != "image_id"}
+    masks = total["made"] + total["kept"] + total["mended"]
+    made = max(1, total["made"])
+    return {
+        "image_ids": [each["image_id"] for each in sat],
+        "images": len(sat),
         "masks": masks,
-        "prefilled_kept": kept,
-        "prefilled_rejected": sum(len(sitting.rejected) for _, sitting in sittings),
-        "missed": sum(sitting.missed for _, sitting in sittings),
-        "seconds": seconds,
-        "seconds_per_mask": seconds / max(1, masks),
-        "seconds_per_hand_made_mask": sum(m.seconds for m in made) / max(1, len(made)),
-        "clicks_per_mask": sum(m.clicks for m in made) / max(1, len(made)),
-        "strokes_per_mask": sum(m.strokes for m in made) / max(1, len(made)),
-        "masks_per_image": masks / max(1, len(sittings)),
-        "iou_of_hand_made": float(np.mean([m.iou for m in made])) if made else None,
+        "prefilled_kept": total["kept"],
+        "prefilled_mended": total["mended"],
+        "prefilled_rejected": total["rejected"],
+        "missed": total["missed"],
+        "seconds": total["seconds"],
+        "seconds_per_mask": total["seconds"] / max(1, masks),
+        "seconds_per_hand_made_mask": total["hand_seconds"] / made,
+        "clicks_per_mask": total["clicks"] / made,
+        "strokes_per_mask": total["strokes"] / made,
+        "masks_per_image": masks / max(1, len(sat)),
+        "iou_of_hand_made": total["iou"] / made if total["made"] else None,
     }
 
 
 def _play_automatic(play: Play, say: Callable[[str], None]) -> dict[str, Any]:
-    """Stage 3: label what nobody has seen, and let people correct a sample."""
-    predictor = _predictor(play)
-    calibration = _calibration(play, predictor)
-    iou: list[float] = []
-    areas: list[int] = []
-    objects = recalled = 0
-    for one in _waiting(play):
-        found = proposals.propose(_found(play, predictor, one.image_id), calibration)
-        prefill(play.project, one.image_id, found, "automatic")
-        truths = _truths(play, one.image_id)
-        overlap = rle.iou([m.rle for m in found], truths) if found and truths else None
-        best = np.zeros(len(found)) if overlap is None else overlap.max(1)
-        iou += best.tolist()
-        areas += [mask.area for mask in found]
+    """Stage 3: the job labels what nobody has seen, and people correct a sample."""
+    project, config = play.project, play.config
+    grid = AutomaskConfig(
+        points_per_side=config.points_per_side,
+        crop_n_layers=config.crop_n_layers,
+        crop_n_points_downscale_factor=2,
+    )
+    settings, why = stage_three(project, precision=config.precision, grid=grid)
+    for line in why:
+        say(f"automatic: {line}")
+    report = labelling.label_project(project, settings, workers=0)
+    waiting = [w.image_id for w in _waiting(play)]
+    made = project.annotations.of_images(waiting, stage="automatic")
+    found = objects = 0
+    for image_id in waiting:
+        truths = play.person.truths(project.images.get(image_id).path)
         objects += len(truths)
-        recalled += 0 if overlap is None else int((overlap.max(0) >= proposals.AT_IOU).sum())
-    sample = audit.draw_sample(np.array(areas, int), play.config.audit_sample, play.rng)
-    judged, sizes = np.array(iou)[sample], np.array(areas, int)[sample]
-    told = {
-        "images": len(_waiting(play)),
-        "masks": len(areas),
-        "calibration": asdict(calibration),
-        "audit": [asdict(share) for share in audit.shares(judged)],
-        "audit_by_size": {
-            name: [asdict(s) for s in found] for name, found in audit.by_size(judged, sizes).items()
-        },
-        "recall": recalled / max(1, objects),
+        if truths and image_id in made:
+            overlap = rle.iou([m.rle for m in made[image_id]], list(truths))
+            found += int((overlap.max(0) >= proposals.AT_IOU).sum())
+    masks = sum(len(each) for each in made.values())
+    told: dict[str, Any] = {
+        "images": len(waiting),
+        "masks": masks,
+        "thresholds": dict(settings.thresholds),
+        "why": why,
+        "recall": found / max(1, objects),
+        "images_per_second": report.images_per_second,
+        "audit": [],
+        "audit_by_size": {},
     }
-    say(f"automatic: {told['masks']} masks on {told['images']} images, recall {told['recall']:.2f}")
+    if masks:
+        drawn = auditing.audits(project) or [
+            auditing.draw_audit(project, size=config.audit_sample, seed=config.seed, by=ORACLE)
+        ]
+        correct_sample(project, play.person, drawn[-1])
+        said = auditing.report(project, drawn[-1]).to_json()
+        told |= {"audit": said["shares"], "audit_by_size": said["by_size"], "audit_report": said}
+    say(f"automatic: {masks} masks on {told['images']} images, recall {told['recall']:.2f}")
     return told
 
 

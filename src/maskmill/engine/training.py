@@ -6,31 +6,32 @@ It may be killed at any moment; started again it goes on from the last checkpoin
 round holds the project's lock; this process only reads.
 """
 
-import os
 import sys
+import threading
 from pathlib import Path
 
 from maskmill.config import TrainConfig, load_toml, with_settings
+from maskmill.engine.children import follow_parent
 from maskmill.engine.dataset import labelled_images
-from maskmill.errors import DatasetError, MaskmillError, NotFound
+from maskmill.engine.lineage import learned, round_named, run_folder
+from maskmill.errors import DatasetError, MaskmillError
 from maskmill.formats import LabelledImage
 from maskmill.recipes import recipe
 from maskmill.store import Project
 from maskmill.store.models import Round
+from maskmill.store.snapshots import Snapshot
 
 
-def run_folder(project: Project, round_: Round) -> Path:
-    """Return the folder in which a round trains."""
-    return project.folder / "rounds" / f"{round_.number:03d}"
-
-
-def train_round(project: Project, round_: Round, start_from: str) -> Path:
+def train_round(
+    project: Project, round_: Round, start_from: str, *, pause: threading.Event | None = None
+) -> Path:
     """Train a round's candidate, or go on with it.
 
     Args:
         project: Open for reading.
         round_: With its snapshot and settings.
         start_from: The model to start from.
+        pause: Set when a checkpoint is to be kept and the run to end.
 
     Returns:
         The folder of the trained model.
@@ -51,50 +52,39 @@ def train_round(project: Project, round_: Round, start_from: str) -> Path:
     config = with_settings(TrainConfig(), load_toml(recipe(Path(name))), where=name)
     own = {"start_from": start_from, "seed": round_.number, **settings["training"]}
     config = with_settings(config, own, where="the round's settings")
-    return train(images, run_folder(project, round_), config)
+    watched = labelled_images(project, snapshot_of(project, round_), "val")
+    return train(
+        images,
+        run_folder(project, round_),
+        config,
+        watched=watched,
+        pause=pause,
+    )
 
 
 def images_of(project: Project, round_: Round) -> list[LabelledImage]:
     """Return what a round trains on; empty if people have made nothing that is new to its model."""
     settings = dict(round_.settings or {})
-    snapshot = next(s for s in project.snapshots.all() if s.id == round_.snapshot_id)
+    snapshot = snapshot_of(project, round_)
     goes_on = settings["masks"] == "new" and settings["start"] == "current"
-    known = _learned(project, round_) if goes_on else set()
-    return labelled_images(project, snapshot, "train", known=known)
+    known = learned(project, round_.incumbent_id) if goes_on else set()
+    return labelled_images(
+        project, snapshot, "train", known=known, by_people=round_.stage == "automatic"
+    )
 
 
-def rounds_that_made(project: Project) -> dict[int, Round]:
-    """Return the round that trained each model, by the model's row; going back makes none."""
-    rounds = project.models.rounds()
-    return {r.candidate_id: r for r in rounds if r.candidate_id and r.snapshot_id is not None}
-
-
-def _learned(project: Project, round_: Round) -> set[tuple[int, int]]:
-    """Return the versions of masks that the incumbent, or a model before it, has learned from.
-
-    What only a model learned from that was rolled back is still new.
-    """
-    snapshots = {s.id: s for s in project.snapshots.all()}
-    made = rounds_that_made(project)
-    learned: set[tuple[int, int]] = set()
-    earlier = made.pop(round_.incumbent_id or 0, None)
-    while earlier is not None:
-        snapshot = snapshots[earlier.snapshot_id or 0]
-        learned |= set(project.snapshots.annotation_versions(snapshot).items())
-        earlier = made.pop(earlier.incumbent_id or 0, None)  # each once: no chain is endless
-    return learned
+def snapshot_of(project: Project, round_: Round) -> Snapshot:
+    """Return the data that a round froze."""
+    return next(s for s in project.snapshots.all() if s.id == round_.snapshot_id)
 
 
 def main() -> int:
     """Train the round that the command line names; what went wrong is the last line of stderr."""
     folder, number, start_from = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-    os.nice(10)  # people work on the same machine meanwhile
+    pause = follow_parent()
     try:
         with Project(folder, writes=False) as project:
-            found = [r for r in project.models.rounds() if r.number == number]
-            if not found:
-                raise NotFound(f"{folder} has no round {number}; `maskmill round` lists them")
-            train_round(project, found[0], start_from)
+            train_round(project, round_named(project, number), start_from, pause=pause)
     except MaskmillError as error:
         print(error, file=sys.stderr)
         return 1

@@ -55,10 +55,15 @@ def blocks_of_cells(x: Float[Tensor, "b c hs ws"], cell: int) -> Float[Tensor, "
     """
     b, c, hs, ws = x.shape
     h, w = hs // cell, ws // cell
+    # Channels last first: then whole rows of channels move, three times as fast as single numbers.
+    x = x.flatten(2).transpose(1, 2)
+    if torch.compiler.is_exporting():
+        # ONNX Runtime would join this transposition with the next one again, but for a product.
+        x = x @ torch.eye(c)
     if cell == 2:
-        x = x.reshape(b, c, h, 2, w, 2).permute(0, 2, 4, 3, 5, 1)
+        x = x.reshape(b, h, 2, w, 2, c).permute(0, 1, 3, 2, 4, 5)
     else:
-        x = x.reshape(b, c, h, 2, 2, w, 2, 2).permute(0, 2, 5, 3, 6, 4, 7, 1)
+        x = x.reshape(b, h, 2, 2, w, 2, 2, c).permute(0, 1, 4, 2, 5, 3, 6, 7)
     return x.reshape(b, h * w, cell * cell * c)
 
 
@@ -149,8 +154,8 @@ class MaskDecoder(nn.Module):
         cells = self._upscale(attended.keys, high_res) @ hyper  # n hw*16 k
         n, k, side = hyper.shape[0], len(mlps), self.embedding_side
         # Cells in reading order, each split 2x2 and again 2x2: y = (h, y1, y2), x = (w, x1, x2).
-        cells = cells.reshape(n, side, side, 2, 2, 2, 2, k).permute(0, 7, 1, 3, 5, 2, 4, 6)
-        masks = cells.reshape(n, k, 4 * side, 4 * side)
+        cells = cells.reshape(n, side, side, 2, 2, 2, 2, k).permute(0, 1, 3, 5, 2, 4, 6, 7)
+        masks = cells.reshape(n, -1, k).transpose(1, 2).reshape(n, k, 4 * side, 4 * side)
         return masks if maps is None else masks + self.weigh(tokens, maps)
 
     def weigh(

@@ -39,7 +39,7 @@ class Decoder:
         self.model, self.model_id = model, model_id_of(card)
         self.config: ModelConfig = config_of(card)
         self.row_id = project.models.add(self.model_id, name=self.config.name).id
-        self._project, self._threads = project, threads
+        self.threads = threads
         self._lock = threading.Lock()
         self._predictor: Predictor | None = None
 
@@ -120,7 +120,7 @@ class Decoder:
     def _loaded(self) -> Predictor:
         with self._lock:
             if self._predictor is None:
-                self._predictor = Predictor.load(self.model, threads=self._threads)
+                self._predictor = Predictor.load(self.model, threads=self.threads)
             return self._predictor
 
 

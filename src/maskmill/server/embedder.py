@@ -58,6 +58,7 @@ class Embedder:
     ) -> None:
         self._project, self._model, self._events = project, model, events
         self._model_id = model_id
+        self._threads = threads
         self._child = _Child(project.folder, model, threads)
         self._wished: deque[int] = deque()
         self._failed: dict[int, str] = {}
@@ -81,6 +82,17 @@ class Embedder:
         self._child.close()
         if self._thread.is_alive():
             self._thread.join(10)
+
+    def use(self, *, model: str, model_id: str) -> None:
+        """Embed all images anew, with another model; what the old one made stays."""
+        with self._wake:
+            old, self._child = self._child, _Child(self._project.folder, model, self._threads)
+            self._model, self._model_id = model, model_id
+            self._failed.clear()
+            self._page.clear()
+            self._after = self.done = 0
+            self._wake.notify_all()
+        old.close()
 
     def more(self) -> None:
         """Look again: images were added."""
@@ -111,11 +123,18 @@ class Embedder:
         job = _Job(self._project, self._model, self._events)
         while (found := self._next()) is not None:
             image, in_order = found
-            if not self._project.embeddings.has(image.content_hash, self._model_id):
+            with self._wake:
+                child, model, model_id = self._child, self._model, self._model_id
+            if job.model != model:
+                job.rest(self.done)
+                job = _Job(self._project, model, self._events)
+            if not self._project.embeddings.has(image.content_hash, model_id):
                 job.begin()
-                error = self._child.embed(image)
+                error = child.embed(image)
                 if self._stopping:
                     break
+                if child is not self._child:  # another model came meanwhile, and begins anew
+                    continue
                 if error is not None:
                     log.warning("image %d is not embedded: %s", image.id, error)
                     self._failed[image.id] = error
@@ -147,7 +166,7 @@ class _Job:
     """The row that says how far the embedding is; there is one only while something is to do."""
 
     def __init__(self, project: Project, model: str, events: Events) -> None:
-        self._project, self._model, self._events = project, model, events
+        self._project, self.model, self._events = project, model, events
         self._job: Any = None
         self._told = 0.0
 
@@ -155,8 +174,8 @@ class _Job:
         if self._job is not None:
             return
         jobs = self._project.jobs
-        left = unfinished(self._project, self._model)
-        job = left or jobs.queue(KIND, {"model": self._model})
+        left = unfinished(self._project, self.model)
+        job = left or jobs.queue(KIND, {"model": self.model})
         self._job = jobs.claim(job.id, f"server, process {os.getpid()}")
 
     def progress(self, done: int) -> None:

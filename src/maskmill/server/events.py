@@ -27,7 +27,7 @@ class Events:
         """Tell everybody.
 
         Args:
-            kind: annotation, image, embedding, category or progress.
+            kind: annotation, image, embedding, category, progress, round or model.
             sequence: The change's place in the project's order, if it has one.
             **data: What is to be said, as JSON.
         """

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from maskmill.errors import NotFound
 from maskmill.server.access import AnyMember, Busy
 from maskmill.server.decoder import embedding_bytes
 from maskmill.server.pictures import overlay as draw_overlay
@@ -19,6 +20,7 @@ from maskmill.values import Embedding
 
 router = APIRouter(tags=["images"])
 ImageId = Annotated[RowId, Path()]
+ModelId = Annotated[str | None, Query(max_length=200)]
 UPLOADED = "upload"
 """The source of images that came over HTTP; their names are their `external_id`."""
 FOREVER = "private, max-age=31536000, immutable"
@@ -125,14 +127,17 @@ def overlay(request: Request, member: AnyMember, image_id: ImageId) -> Response:
 
 
 @router.get("/images/{image_id}/embedding", response_class=Response, responses=BYTES)
-def embedding(request: Request, member: AnyMember, image_id: ImageId) -> Response:
-    """Return what the encoder made of the image; see `/api/model` for how it is laid out."""
+def embedding(
+    request: Request, member: AnyMember, image_id: ImageId, model: ModelId = None
+) -> Response:
+    """Return what a model's encoder made of the image; see `/api/model` for how it is laid out."""
     service: Service = request.app.state.service
     image = service.project.images.get(image_id)
-    tag = f"{image.content_hash}-{service.decoder.model_id}"
+    model_id = model or service.decoder.model_id
+    tag = f"{image.content_hash}-{model_id}"
     if _has(request, tag):
         return Response(status_code=304, headers=_cached(tag))
-    found = _embedded(service, image)
+    found = _embedded(service, image, model_id)
     content = embedding_bytes(found)
     return Response(content, media_type="application/octet-stream", headers=_cached(tag))
 
@@ -143,14 +148,15 @@ def decode(
 ) -> DecodeOut:
     """Decode one prompt here, for a browser without WebAssembly."""
     service: Service = request.app.state.service
-    found = _embedded(service, service.project.images.get(image_id))
-    return DecodeOut(candidates=service.decoder.decode(found, body))
+    decoder = service.decoder_of(body.model_id)
+    found = _embedded(service, service.project.images.get(image_id), decoder.model_id)
+    return DecodeOut(candidates=decoder.decode(found, body))
 
 
 def described(service: Service, images: Sequence[Image]) -> list[ImageOut]:
     """Write images as they travel."""
     standing = service.project.work.of([image.id for image in images])
-    model_id = service.decoder.model_id
+    models = {image.id: service.model_of(image) for image in images}
     return [
         ImageOut(
             id=image.id,
@@ -160,12 +166,14 @@ def described(service: Service, images: Sequence[Image]) -> list[ImageOut]:
             mask_count=image.mask_count,
             source=FilePath(image.source).name,
             split=image.split,
-            embedded=service.project.embeddings.has(image.content_hash, model_id),
+            embedded=service.project.embeddings.has(image.content_hash, models[image.id]),
+            model_id=models[image.id],
             file_url=f"/api/images/{image.id}/file?v={image.content_hash[:16]}",
             overlay_url=f"/api/images/{image.id}/overlay",
             thumbnail_url=f"/api/images/{image.id}/thumbnail?v={image.content_hash[:16]}",
             embedding_url=(
-                f"/api/images/{image.id}/embedding?v={image.content_hash[:16]}-{model_id}"
+                f"/api/images/{image.id}/embedding?v={image.content_hash[:16]}"
+                f"&model={models[image.id]}"
             ),
             **vars(standing[image.id]),
         )
@@ -179,14 +187,20 @@ def shown_name(image: Image) -> str:
     return uploaded or FilePath(image.path).name
 
 
-def _embedded(service: Service, image: Image) -> Embedding:
+def _embedded(service: Service, image: Image, model_id: str) -> Embedding:
     """Return an image's embedding, or ask for it before all others.
 
     Raises:
         Busy: If it is not there yet.
+        NotFound: If it is of a model with which no image is embedded any more.
         ImageError: If it will never be; the message says why.
     """
-    found = service.project.embeddings.get(image.content_hash, service.decoder.model_id)
+    found = service.project.embeddings.get(image.content_hash, model_id)
+    if found is None and model_id != service.decoder.model_id:
+        raise NotFound(
+            f"image {image.id} is not embedded by {model_id[:60]}, which another model has "
+            "replaced; open the image again"
+        )
     if found is None:
         service.embedder.wish(image.id)
         raise Busy(f"image {image.id} is being embedded; ask again in a second")

@@ -30,8 +30,10 @@ async def events(
     """Tell what happens, as server-sent events.
 
     `annotation` (sequence, id, image_id, version, deleted, changed_by), `image` (image_id),
-    `embedding` (image_id), `category` (category_id), `progress` (embedded, images). The id of an
-    event is a sequence; given back as `Last-Event-ID` or `since`, what was missed comes first.
+    `embedding` (image_id), `category` (category_id), `progress` (embedded, images), `round` (see
+    `WorkingOut`, with the new points of its curve), `engine` (look at `/api/engine` again), `model`
+    (model_id: another one is current). The id of an event is a sequence; given back as
+    `Last-Event-ID` or `since`, what was missed comes first.
     """
     service: Service = request.app.state.service
     seen = int(last_event_id) if last_event_id and last_event_id.isdecimal() else since

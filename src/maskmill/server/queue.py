@@ -4,8 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
+from maskmill.engine.prefilling import look_over
 from maskmill.errors import NotFound
 from maskmill.server.access import AnyMember, AnyReviewer
+from maskmill.server.changes import tell
 from maskmill.server.images import described
 from maskmill.server.service import Service
 from maskmill.server.wire import RowId
@@ -44,7 +46,7 @@ def around(request: Request, member: AnyMember, image_id: ImageId) -> AroundOut:
     service: Service = request.app.state.service
     images = service.project.images
     images.get(image_id)
-    queued = service.project.work.peek(member.name, after=image_id)
+    queued = service.project.work.peek(member.name, after=image_id, order=service.planner.order())
     found = [*images.beside(image_id), None if queued is None else images.get(queued.image_id)]
     before, behind, next_one = (
         None if each is None else described(service, [each])[0] for each in found
@@ -71,8 +73,13 @@ def release(request: Request, member: AnyMember, image_id: ImageId) -> None:
 
 @router.post("/images/{image_id}/finish")
 def finish(request: Request, member: AnyMember, image_id: ImageId) -> ImageOut:
-    """Say that an image is labelled: it waits for a reviewer, and the lease ends."""
+    """Say that an image is labelled: it waits for a reviewer, and the lease ends.
+
+    Pre-filled masks that are still there were seen and let stand: they are accepted.
+    """
     service: Service = request.app.state.service
+    if look_over(service.project, image_id, by=member.name):
+        tell(service, service.project.annotations.of_image(image_id))
     service.project.work.release(image_id, member.name)
     return _moved(service, image_id, "in_review", member.name, None)
 
@@ -117,7 +124,9 @@ def assign(request: Request, member: AnyReviewer, body: AssignRequest) -> None:
 
 def _next(request: Request, name: str, body: NextRequest, *, review: bool) -> NextOut:
     service: Service = request.app.state.service
-    found = service.project.work.next(name, review=review, after=body.after)
+    found = service.project.work.next(
+        name, review=review, after=body.after, order=service.planner.order()
+    )
     if found is None:
         return NextOut(image=None, reason=None)
     service.events.tell("image", image_id=found.image_id)

@@ -25,8 +25,10 @@ from maskmill.server.embedder import Embedder
 from maskmill.server.events import Events
 from maskmill.server.ingesting import ingest
 from maskmill.server.pictures import Pictures
+from maskmill.server.prefiller import Prefiller
 from maskmill.server.security import LOOPBACK
 from maskmill.server.service import Service
+from maskmill.server.trainer import Trainer
 from maskmill.store import Project
 
 STOP_SECONDS = 5
@@ -82,6 +84,9 @@ def serve(
         service.door.announce = lambda token: link(f"{url}/#token={token}")
         server = _Server(_uvicorn_config(service), service.events)
         service.embedder.start()
+        service.planner.start()
+        service.trainer.go_on()
+        service.prefiller.go_on()
         stop = threading.Event()
         if images is not None:
             _in_thread("ingest", lambda: ingest(service, images, stop))
@@ -173,18 +178,28 @@ def _service(
         threads=config.threads,
     )
     with_accounts = bool(project.accounts.all())
+    trainer, prefiller = Trainer(project, events), Prefiller(project, events)
     try:
-        yield Service(
+        service = Service(
             project=project,
             door=Door(project=project, with_accounts=with_accounts, secure=https),
             decoder=decoder,
             embedder=embedder,
             pictures=Pictures(project.folder / "cache"),
             events=events,
+            trainer=trainer,
+            prefiller=prefiller,
             names=names,
             https=https,
         )
+        trainer.promoted = service.follow
+        try:
+            yield service
+        finally:
+            service.planner.stop()
     finally:
+        trainer.stop()
+        prefiller.stop()
         embedder.stop()
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from maskmill.server.wire import In, Mask, Note, Out, RowId
+from maskmill.store.work import Reason
 
 State = Literal["open", "in_review", "returned", "complete"]
 Colour = Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]
@@ -37,6 +38,8 @@ class ImageOut(Out):
     overlay_url: str
     """The masks in their colours, to lie over the thumbnail."""
     embedding_url: str
+    model_id: str
+    """The model whose embedding and decoder belong together on this image just now."""
 
 
 class ImagesOut(Out):
@@ -88,6 +91,8 @@ class DecodeRequest(In):
     mask_input: Annotated[str, Field(max_length=1_000_000)] | None = None
     """Base64 of `low_res_mask_logits` of one earlier candidate."""
     multimask_output: bool = True
+    model_id: Annotated[str, Field(max_length=200)] | None = None
+    """As the image says; null takes the current model."""
 
 
 class CandidateOut(Out):
@@ -145,10 +150,14 @@ class NextRequest(In):
 
 
 class NextOut(Out):
-    """The next image and why: assigned, returned, unlabelled, begun or in_review; null if none."""
+    """The next image and why; null if none.
+
+    The engine's reasons are hold-out (a random one, to judge models by), unsure (the model is, and
+    the image is unlike the others) and random; unlabelled is one that it has not looked at.
+    """
 
     image: ImageOut | None
-    reason: Literal["assigned", "returned", "unlabelled", "begun", "in_review"] | None
+    reason: Reason | None
 
 
 class AroundOut(Out):

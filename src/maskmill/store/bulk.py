@@ -8,13 +8,13 @@ adds what is missing, and a mask that somebody edited since is not touched.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter, itemgetter
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from maskmill.errors import MaskError, StoreError
 from maskmill.rle import Rle
@@ -227,15 +227,55 @@ def _row(mask: NewMask) -> tuple[Any, ...]:
 
 
 def _digest(each: Labelled) -> str:
+    return _digest_of((m.is_crowd, m.category or "", m.rle.counts) for m in each.masks)
+
+
+def _digest_of(masks: Iterable[tuple[bool, str, bytes]]) -> str:
     digest = hashlib.sha256()
-    for mask in each.masks:
-        digest.update(b"%d %s " % (mask.is_crowd, (mask.category or "").encode()))
-        digest.update(mask.rle.counts)
+    for is_crowd, category, counts in masks:
+        digest.update(b"%d %s " % (is_crowd, category.encode()))
+        digest.update(counts)
     return digest.hexdigest()
 
 
 def _digest_with_image(each: Prepared) -> str:
-    return hashlib.sha256(f"{each.image.content_hash} {each.digest}".encode()).hexdigest()
+    return _stamp(each.image.content_hash, each.digest)
+
+
+def _stamp(content_hash: str, digest: str) -> str:
+    return hashlib.sha256(f"{content_hash} {digest}".encode()).hexdigest()
+
+
+def digest_of_written(content_hash: str, masks: Iterable[tuple[bool, str, bytes]]) -> str:
+    """Return the digest that an image's operation has if these are its masks.
+
+    Args:
+        content_hash: Of the image's file.
+        masks: Whether it is a crowd, its category's name or nothing, and its run lengths, in the
+            order in which they were written.
+    """
+    return _stamp(content_hash, _digest_of(masks))
+
+
+def already_done(project: Project, operation_id: str, paths: Sequence[str]) -> set[str]:
+    """Return those of some images' paths that an operation has brought already."""
+    names = {f"{operation_id}/{path}": path for path in paths}
+    with project.database.read() as connection:
+        return {names[name] for name in _done(connection, project.id, list(names))}
+
+
+def count_done(project: Project, operation_id: str) -> int:
+    """Count the images that an operation has brought."""
+    statement = (
+        select(func.count())
+        .select_from(operations)
+        .where(
+            operations.c.project_id == project.id,
+            operations.c.operation_id.startswith(f"{operation_id}/", autoescape=True),
+        )
+    )
+    with project.database.read() as connection:
+        return int(connection.execute(statement).scalar_one())
 
 
 def _done(connection: Connection, project_id: int, names: Sequence[str]) -> dict[str, str]:

@@ -95,6 +95,25 @@ class Models:
                 row = connection.execute(new.returning(models)).one()
             return _record(Model, row)
 
+    def describe(self, key: int, card: Mapping[str, Any]) -> Model:
+        """Say something else of a model.
+
+        Args:
+            key: The model's row.
+            card: Replaces what was said.
+
+        Raises:
+            NotFound: If there is no such model.
+        """
+        with self._database.write() as connection:
+            next_sequence(connection, self._project)
+            where = (models.c.id == key, models.c.project_id == self._project)
+            statement = update(models).where(*where).values(card=dict(card))
+            row = connection.execute(statement.returning(models)).first()
+            if row is None:
+                raise NotFound(f"model {key} does not exist; list the models")
+            return _record(Model, row)
+
     def all(self) -> list[Model]:
         """Return the models in the order in which they came."""
         statement = select(models).where(models.c.project_id == self._project)

@@ -1,7 +1,7 @@
 """Proves that a project is whole, or says what is not, one sentence for each thing."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sqlalchemy import Connection, func, select, text
@@ -10,6 +10,7 @@ from maskmill.errors import ImageError, MaskError, StoreError
 from maskmill.images import content_hash
 from maskmill.rle import Rle
 from maskmill.rle_batch import areas_and_boxes
+from maskmill.store.bulk import digest_of_written
 from maskmill.store.counts import COUNTED, Bin, bins_of, counted, groups_of
 from maskmill.store.project import Project
 from maskmill.store.schema import (
@@ -18,10 +19,12 @@ from maskmill.store.schema import (
     images,
     mask_bins,
     mask_groups,
+    operations,
 )
 
 MASKS_AT_ONCE = 5000
 IMAGES_AT_ONCE = 5000
+OPERATIONS_AT_ONCE = 400
 
 
 def verify(project: Project, *, files: bool = True) -> Iterator[str]:
@@ -43,6 +46,7 @@ def verify(project: Project, *, files: bool = True) -> Iterator[str]:
     for check in (_masks, _counts, _groups, _histories):
         with database.read() as connection:
             yield from check(connection, project.id)
+    yield from _labelling(project)
     for snapshot in project.snapshots.all():
         if not project.snapshots.verify(snapshot):
             yield f"snapshot {snapshot.name!r} is not what its digest says; restore a backup"
@@ -159,6 +163,69 @@ def _histories(connection: Connection, project_id: int) -> Iterator[str]:
             f"annotation {key} is at version {version}, but {found} earlier ones are kept; "
             "restore a backup"
         )
+
+
+def _labelling(project: Project) -> Iterator[str]:
+    """What each job of stage 3 committed must be there, all of it, and once."""
+    for job in project.jobs.all(kind="label"):
+        prefix = f"label-{job.id}/"
+        committed = 0
+        with project.database.read() as connection:
+            last = ""
+            while rows := _committed(connection, project.id, prefix, last):
+                last = rows[-1][0]
+                committed += len(rows)
+                yield from _written_otherwise(connection, project.id, prefix, rows)
+        if job.status == "done" and job.done != committed:  # a running one's word may lag
+            yield (
+                f"job {job.id} says that it labelled {job.done} images, and {committed} are there; "
+                "restore a backup"
+            )
+
+
+def _committed(
+    connection: Connection, project_id: int, prefix: str, last: str
+) -> list[tuple[str, str]]:
+    """Return name and digest of the next operations of a job."""
+    statement = (
+        select(operations.c.operation_id, operations.c.digest)
+        .where(
+            operations.c.project_id == project_id,
+            operations.c.operation_id.startswith(prefix, autoescape=True),
+            operations.c.operation_id > last,
+        )
+        .order_by(operations.c.operation_id)
+        .limit(OPERATIONS_AT_ONCE)
+    )
+    return [(row.operation_id, row.digest) for row in connection.execute(statement)]
+
+
+def _written_otherwise(
+    connection: Connection, project_id: int, prefix: str, stamped: Sequence[tuple[str, str]]
+) -> Iterator[str]:
+    """Compare the first versions of some images' masks with what their operation stamped."""
+    paths = {name: name.removeprefix(prefix) for name, _ in stamped}
+    these = (images.c.project_id == project_id, images.c.path.in_(paths.values()))
+    hashes = select(images.c.path, images.c.content_hash).where(*these)
+    hash_of = {path: found for path, found in connection.execute(hashes)}
+    written: dict[str, list[tuple[int, bool, bytes]]] = {name: [] for name in paths}
+    for table in (annotations, annotation_versions):
+        columns = (table.c.operation_id, table.c.id, table.c.is_crowd, table.c.counts)
+        statement = select(*columns).where(
+            table.c.project_id == project_id,
+            table.c.version == 1,
+            table.c.image_id.in_(select(images.c.id).where(*these)),
+            table.c.operation_id.in_(paths),
+        )
+        for row in connection.execute(statement):
+            written[row.operation_id].append((row.id, bool(row.is_crowd), bytes(row.counts)))
+    for name, digest in stamped:
+        masks = [(crowd, "", counts) for _, crowd, counts in sorted(written[name])]
+        if digest_of_written(hash_of.get(paths[name], ""), masks) != digest:
+            yield (
+                f"{paths[name]}: masks that {prefix[:-1]} wrote are missing or double; "
+                "restore a backup"
+            )
 
 
 def _blobs(project: Project) -> Iterator[str]:

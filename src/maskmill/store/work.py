@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, insert, select, update
 
 from maskmill.errors import Conflict, StoreError
 from maskmill.store.database import Database, next_sequence, now
@@ -18,7 +18,9 @@ from maskmill.store.schema import images
 from maskmill.store.team_tables import assignments, image_states, leases
 
 ImageState = Literal["open", "in_review", "returned", "complete"]
-Reason = Literal["assigned", "returned", "unlabelled", "begun", "in_review"]
+Reason = Literal[
+    "assigned", "returned", "hold-out", "unsure", "random", "unlabelled", "begun", "in_review"
+]
 LEASE_SECONDS = 120
 """How long a lease holds without a word from its holder."""
 
@@ -42,7 +44,11 @@ class Standing:
 
 @dataclass(frozen=True, kw_only=True)
 class Next:
-    """The image that comes next, and why: assigned, returned, unlabelled, begun or in_review."""
+    """The image that comes next, and why.
+
+    Hold-out, unsure and random are the engine's reasons; unlabelled is that of an image that the
+    engine has not looked at.
+    """
 
     image_id: int
     reason: Reason
@@ -142,7 +148,14 @@ class Work:
             these = (*self._of(leases, [image_id]), leases.c.name == name)
             connection.execute(delete(leases).where(*these))
 
-    def next(self, name: str, *, review: bool = False, after: int = 0) -> Next | None:
+    def next(
+        self,
+        name: str,
+        *,
+        review: bool = False,
+        after: int = 0,
+        order: Sequence[tuple[int, Reason]] = (),
+    ) -> Next | None:
         """Choose the image that a person should work on now, and lease it.
 
         One's own come first, then what reviewers returned, then images without a mask, then those
@@ -152,26 +165,40 @@ class Work:
             name: Who asks.
             review: Whether to review instead: images in review, the first one first.
             after: Prefer images with a larger id: the one that was just done or passed over.
+            order: Images that the engine wants labelled first, and why; among those without a mask
+                they come in this order, and `after` says nothing.
 
         Returns:
             None if nothing is left.
         """
         with self._database.write() as connection:
             next_sequence(connection, self._project)
-            found = self._choose(connection, name, after, review=review)
+            found = self._choose(connection, name, after, review=review, order=order)
             if found is not None:
                 self._take(connection, found.image_id, name)
         return found
 
-    def peek(self, name: str, *, after: int = 0) -> Next | None:
+    def peek(
+        self, name: str, *, after: int = 0, order: Sequence[tuple[int, Reason]] = ()
+    ) -> Next | None:
         """Say which image `next` would choose for labelling, and leave it to whoever comes."""
         with self._database.read() as connection:
-            return self._choose(connection, name, after, review=False)
+            return self._choose(connection, name, after, review=False, order=order)
 
     def _choose(
-        self, connection: Connection, name: str, after: int, *, review: bool
+        self,
+        connection: Connection,
+        name: str,
+        after: int,
+        *,
+        review: bool,
+        order: Sequence[tuple[int, Reason]] = (),
     ) -> Next | None:
         for reason, chosen in self._reasons(name, review=review):
+            if reason == "unlabelled" and order:
+                found = self._ordered(connection, name, chosen, after, order)
+                if found is not None:
+                    return found
             image_id = self._first(connection, name, chosen, after)
             if image_id is not None:
                 return Next(image_id=image_id, reason=reason)
@@ -192,24 +219,48 @@ class Work:
             ("begun", [free, state.is_(None), images.c.mask_count > 0]),
         ]
 
+    def _ordered(
+        self,
+        connection: Connection,
+        name: str,
+        chosen: list[ColumnElement[bool]],
+        after: int,
+        order: Sequence[tuple[int, Reason]],
+    ) -> Next | None:
+        """Return the first free one of the engine's images; the one just passed over is last."""
+        free = self._free(connection, name, [*chosen, images.c.id.in_([i for i, _ in order])])
+        there = [(i, reason) for i, reason in order if i in free]
+        for image_id, reason in sorted(there, key=lambda each: each[0] == after):
+            return Next(image_id=image_id, reason=reason)
+        return None
+
+    def _free(
+        self, connection: Connection, name: str, chosen: list[ColumnElement[bool]]
+    ) -> set[int]:
+        return set(connection.execute(self._candidates(name, chosen)).scalars())
+
     def _first(
         self, connection: Connection, name: str, chosen: list[ColumnElement[bool]], after: int
     ) -> int | None:
+        statement = self._candidates(name, chosen)
+        statement = statement.order_by(images.c.id <= after, images.c.id).limit(1)
+        found: int | None = connection.execute(statement).scalar()
+        return found
+
+    def _candidates(self, name: str, chosen: list[ColumnElement[bool]]) -> Select[Any]:
+        """Select the images that a person may have, under some conditions."""
         held = select(leases.c.image_id).where(
             leases.c.project_id == self._project,
             leases.c.name != name,
             leases.c.expires_at > now(),
         )
-        statement = (
+        return (
             select(images.c.id)
             .outerjoin(image_states, image_states.c.image_id == images.c.id)
             .outerjoin(assignments, assignments.c.image_id == images.c.id)
             .where(images.c.project_id == self._project, ~images.c.deleted)
             .where(images.c.id.not_in(held), *chosen)
         )
-        statement = statement.order_by(images.c.id <= after, images.c.id).limit(1)
-        found: int | None = connection.execute(statement).scalar()
-        return found
 
     def _take(self, connection: Connection, image_id: int, name: str) -> float:
         until = now() + LEASE_SECONDS

@@ -8,6 +8,7 @@ weights bit for bit. Started by `torchrun`, the same code trains on many devices
 
 import json
 import os
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -22,7 +23,7 @@ from torch.utils.data import DataLoader, Subset
 
 from maskmill.config import MODEL_CONFIGS, ModelConfig, TrainConfig
 from maskmill.durable import write_atomically
-from maskmill.errors import CheckpointError, ConfigError
+from maskmill.errors import CheckpointError, ConfigError, MaskmillError
 from maskmill.formats.labelled import LabelledImage, even_sample
 from maskmill.model.checkpoint import load_model, save_model
 from maskmill.model.sam import Sam, build
@@ -31,6 +32,7 @@ from maskmill.train.interactive import InteractiveLoss
 from maskmill.train.limits import refuse_nonsense
 from maskmill.train.optim import WeightAverage, learning_rate, parameter_groups
 from maskmill.train.report import Report
+from maskmill.train.watching import Watch
 
 
 @dataclass(frozen=True)
@@ -47,18 +49,32 @@ class Place:
         return self.rank == 0
 
 
-def train(images: Sequence[LabelledImage], run: Path, config: TrainConfig) -> Path:
+class Paused(MaskmillError):
+    """Somebody asked the run to stop; a checkpoint of its last step is kept."""
+
+
+def train(
+    images: Sequence[LabelledImage],
+    run: Path,
+    config: TrainConfig,
+    *,
+    watched: Sequence[LabelledImage] = (),
+    pause: threading.Event | None = None,
+) -> Path:
     """Train a model interactively and save the average of its weights.
 
     Args:
         images: Labelled images; those that cannot teach are left out.
         run: Folder of the run; one that holds an unfinished run of the same settings is resumed.
         config: Settings.
+        watched: Labelled images on which the loss is measured now and then, and nothing learned.
+        pause: Set when the run is to end after its next step, to be resumed later.
 
     Returns:
         The folder of the finished model.
 
     Raises:
+        Paused: If `pause` was set.
         ConfigError: If the folder holds a run with other settings, or a setting cannot be met.
         DatasetError: If no image can teach.
         CheckpointError: If `start_from` is not a model.
@@ -90,6 +106,7 @@ def train(images: Sequence[LabelledImage], run: Path, config: TrainConfig) -> Pa
         prefetch_factor=4 if config.data_workers else None,
     )
     wrapped = distribute(session, place)
+    watch = Watch(watched, sam.config, replace(config, scale_jitter=(1.0, 1.0), colour_jitter=0.0))
     ended = time.monotonic()
     with Report(run, config.steps, start=start) if place.leads else nullcontext() as report:
         for step, batch in enumerate(batches, start):
@@ -100,11 +117,16 @@ def train(images: Sequence[LabelledImage], run: Path, config: TrainConfig) -> Pa
             average.update(sam, step)
             if report is None:
                 continue
+            if watch.due(step, config.steps):
+                metrics |= watch.measure(session, place.device)
             began, ended = ended, time.monotonic()
             report.step(step, {"rate": rate, "side": side, "seconds": ended - began, **metrics})
-            if (step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps:
+            paused = pause is not None and pause.is_set() and step + 1 < config.steps
+            if paused or (step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps:
                 report.flush()
                 save_checkpoint(run, sam, average, optimizer, step + 1)
+            if paused:
+                raise Paused(f"paused after step {step + 1} of {config.steps}")
     if report is not None:
         write_model(run, sam, average, settings, report.lines)
     if dist.is_initialized():

@@ -43,7 +43,8 @@ class Report:
         self.path = run / "metrics.jsonl"
         self.lines = [line for line in read_metrics(self.path) if line["step"] < start]
         self.path.write_text("".join(json.dumps(line) + "\n" for line in self.lines), "utf-8")
-        self.file: IO[str] = self.path.open("a", encoding="utf-8")
+        # Line by line: whoever watches the run reads each step as it is done.
+        self.file: IO[str] = self.path.open("a", encoding="utf-8", buffering=1)
         console = Console(stderr=True)
         self.watched = console.is_terminal
         self.progress = Progress(

@@ -1,5 +1,7 @@
 /** What happens in the project, as the server tells it; comes back by itself after a loss. */
 
+import type { components } from "./types";
+
 export interface AnnotationEvent {
   readonly sequence: number;
   readonly id: string;
@@ -9,11 +11,21 @@ export interface AnnotationEvent {
   readonly changed_by: string;
 }
 
+/** How far a round is, and the points that its curve has grown by. */
+export type RoundEvent = Omit<components["schemas"]["WorkingOut"], "resting"> & {
+  readonly points: readonly components["schemas"]["PointOut"][];
+};
+
 export interface Heard {
   readonly annotation: (event: AnnotationEvent) => void;
   readonly embedding: (imageId: number) => void;
   readonly image: (imageId: number) => void;
   readonly progress: (embedded: number, images: number) => void;
+  readonly round: (event: RoundEvent) => void;
+  /** The engine has something new to show. */
+  readonly engine: () => void;
+  /** Another model is current. */
+  readonly model: (id: string) => void;
   /** Whether the server is there. */
   readonly connected: (is: boolean) => void;
 }
@@ -36,6 +48,9 @@ export function listen(heard: Partial<Heard>): () => void {
     on<{ embedded: number; images: number }>("progress", (data) =>
       heard.progress?.(data.embedded, data.images),
     );
+    on<RoundEvent>("round", (data) => heard.round?.(data));
+    on<unknown>("engine", () => heard.engine?.());
+    on<{ model_id: string }>("model", (data) => heard.model?.(data.model_id));
     source.onopen = () => heard.connected?.(true);
     source.onerror = () => {
       heard.connected?.(false);

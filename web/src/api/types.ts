@@ -62,6 +62,8 @@ export interface paths {
         /**
          * Get
          * @description Return all that a browser needs to decode prompts by itself.
+         *
+         *     `id` names a model; without it, the current one. Each image says which one is to be used on it.
          */
         get: operations["model_get"];
         put?: never;
@@ -81,7 +83,7 @@ export interface paths {
         };
         /**
          * File
-         * @description Return `decoder.onnx` or `decoder_mask.onnx`.
+         * @description Return `decoder.onnx` or `decoder_mask.onnx` of the model `v`.
          */
         get: operations["model_file"];
         put?: never;
@@ -210,7 +212,7 @@ export interface paths {
         };
         /**
          * Embedding
-         * @description Return what the encoder made of the image; see `/api/model` for how it is laid out.
+         * @description Return what a model's encoder made of the image; see `/api/model` for how it is laid out.
          */
         get: operations["images_embedding"];
         put?: never;
@@ -513,6 +515,8 @@ export interface paths {
         /**
          * Finish
          * @description Say that an image is labelled: it waits for a reviewer, and the lease ends.
+         *
+         *     Pre-filled masks that are still there were seen and let stand: they are accepted.
          */
         post: operations["queue_finish"];
         delete?: never;
@@ -533,6 +537,8 @@ export interface paths {
         /**
          * Review
          * @description Answer "all found?": yes completes the image, no returns it to the queue with the note.
+         *
+         *     An image with a rejected mask is returned in any case, with what was said of the mask.
          */
         post: operations["queue_review"];
         delete?: never;
@@ -597,6 +603,210 @@ export interface paths {
         get: operations["statistics_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/engine": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get
+         * @description Say where the engine stands, what it suggests, and why.
+         */
+        get: operations["engine_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rounds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All Rounds
+         * @description Return all rounds, the first one first.
+         */
+        get: operations["engine_all_rounds"];
+        put?: never;
+        /**
+         * Start
+         * @description Train on what there is; answers at once, and `round` events tell how far it is.
+         */
+        post: operations["engine_start"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rounds/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One
+         * @description Return a round with its training curve.
+         */
+        get: operations["engine_one"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rounds/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause
+         * @description Let the round rest; what it reached is kept.
+         */
+        post: operations["engine_pause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rounds/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume
+         * @description Go on with the round that rests.
+         */
+        post: operations["engine_resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rounds/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel
+         * @description Give the open round up; its masks stay new.
+         */
+        post: operations["engine_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rounds/decide": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Decide
+         * @description Promote the new model or keep the old one, where the gate left it to a person.
+         */
+        post: operations["engine_decide"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rounds/roll-back": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Roll Back
+         * @description Go back to the model before the current one.
+         */
+        post: operations["engine_roll_back"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/prefill": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Prefill
+         * @description Put the masks that the model is sure of on the next images without one.
+         */
+        post: operations["engine_prefill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/prefill/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel Prefill
+         * @description End the pre-filling; the masks that are there stay.
+         */
+        post: operations["engine_cancel_prefill"];
         delete?: never;
         options?: never;
         head?: never;
@@ -745,8 +955,10 @@ export interface paths {
          * @description Tell what happens, as server-sent events.
          *
          *     `annotation` (sequence, id, image_id, version, deleted, changed_by), `image` (image_id),
-         *     `embedding` (image_id), `category` (category_id), `progress` (embedded, images). The id of an
-         *     event is a sequence; given back as `Last-Event-ID` or `since`, what was missed comes first.
+         *     `embedding` (image_id), `category` (category_id), `progress` (embedded, images), `round` (see
+         *     `WorkingOut`, with the new points of its curve), `engine` (look at `/api/engine` again), `model`
+         *     (model_id: another one is current). The id of an event is a sequence; given back as
+         *     `Last-Event-ID` or `since`, what was missed comes first.
          */
         get: operations["events_events"];
         put?: never;
@@ -892,6 +1104,27 @@ export interface components {
             digit?: number | null;
         };
         /**
+         * ComparisonOut
+         * @description One number of both models on the hold-out.
+         */
+        ComparisonOut: {
+            /** Name */
+            name: string;
+            /** Incumbent */
+            incumbent: number;
+            /** Candidate */
+            candidate: number;
+            /** Low */
+            low: number;
+            /** High */
+            high: number;
+            /**
+             * Outcome
+             * @enum {string}
+             */
+            outcome: "better" | "worse" | "same";
+        };
+        /**
          * ConflictOut
          * @description Why a change was not made: somebody was faster.
          */
@@ -901,6 +1134,14 @@ export interface components {
             current: components["schemas"]["AnnotationOut"] | null;
             /** Attempted */
             attempted: unknown;
+        };
+        /**
+         * DecideRequest
+         * @description What a person says where the gate cannot.
+         */
+        DecideRequest: {
+            /** Promote */
+            promote: boolean;
         };
         /**
          * DecodeOut
@@ -928,6 +1169,8 @@ export interface components {
              * @default true
              */
             multimask_output: boolean;
+            /** Model Id */
+            model_id?: string | null;
         };
         /**
          * Delete
@@ -963,6 +1206,43 @@ export interface components {
             edits: number;
         };
         /**
+         * EngineOut
+         * @description Where the engine stands, and what it suggests.
+         */
+        EngineOut: {
+            /** Stage */
+            stage: string;
+            suggestion: components["schemas"]["SuggestionOut"];
+            /** Rounds */
+            rounds: components["schemas"]["RoundOut"][];
+            collecting: components["schemas"]["WorkOut"];
+            example: components["schemas"]["ExampleOut"] | null;
+            working: components["schemas"]["WorkingOut"] | null;
+            prefill: components["schemas"]["PrefillOut"] | null;
+            /** New Masks */
+            new_masks: number;
+            /** New Images */
+            new_images: number;
+            /** All Masks */
+            all_masks: number;
+            /** Needed Masks */
+            needed_masks: number;
+            /** Holdout Images */
+            holdout_images: number;
+            /** Holdout Needed */
+            holdout_needed: number;
+            /** Waiting Images */
+            waiting_images: number;
+            /** Missing */
+            missing: string[];
+            /** Model */
+            model: string;
+            /** Model Id */
+            model_id: string;
+            /** Can Roll Back */
+            can_roll_back: boolean;
+        };
+        /**
          * EntryOut
          * @description One thing that somebody did.
          */
@@ -989,6 +1269,16 @@ export interface components {
             error: string;
             /** Where */
             where: string[];
+        };
+        /**
+         * ExampleOut
+         * @description Rounds that were simulated, to show what they look like.
+         */
+        ExampleOut: {
+            /** Name */
+            name: string;
+            /** Rounds */
+            rounds: components["schemas"]["RoundOut"][];
         };
         /**
          * ExportOut
@@ -1040,6 +1330,20 @@ export interface components {
             formats: string[];
         };
         /**
+         * GateOut
+         * @description What the gate said.
+         */
+        GateOut: {
+            /** Promoted */
+            promoted: boolean | null;
+            /** Reason */
+            reason: string;
+            /** Images */
+            images: number;
+            /** Comparisons */
+            comparisons: components["schemas"]["ComparisonOut"][];
+        };
+        /**
          * ImageOut
          * @description An image of the project, and where its files are.
          */
@@ -1079,6 +1383,8 @@ export interface components {
             overlay_url: string;
             /** Embedding Url */
             embedding_url: string;
+            /** Model Id */
+            model_id: string;
         };
         /**
          * ImageReviewRequest
@@ -1260,12 +1566,15 @@ export interface components {
         };
         /**
          * NextOut
-         * @description The next image and why: assigned, returned, unlabelled, begun or in_review; null if none.
+         * @description The next image and why; null if none.
+         *
+         *     The engine's reasons are hold-out (a random one, to judge models by), unsure (the model is, and
+         *     the image is unlike the others) and random; unlabelled is one that it has not looked at.
          */
         NextOut: {
             image: components["schemas"]["ImageOut"] | null;
             /** Reason */
-            reason: ("assigned" | "returned" | "unlabelled" | "begun" | "in_review") | null;
+            reason: ("assigned" | "returned" | "hold-out" | "unsure" | "random" | "unlabelled" | "begun" | "in_review") | null;
         };
         /**
          * NextRequest
@@ -1307,6 +1616,53 @@ export interface components {
             name: string;
             /** Password */
             password: string;
+        };
+        /**
+         * PointOut
+         * @description One step of a training.
+         */
+        PointOut: {
+            /** Step */
+            step: number;
+            /** Loss */
+            loss?: number | null;
+            /** Iou */
+            iou?: number | null;
+            /** Val Loss */
+            val_loss?: number | null;
+            /** Val Iou */
+            val_iou?: number | null;
+        };
+        /**
+         * PrefillOut
+         * @description The last run that pre-filled images.
+         */
+        PrefillOut: {
+            /** Running */
+            running: boolean;
+            /** Done */
+            done: number;
+            /** Total */
+            total: number | null;
+            /** Message */
+            message: string | null;
+            /** Threshold */
+            threshold: number | null;
+            /** Precision */
+            precision: number | null;
+            /** Found */
+            found: number | null;
+        };
+        /**
+         * PrefillRequest
+         * @description How many images to pre-fill.
+         */
+        PrefillRequest: {
+            /**
+             * Images
+             * @default 20
+             */
+            images: number;
         };
         /**
          * Put
@@ -1414,6 +1770,84 @@ export interface components {
             note?: string | null;
         };
         /**
+         * RoundDetailOut
+         * @description One round with its training curve.
+         */
+        RoundDetailOut: {
+            /** Number */
+            number: number;
+            /** Stage */
+            stage: string;
+            /** Status */
+            status: string;
+            /** Reason */
+            reason: string | null;
+            /** Started At */
+            started_at: number;
+            /** Ended At */
+            ended_at: number | null;
+            /** Masks */
+            masks: ("new" | "all") | null;
+            /** Start */
+            start: ("current" | "default") | null;
+            work: components["schemas"]["WorkOut"] | null;
+            gate: components["schemas"]["GateOut"] | null;
+            /** Points */
+            points: components["schemas"]["PointOut"][];
+        };
+        /**
+         * RoundOut
+         * @description One round of the engine.
+         */
+        RoundOut: {
+            /** Number */
+            number: number;
+            /** Stage */
+            stage: string;
+            /** Status */
+            status: string;
+            /** Reason */
+            reason: string | null;
+            /** Started At */
+            started_at: number;
+            /** Ended At */
+            ended_at: number | null;
+            /** Masks */
+            masks: ("new" | "all") | null;
+            /** Start */
+            start: ("current" | "default") | null;
+            work: components["schemas"]["WorkOut"] | null;
+            gate: components["schemas"]["GateOut"] | null;
+        };
+        /**
+         * RoundRequest
+         * @description How to run a round.
+         */
+        RoundRequest: {
+            /**
+             * Masks
+             * @default new
+             * @enum {string}
+             */
+            masks: "new" | "all";
+            /**
+             * Start
+             * @default current
+             * @enum {string}
+             */
+            start: "current" | "default";
+            /** Steps */
+            steps?: number | null;
+        };
+        /**
+         * RoundsOut
+         * @description All rounds, the first one first.
+         */
+        RoundsOut: {
+            /** Rounds */
+            rounds: components["schemas"]["RoundOut"][];
+        };
+        /**
          * SessionOut
          * @description Who is asking, and where they are.
          */
@@ -1473,12 +1907,76 @@ export interface components {
             change: components["schemas"]["Put"] | components["schemas"]["Delete"] | components["schemas"]["Restore"];
         };
         /**
+         * SuggestionOut
+         * @description What comes next, as advice.
+         */
+        SuggestionOut: {
+            /**
+             * What
+             * @enum {string}
+             */
+            what: "label" | "train" | "install" | "wait" | "resume" | "decide" | "semi" | "automatic" | "done";
+            /** Numbers */
+            numbers: {
+                [key: string]: number;
+            };
+            /** Words */
+            words: string;
+        };
+        /**
          * TokenRequest
          * @description What stood in the address that `maskmill up` printed; good for one exchange.
          */
         TokenRequest: {
             /** Token */
             token: string;
+        };
+        /**
+         * WorkOut
+         * @description What was made for one round.
+         */
+        WorkOut: {
+            /** Masks */
+            masks: number;
+            /** Images */
+            images: number;
+            /** Seconds Per Mask */
+            seconds_per_mask: number | null;
+            /** Masks Per Image */
+            masks_per_image: number | null;
+            /** Clicks Per Mask */
+            clicks_per_mask: number | null;
+            /** Strokes Per Mask */
+            strokes_per_mask: number | null;
+            /** Kept */
+            kept: number;
+            /** Rejected */
+            rejected: number;
+            /** Unseen */
+            unseen: number;
+            /** Acceptance */
+            acceptance: number | null;
+        };
+        /**
+         * WorkingOut
+         * @description The round that is open, and how far it is.
+         */
+        WorkingOut: {
+            /** Number */
+            number: number;
+            /**
+             * Phase
+             * @enum {string}
+             */
+            phase: "collect" | "train" | "export" | "gate" | "detect";
+            /** Step */
+            step: number;
+            /** Steps */
+            steps: number | null;
+            /** Seconds Left */
+            seconds_left: number | null;
+            /** Resting */
+            resting: boolean;
         };
     };
     responses: never;
@@ -1719,7 +2217,9 @@ export interface operations {
     };
     model_get: {
         parameters: {
-            query?: never;
+            query?: {
+                id?: string | null;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1775,7 +2275,9 @@ export interface operations {
     };
     model_file: {
         parameters: {
-            query?: never;
+            query?: {
+                v?: string | null;
+            };
             header?: never;
             path: {
                 name: string;
@@ -2213,7 +2715,9 @@ export interface operations {
     };
     images_embedding: {
         parameters: {
-            query?: never;
+            query?: {
+                model?: string | null;
+            };
             header?: never;
             path: {
                 image_id: number;
@@ -3666,6 +4170,636 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StatisticsOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    engine_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EngineOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    engine_all_rounds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoundsOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    engine_start: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoundRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkingOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    engine_one: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoundDetailOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    engine_pause: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkingOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    engine_resume: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkingOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    engine_cancel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoundOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    engine_decide: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecideRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoundOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    engine_roll_back: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoundOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    engine_prefill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PrefillRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrefillOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    engine_cancel_prefill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrefillOut"];
                 };
             };
             /** @description Nobody is signed in. */

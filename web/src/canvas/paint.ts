@@ -23,6 +23,8 @@ export interface Painted {
   /** r, g, b. */
   readonly colour: readonly [number, number, number];
   readonly selected: boolean;
+  /** Nobody has looked at it: its line is broken, and its inside faint. */
+  readonly machine?: boolean;
 }
 
 /** The part of the image that a tile shows. */
@@ -49,7 +51,7 @@ export function paintTile(
 
 function paintMask(
   pixels: Uint8ClampedArray,
-  { mask, colour, selected }: Painted,
+  { mask, colour, selected, machine }: Painted,
   look: Look,
   level: number,
   box: Box,
@@ -58,7 +60,7 @@ function paintMask(
   const shared = shareBoxes(mask.box, box);
   const width = boxWidth(mask.box);
   const first = (value: number, origin: number) => Math.ceil((value - origin) / step);
-  const inside = selected ? Math.min(1, look.opacity + 0.15) : look.opacity;
+  const inside = selected ? Math.min(1, look.opacity + 0.15) : look.opacity * (machine ? 0.5 : 1);
   const edge = look.outlines || selected ? (selected ? 1 : 0.9) : inside;
   const at = (x: number, y: number) =>
     x < mask.box.x0 || y < mask.box.y0 || x >= mask.box.x1 || y >= mask.box.y1
@@ -70,7 +72,8 @@ function paintMask(
       const x = box.x0 + tx * step;
       if (!at(x, y)) continue;
       const isEdge = !(at(x - step, y) && at(x + step, y) && at(x, y - step) && at(x, y + step));
-      blend(pixels, (ty * TILE + tx) * 4, colour, isEdge ? edge : inside);
+      const isGap = machine && ((tx + ty) >> 2) % 2 === 1;
+      blend(pixels, (ty * TILE + tx) * 4, colour, isEdge && !isGap ? edge : inside);
     }
   }
 }

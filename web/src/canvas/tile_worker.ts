@@ -10,6 +10,7 @@ export interface TileMask {
   readonly rle: Rle;
   readonly colour: readonly [number, number, number];
   readonly selected: boolean;
+  readonly machine?: boolean;
 }
 
 export type ToTiles =
@@ -32,8 +33,8 @@ self.onmessage = ({ data }: MessageEvent<ToTiles>) => {
   switch (data.kind) {
     case "masks":
       for (const id of data.gone) known.delete(id);
-      for (const { id, rle, colour, selected } of data.masks) {
-        known.set(id, { mask: maskOf(rle), colour, selected });
+      for (const { id, rle, colour, selected, machine = false } of data.masks) {
+        known.set(id, { mask: maskOf(rle), colour, selected, machine });
       }
       break;
     case "order":

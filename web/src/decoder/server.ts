@@ -12,6 +12,8 @@ type Answer = components["schemas"]["DecodeOut"];
 export class ServerDecoder implements Decoder {
   private latestHover = 0;
 
+  constructor(private readonly modelId: string) {}
+
   async click(question: Question): Promise<readonly Candidate[]> {
     const { clicks, box } = question.prompt;
     const single = clicks.length > 1 || box !== null;
@@ -21,6 +23,7 @@ export class ServerDecoder implements Decoder {
       box: box && [box.x0, box.y0, box.x1, box.y1],
       mask_input: question.maskInput && toBase64(question.maskInput),
       multimask_output: !single,
+      model_id: this.modelId,
     });
     return answer.candidates.map((each) => ({
       predictedIou: each.predicted_iou,

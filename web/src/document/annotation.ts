@@ -32,6 +32,8 @@ export interface Annotation {
   /** Under a tombstone; `content` is then what restoring brings back. */
   readonly deleted: boolean;
   readonly content: Content;
+  /** Made by a model alone, and nobody has looked at it yet. */
+  readonly machine?: boolean;
   readonly review: string | null;
   readonly note: string | null;
   readonly changedBy: string;

@@ -25,6 +25,7 @@ export function fromWire(wire: components["schemas"]["AnnotationOut"]): Annotati
         candidates: made.candidates,
       },
     },
+    machine: made.made_by === "model" && made.stage === "semi" && wire.review === null,
     review: wire.review,
     note: wire.note,
     changedBy: wire.changed_by,

@@ -27,6 +27,7 @@ const COMMANDS: Partial<Record<Action, (editor: Editor) => void>> = {
   redo: (editor) => editor.redo(),
   oops: (editor) => editor.undo(),
   delete: (editor) => editor.remove(),
+  "mask.reject": (editor) => reject(editor),
   lead: (editor) => editor.lead(),
   "candidate.next": (editor) => editor.prompting.cycle(1),
   "candidate.previous": (editor) => editor.prompting.cycle(-1),
@@ -46,6 +47,18 @@ function selectBeside(editor: Editor, by: 1 | -1): void {
   const at = annotations.findIndex((each) => each.id === editor.selected?.id);
   const next = at < 0 ? (by > 0 ? 0 : annotations.length - 1) : at + by;
   editor.select(annotations[(next + annotations.length) % annotations.length]?.id ?? null);
+}
+
+/** Take a machine-made mask away and go on to the next one; the first press only goes there. */
+function reject(editor: Editor): void {
+  const { annotations } = editor.document;
+  const at = annotations.findIndex((each) => each.id === editor.selected?.id);
+  const isMachine = annotations[at]?.machine ?? false;
+  const rest = [...annotations.slice(at + 1), ...annotations.slice(0, Math.max(at, 0))];
+  const next = rest.find((each) => each.machine)?.id ?? null;
+  if (!isMachine && !next) return editor.say("machine.none");
+  if (isMachine) editor.remove();
+  editor.select(next);
 }
 
 function resize(editor: Editor, factor: number): void {

@@ -52,9 +52,9 @@ export class ImageSession {
     this.editor = new Editor({
       size,
       document,
-      prompting: new Prompting(project.decoder, String(image.id), size, changed),
+      prompting: new Prompting(project.decoderOf(image), String(image.id), size, changed),
       effort: new Effort(() => performance.now() / 1000),
-      modelId: project.model.id,
+      modelId: image.model_id,
       newId: () => crypto.randomUUID(),
       say: around.say,
       changed,
@@ -163,7 +163,7 @@ export class ImageSession {
   /** Look for what stands out. */
   private async lead(): Promise<void> {
     const { project, image, editor } = this;
-    const found = findProminent(project.decoder, String(image.id), editor.size, () => this.quiet());
+    const found = findProminent(project.decoderOf(image), String(image.id), editor.size, () => this.quiet());
     editor.leading.know(await found.catch(() => []));
   }
 

@@ -119,7 +119,8 @@ export class Desk {
     this.session = session;
     editor.camera.screen = this.doors.screen();
     editor.camera.fit();
-    editor.select(flow.takePointed() ?? editor.selected?.id ?? null);
+    const machine = session.document.annotations.find((each) => each.machine);
+    editor.select(flow.takePointed() ?? editor.selected?.id ?? machine?.id ?? null);
     document.title = `${image.name} · ${this.project.session.project}`;
     void flow.lease(image.id);
     const arrived = flow.arrive(image);

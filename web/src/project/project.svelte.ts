@@ -4,12 +4,10 @@
 
 import { get, Offline, post, Refused, request } from "../api/client";
 import { listen } from "../api/events";
-import type { AnnotationEvent } from "../api/events";
+import type { AnnotationEvent, RoundEvent } from "../api/events";
 import type { components } from "../api/types";
 import type { Decoder } from "../decoder/client";
-import { WorkerDecoder } from "../decoder/client";
-import { Embeddings } from "../decoder/embeddings";
-import { ServerDecoder } from "../decoder/server";
+import { Models } from "../decoder/models";
 import type { Database, Letter } from "../outbox/database";
 import { openDatabase } from "../outbox/database";
 import type { Outcome, OutboxState } from "../outbox/outbox";
@@ -36,13 +34,12 @@ export class Project {
   /** Called when the server is there again: what was said meanwhile may have been missed. */
   readonly returnListeners = new Set<() => void>();
   private readonly endListening: () => void;
-  private decoderNow: Decoder = new ServerDecoder();
-  private embeddings: Embeddings | undefined;
-  private readonly opened: Promise<void>;
+  /** Called when the engine has something new to show; with how far a round is, where it says so. */
+  readonly engineListeners = new Set<(working: RoundEvent | null) => void>();
+  private readonly models = new Models((isServer) => (this.decoding = isServer ? "server" : "browser"));
 
   private constructor(
     readonly session: Session,
-    readonly model: Wire["ModelOut"],
     readonly database: Database,
   ) {
     this.progress = { embedded: session.embedded, images: session.images };
@@ -56,34 +53,32 @@ export class Project {
       annotation: (event) => this.annotationListeners.forEach((each) => each(event)),
       progress: (embedded, images) => (this.progress = { embedded, images }),
       connected: (is) => this.hear(is),
+      round: (event) => this.engineListeners.forEach((each) => each(event)),
+      engine: () => this.engineListeners.forEach((each) => each(null)),
+      model: (id) => void this.models.open(id),
     });
-    this.opened = this.openDecoder();
+    void get<Wire["ModelOut"]>("/api/model").then(({ id }) => this.models.open(id), () => undefined);
     void this.loadCategories();
     void this.outbox.deliver();
   }
 
   static async open(session: Session): Promise<Project> {
-    const model = await get<Wire["ModelOut"]>("/api/model");
     const database = await openDatabase(session.project_uid);
-    return new Project(session, model, database);
+    return new Project(session, database);
   }
 
-  get decoder(): Decoder {
-    return {
-      click: (question) => this.decoderNow.click(question),
-      hover: (question) => this.decoderNow.hover(question),
-    };
+  /** What answers prompts on an image. */
+  decoderOf(image: ImageRow): Decoder {
+    return this.models.decoderOf(image);
   }
 
   /** Resolve once prompts on an image can be decoded. */
   async prepare(image: ImageRow): Promise<void> {
-    await this.opened;
-    await this.embeddings?.need(image);
+    await this.models.prepare(image);
   }
 
   async prefetch(images: readonly ImageRow[]): Promise<void> {
-    await this.opened;
-    await this.embeddings?.prefetch(images);
+    await this.models.prefetch(images);
   }
 
   async loadCategories(): Promise<void> {
@@ -119,30 +114,6 @@ export class Project {
     if (!isBack) return;
     void this.outbox.deliver();
     this.returnListeners.forEach((each) => each());
-  }
-
-  private async openDecoder(): Promise<void> {
-    const { model } = this;
-    try {
-      if (!model.decoder_url || !model.decoder_mask_url) throw new Error("no decoder to fetch");
-      const worker = new Worker(new URL("../decoder/worker.ts", import.meta.url), { type: "module" });
-      const shape = {
-        inputSide: model.input_side,
-        lowResSide: model.low_res_side,
-        maskThreshold: model.mask_threshold,
-        embeddingShapes: model.embedding_shapes,
-        embeddingInputs: model.embedding_inputs,
-      };
-      const urls = { decoder: model.decoder_url, maskDecoder: model.decoder_mask_url };
-      const decoder = new WorkerDecoder(worker, shape, urls);
-      await decoder.ready;
-      this.decoderNow = decoder;
-      this.embeddings = new Embeddings(decoder);
-      this.decoding = "browser";
-    } catch (error) {
-      console.warn("The server decodes, because this browser cannot:", error);
-      this.decoding = "server";
-    }
   }
 }
 

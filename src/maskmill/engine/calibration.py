@@ -1,0 +1,157 @@
+"""What the project's own hold-out says of each way to propose masks, and what is chosen from that.
+
+The hold-out's images were labelled whole by people and taught no model and no detector, so what is
+right on them is right as often elsewhere. Few of them say little: a threshold needs `LEAST` right
+masks, and its precision is stated with the number it rests on.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from maskmill.config import AutomaskConfig
+from maskmill.engine import proposals
+from maskmill.engine.dataset import answered_for
+from maskmill.engine.detector import Detector
+from maskmill.engine.labelling import DATA_ENGINE, LabelSettings
+from maskmill.engine.lineage import current_model, model_path
+from maskmill.engine.proposals import Calibration, Way
+from maskmill.engine.rounds import detector_of
+from maskmill.images import read_image
+from maskmill.predict import Predictor
+from maskmill.rle import Rle
+from maskmill.store import Image, Project
+from maskmill.store.models import Model
+from maskmill.store.snapshots import SnapshotConfig
+
+MOST_IMAGES = 60
+"""Hold-out images that are looked at; more only narrow what is known."""
+VAL_SHARE = 0.2
+
+
+def holdout(
+    project: Project, *, val_share: float | None = None, limit: int = MOST_IMAGES
+) -> list[tuple[Image, list[Rle]]]:
+    """Return hold-out images that people have labelled, with their masks.
+
+    Args:
+        project: Open for reading or writing.
+        val_share: Share of the groups that is held out; by default that of the last round.
+        limit: Most images.
+    """
+    share = _val_share(project) if val_share is None else val_share
+    splits = project.snapshots.splits_now(SnapshotConfig(val_share=share))
+    ids = [image_id for image_id, split in splits.items() if split == "val"]
+    masks = project.annotations.of_images(ids)
+    found: list[tuple[Image, list[Rle]]] = []
+    for image_id in sorted(masks):
+        made = [mask.rle for mask in masks[image_id] if answered_for(mask) and not mask.is_crowd]
+        if made and len(found) < limit:
+            found.append((project.images.get(image_id), made))
+    return found
+
+
+def calibrate_ways(
+    predictor: Predictor,
+    detector: Detector | None,
+    labelled: Sequence[tuple[Image, list[Rle]]],
+    *,
+    precision: float = proposals.PRECISION,
+    config: AutomaskConfig | None = None,
+    points_per_side: int = 32,
+) -> dict[Way, Calibration]:
+    """Hold each way to propose masks against images that people labelled whole.
+
+    Args:
+        predictor: The model.
+        detector: Its detector, if there is one.
+        labelled: Hold-out images and all their objects.
+        precision: Share of the masks kept that has to be right.
+        config: Everything mode's settings; None for a grid alone.
+        points_per_side: That grid.
+    """
+    pixels = [read_image(Path(image.path)) for image, _ in labelled]
+    truths = [masks for _, masks in labelled]
+    ways: dict[Way, Calibration] = {}
+    everything = [
+        proposals.candidates(predictor, p, points_per_side=points_per_side, config=config)
+        for p in pixels
+    ]
+    ways["everything mode"] = proposals.calibrate(everything, truths, precision=precision)
+    if detector is not None:
+        found = [proposals.detected(predictor, predictor.embed(p), detector) for p in pixels]
+        ways["detector"] = proposals.calibrate(found, truths, precision=precision, way="detector")
+    return ways
+
+
+def stage_three(
+    project: Project,
+    *,
+    precision: float = proposals.PRECISION,
+    use_detector: bool = True,
+    grid: AutomaskConfig = DATA_ENGINE,
+) -> tuple[LabelSettings, list[str]]:
+    """Choose how the whole project is to be labelled.
+
+    Args:
+        project: Open for reading or writing.
+        precision: Share of the masks kept that has to be right, on the hold-out.
+        use_detector: Whether the detector may propose.
+        grid: Everything mode's settings.
+
+    Returns:
+        The settings, and in words what they rest on.
+    """
+    model = current_model(project)
+    folder = model_path(project, model)
+    predictor = Predictor.load(folder, threads=1)
+    detector = detector_of(project, model) if use_detector else None
+    labelled = holdout(project)
+    settings = LabelSettings(
+        model=str(folder),
+        detector=None if detector is None else str(detector.folder),
+        automask=grid,
+        model_id=None if model is None else model.id,
+        round_id=_round_of(project, model),
+    )
+    if not labelled:
+        return settings, [
+            "no hold-out image is labelled: everything mode's masks are kept by the model's own "
+            "thresholds, and nothing is known of their precision; run `maskmill audit draw` then"
+        ]
+    opened = proposals.nearly_open(grid)
+    ways = calibrate_ways(predictor, detector, labelled, precision=precision, config=opened)
+    told = [in_words(each, len(labelled), precision) for each in ways.values()]
+    thresholds = {way: c.threshold for way, c in ways.items() if c.threshold is not None}
+    if not thresholds:
+        told.append("so everything mode's masks are kept by the model's own thresholds")
+        return settings, told
+    chosen: dict[Way, float | None] = {**thresholds}
+    return LabelSettings(**{**vars(settings), "thresholds": chosen}), told
+
+
+def in_words(calibration: Calibration, images: int, precision: float) -> str:
+    """Say what hold-out images showed of a way to propose masks."""
+    if calibration.threshold is None:
+        return (
+            f"{calibration.way}: no threshold makes {precision:.0%} of its masks right on "
+            f"{images} hold-out images ({calibration.precision:.0%} of all are)"
+        )
+    return (
+        f"{calibration.way}: from score {calibration.threshold:.3f} on, "
+        f"{calibration.precision:.0%} of {calibration.kept} masks on {images} hold-out images are "
+        f"right, and they find {calibration.found:.0%} of the objects"
+    )
+
+
+def _val_share(project: Project) -> float:
+    for round_ in reversed(project.models.rounds()):
+        if round_.settings and "val_share" in round_.settings:
+            return float(round_.settings["val_share"])
+    return VAL_SHARE
+
+
+def _round_of(project: Project, model: Model | None) -> int | None:
+    if model is None:
+        return None
+    made = [r for r in project.models.rounds() if r.candidate_id == model.id]
+    return made[0].id if made else None

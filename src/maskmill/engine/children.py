@@ -1,0 +1,110 @@
+"""Child processes of a round: started at a low priority, told to pause, and never left behind.
+
+A child listens at its standard input. A line there asks it to stop when it has kept what it did;
+the end of the pipe means that whoever started it is gone, by whatever death, and the child ends at
+once: two trainers must never write into one folder. What went wrong is the last line of its stderr.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+
+from maskmill.errors import StoreError
+
+CHILD = "MASKMILL_CHILD"
+"""Set for child processes, whose standard input is a pipe from their parent."""
+NICE = 10
+"""How far a child stands back: people work on the same machine meanwhile."""
+LOOK_SECONDS = 0.2
+"""Time between two looks whether somebody wants a pause."""
+PATIENCE_SECONDS = 60
+"""How long a child may take to keep what it did before it is ended."""
+
+
+class Interrupted(StoreError):
+    """A child process was stopped from outside; the round is still open."""
+
+
+def run_child(*arguments: str, stop: threading.Event | None = None) -> None:
+    """Run `python -m ARGUMENTS` to its end.
+
+    Args:
+        *arguments: Module and what it is given.
+        stop: Set by somebody who wants a pause.
+
+    Raises:
+        Interrupted: If it was stopped, by `stop` or by a signal.
+        StoreError: If it failed; the message is its last line.
+    """
+    child = subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        env={**os.environ, CHILD: "1"},
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    said: list[str] = []
+    reader = threading.Thread(target=_read, args=(child, said), daemon=True)
+    reader.start()
+    try:
+        asked = _wait(child, stop)
+    except BaseException:  # the person who waits has had enough: the child must not go on alone
+        child.terminate()
+        raise
+    finally:
+        child.wait()
+        reader.join()
+        with suppress(OSError):
+            child.stdin.close()  # type: ignore[union-attr]
+        child.stderr.close()  # type: ignore[union-attr]
+    if child.returncode and (asked or child.returncode < 0):
+        raise Interrupted(f"{arguments[0]} was stopped; run the round again, and it goes on")
+    if child.returncode:
+        lines = [line for line in said if line.strip()]
+        reason = lines[-1].strip() if lines else f"it ended with {child.returncode}"
+        raise StoreError(reason.removeprefix("error: "))
+
+
+def _wait(child: "subprocess.Popen[str]", stop: threading.Event | None) -> bool:
+    """Wait for the end; tells whether the child was asked for it."""
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(LOOK_SECONDS if stop is not None else None)
+            return False
+        if stop is not None and stop.is_set():
+            break
+    with suppress(OSError):
+        child.stdin.write("pause\n")  # type: ignore[union-attr]
+        child.stdin.flush()  # type: ignore[union-attr]
+    try:
+        child.wait(PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+    return True
+
+
+def _read(child: "subprocess.Popen[str]", said: list[str]) -> None:
+    """Keep the last lines: a pipe that nobody empties stops its writer."""
+    for line in child.stderr or ():
+        said.append(line)
+        del said[:-20]
+
+
+def follow_parent() -> threading.Event:
+    """Do what every child does first: stand back, and listen.
+
+    Returns:
+        Set when the child is to keep what it did and end.
+    """
+    if hasattr(os, "nice"):
+        os.nice(NICE)
+    pause = threading.Event()
+    if CHILD in os.environ:  # started by hand, it is nobody's child
+        threading.Thread(target=_listen, args=(pause,), daemon=True).start()
+    return pause
+
+
+def _listen(pause: threading.Event) -> None:
+    while os.read(0, 1):  # not sys.stdin, whose lock would be in the way of a quiet end
+        pause.set()
+    os._exit(1)  # the parent is gone

@@ -1,0 +1,216 @@
+"""Stage 2 in a project: sure masks on the images that people will see next.
+
+    python -m maskmill.engine.prefilling PROJECT OUT POINTS_PER_SIDE IMAGE_ID ...
+
+A child process measures on the hold-out which way to propose is precise enough, and from which
+score; then it writes a file for each image. Whoever holds the project commits those files, each as
+one operation with a name of its own: killed anywhere and run again, no mask is missing or double.
+A mask that is committed so is the model's until a person has looked at it.
+"""
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from maskmill.durable import write_atomically
+from maskmill.engine import proposals
+from maskmill.engine.calibration import calibrate_ways, holdout
+from maskmill.engine.children import follow_parent, run_child
+from maskmill.engine.lineage import current_model, model_path
+from maskmill.engine.proposals import Calibration, Proposal
+from maskmill.engine.rounds import detector_of
+from maskmill.errors import Conflict, ImageError, MaskmillError, NotFound
+from maskmill.images import read_image
+from maskmill.predict import Predictor
+from maskmill.rle import Rle
+from maskmill.store import Create, Edit, Made, Project
+
+CALIBRATION = "calibration.json"
+
+
+def prefill_images(
+    project: Project,
+    image_ids: Sequence[int],
+    folder: Path,
+    *,
+    points_per_side: int = 32,
+    stop: threading.Event | None = None,
+    progress: Callable[[int, int], None] = lambda images, masks: None,
+) -> Calibration:
+    """Put the masks that the model is sure of on some images.
+
+    Args:
+        project: Open for writing.
+        image_ids: The images; those that hold a mask by then are passed over.
+        folder: Where the child leaves what it found; named again, the work goes on.
+        points_per_side: Everything mode's grid.
+        stop: Set when the work is to rest.
+        progress: Called with the images done and the masks on them.
+
+    Returns:
+        What the hold-out says of the way that was chosen; without a threshold nothing was done.
+
+    Raises:
+        MaskmillError: If it cannot be done, or was stopped.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    ended = threading.Event()
+    watching = threading.Thread(
+        target=_commit_all, args=(project, image_ids, folder, ended, progress), daemon=True
+    )
+    watching.start()
+    try:
+        arguments = (str(project.folder), str(folder), *map(str, (points_per_side, *image_ids)))
+        run_child("maskmill.engine.prefilling", *arguments, stop=stop)
+    finally:
+        ended.set()
+        watching.join()
+    return Calibration(**json.loads((folder / CALIBRATION).read_text("utf-8")))
+
+
+def look_over(project: Project, image_id: int, *, by: str) -> int:
+    """Say that a person has seen an image whole: the pre-filled masks they left are accepted.
+
+    Returns:
+        How many there were.
+    """
+    left = [
+        mask
+        for mask in project.annotations.of_image(image_id)
+        if mask.made.made_by == "model" and mask.made.stage == "semi" and mask.review is None
+    ]
+    if left:
+        edits = [Edit(annotation_id=m.id, based_on=m.version, review="accepted") for m in left]
+        newest = max(mask.sequence for mask in left)
+        project.annotations.apply(f"seen/{image_id}/{newest}", edits, by=by)
+    return len(left)
+
+
+def _commit_all(
+    project: Project,
+    image_ids: Sequence[int],
+    folder: Path,
+    ended: threading.Event,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Write what the child has found so far, until it has ended and nothing is left."""
+    done, masks = 0, 0
+    left = list(image_ids)
+    while left:
+        last = ended.is_set()
+        there = [image_id for image_id in left if (folder / f"{image_id}.json").is_file()]
+        for image_id in there:
+            masks += _commit(project, image_id, folder)
+            done += 1
+            progress(done, masks)
+        left = [image_id for image_id in left if image_id not in there]
+        if last and not there:
+            return
+        ended.wait(0.5)
+
+
+def _commit(project: Project, image_id: int, folder: Path) -> int:
+    found: list[dict[str, Any]] = json.loads((folder / f"{image_id}.json").read_text("utf-8"))
+    try:
+        has_masks = project.images.get(image_id).mask_count > 0
+    except NotFound:
+        return 0
+    if has_masks or not found:
+        return 0  # people were faster, or this was done before
+    model = current_model(project)
+    changes = [
+        Create(
+            image_id=image_id,
+            rle=Rle((each["size"][0], each["size"][1]), each["counts"].encode()),
+            made=Made(
+                made_by="model",
+                author=each["by"],
+                stage="semi",
+                model_id=None if model is None else model.id,
+                predicted_iou=each["predicted_iou"],
+                stability_score=each["stability_score"],
+                prompts=[{"points": [each["point"]]}],
+            ),
+        )
+        for each in found
+    ]
+    try:
+        project.annotations.apply(f"prefill/{folder.name}/{image_id}", changes, by=found[0]["by"])
+    except Conflict:
+        return 0
+    return len(changes)
+
+
+def propose_all(
+    project: Project, folder: Path, image_ids: Sequence[int], *, points_per_side: int
+) -> None:
+    """Find the masks of each image; what the child process does.
+
+    Args:
+        project: Open for reading.
+        folder: Where the files go; those that are there stay.
+        image_ids: The images.
+        points_per_side: Everything mode's grid.
+    """
+    model = current_model(project)
+    predictor = Predictor.load(model_path(project, model), threads=1)
+    detector = detector_of(project, model)
+    kept = folder / CALIBRATION
+    if kept.is_file():
+        calibration = Calibration(**json.loads(kept.read_text("utf-8")))
+    else:
+        ways = calibrate_ways(
+            predictor, detector, holdout(project), points_per_side=points_per_side
+        )
+        calibration = proposals.best_way(ways)
+        write_atomically(kept, json.dumps(asdict(calibration)).encode())
+    if calibration.threshold is None:
+        return
+    for image_id in image_ids:
+        path = folder / f"{image_id}.json"
+        if path.is_file():
+            continue
+        try:
+            pixels = read_image(Path(project.images.get(image_id).path))
+        except (ImageError, NotFound):
+            write_atomically(path, b"[]")  # one bad image stops nobody
+            continue
+        found: list[Proposal]
+        if calibration.way == "detector" and detector is not None:
+            found = proposals.detected(predictor, predictor.embed(pixels), detector)
+        else:
+            found = proposals.candidates(predictor, pixels, points_per_side=points_per_side)
+        sure = proposals.propose(found, calibration)
+        write_atomically(path, json.dumps([_told(each) for each in sure]).encode())
+
+
+def _told(mask: Proposal) -> dict[str, Any]:
+    return {
+        "size": list(mask.rle.size),
+        "counts": mask.rle.counts.decode("ascii"),
+        "predicted_iou": float(mask.predicted_iou),
+        "stability_score": float(mask.stability_score),
+        "point": [float(each) for each in mask.point],
+        "by": mask.by,
+    }
+
+
+def main() -> int:
+    """Do what the command line says; what went wrong is the last line of stderr."""
+    follow_parent()
+    try:
+        with Project(Path(sys.argv[1]), writes=False) as project:
+            points, *ids = (int(each) for each in sys.argv[3:])
+            propose_all(project, Path(sys.argv[2]), ids, points_per_side=points)
+    except MaskmillError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

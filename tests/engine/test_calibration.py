@@ -1,0 +1,84 @@
+"""What the hold-out says decides how the rest is labelled."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Picture
+
+from maskmill import rle
+from maskmill.config import AutomaskConfig
+from maskmill.engine.calibration import calibrate_ways, holdout, stage_three
+from maskmill.exchange.importing import import_labelled
+from maskmill.formats.labelled import LabelledImage, LabelledMask
+from maskmill.predict import Predictor
+from maskmill.store import Edit, Project
+
+GRID = AutomaskConfig(points_per_side=12)
+
+
+def discs(folder: Path, name: str, seed: int) -> LabelledImage:
+    """Write six bright discs on grey, which the default finds without having been taught."""
+    rng = np.random.default_rng(seed)
+    image = rng.integers(80, 100, (128, 192, 3)).astype(np.uint8)
+    y, x = np.mgrid[:128, :192]
+    masks = []
+    for cy in (34, 94):
+        for cx in (34, 96, 158):
+            disc = (y - cy) ** 2 + (x - cx) ** 2 < rng.uniform(15, 24) ** 2
+            image[disc] = (220, 60, 40)
+            masks.append(LabelledMask(rle=rle.encode(disc)))
+    path = folder / f"{name}.png"
+    Picture.fromarray(image).save(path)
+    return LabelledImage(
+        image_id=name, path=path, size=(128, 192), source="discs", annotations=tuple(masks)
+    )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """Two labelled hold-out images, one to train on, one that nobody labelled."""
+    with Project.create(tmp_path / "project") as made:
+        images = [discs(tmp_path, f"{i}", i) for i in range(4)]
+        splits = ("val", "val", "train", "train")
+        given = [replace(i, split=s) for i, s in zip(images, splits, strict=True)]
+        given[3] = replace(given[3], annotations=())
+        import_labelled(made, given, name="discs", by="test")
+        yield made
+
+
+def test_the_hold_out_is_what_people_labelled_of_it(project: Project) -> None:
+    found = holdout(project)
+    assert [Path(image.path).name for image, _ in found] == ["0.png", "1.png"]
+    assert [len(masks) for _, masks in found] == [6, 6]
+    mask = project.annotations.of_image(found[0][0].id)[0]
+    reject = Edit(annotation_id=mask.id, based_on=1, review="rejected")
+    project.annotations.apply("reject", [reject], by="Ada")
+    assert [len(masks) for _, masks in holdout(project)] == [5, 6]
+    assert len(holdout(project, limit=1)) == 1
+
+
+def test_stage_three_keeps_masks_from_the_calibrated_score_on(project: Project) -> None:
+    settings, why = stage_three(project, precision=0.6, grid=GRID)
+    threshold = settings.thresholds["everything mode"]
+    assert threshold is not None
+    assert "on 2 hold-out images are right" in why[0]
+    ways = calibrate_ways(
+        Predictor.load("tiny", threads=1), None, holdout(project), precision=0.6, points_per_side=12
+    )
+    assert ways["everything mode"].threshold == pytest.approx(threshold)
+    assert ways["everything mode"].precision >= 0.6
+
+
+def test_where_nothing_is_known_it_says_so_and_the_models_own_thresholds_decide(
+    project: Project, tmp_path: Path
+) -> None:
+    settings, why = stage_three(project, precision=1.0, grid=GRID)
+    if settings.thresholds == {"everything mode": None}:
+        assert "the model's own thresholds" in why[-1]
+    with Project.create(tmp_path / "empty") as empty:
+        settings, why = stage_three(empty, grid=GRID)
+    assert settings.thresholds == {"everything mode": None}
+    assert "no hold-out image is labelled" in why[0]

@@ -1,0 +1,79 @@
+"""Children pause when asked, end with whoever started them, and say what went wrong."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from maskmill.engine.children import Interrupted, run_child
+from maskmill.errors import StoreError
+
+CHILD = """
+import sys, time
+from pathlib import Path
+from maskmill.engine.children import follow_parent
+
+pause = follow_parent()
+here = Path(sys.argv[1])
+if sys.argv[2] == "fail":
+    sys.exit("error: no room is left")
+for i in range(600):
+    here.write_text(str(i))
+    if pause.wait(0.05):
+        here.write_text("paused")
+        sys.exit(1)
+"""
+
+
+@pytest.fixture
+def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module that works until it is asked to pause, and writes down how far it is."""
+    (tmp_path / "waiting_child.py").write_text(CHILD)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    return tmp_path / "progress"
+
+
+def wait_for(path: Path) -> None:
+    end = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_child_that_is_asked_to_pause_keeps_what_it_did(child: Path) -> None:
+    stop = threading.Event()
+
+    def ask() -> None:
+        wait_for(child)
+        stop.set()
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    with pytest.raises(Interrupted, match="run the round again"):
+        run_child("waiting_child", str(child), "work", stop=stop)
+    asking.join()
+    assert child.read_text() == "paused"
+
+
+def test_a_child_ends_when_whoever_started_it_is_killed(child: Path, tmp_path: Path) -> None:
+    work = f"run_child('waiting_child', {str(child)!r}, 'work')"
+    code = f"from maskmill.engine.children import run_child; {work}"
+    parent = subprocess.Popen([sys.executable, "-c", code])
+    wait_for(child)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    time.sleep(0.5)
+    before = child.read_text()
+    time.sleep(0.5)
+    assert child.read_text() == before, "it goes on alone"
+    assert before != "paused"
+
+
+def test_what_went_wrong_is_the_last_line(child: Path) -> None:
+    with pytest.raises(StoreError, match=r"^no room is left$"):
+        run_child("waiting_child", str(child), "fail")

@@ -1,0 +1,88 @@
+"""Played people write as real ones do, once, and correct an audit's sample by what is true."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from labelled_scene import write_scene
+
+from maskmill import rle
+from maskmill.engine.auditing import draw_audit, report, tasks
+from maskmill.engine.oracle import OracleConfig
+from maskmill.engine.people import Oracle, correct_sample, prefill, record_of, sit
+from maskmill.engine.proposals import Proposal
+from maskmill.engine.time_model import TimeModel
+from maskmill.exchange.importing import import_labelled
+from maskmill.images import read_image
+from maskmill.predict import Predictor
+from maskmill.store import Project
+
+CAREFUL = OracleConfig(miss=0.0, slip=0.0)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    with Project.create(tmp_path / "project") as made:
+        scene = replace(write_scene(tmp_path / "scenes", "0"), annotations=())
+        import_labelled(made, [scene], name="scenes", by="test")
+        yield made
+
+
+def person(folder: Path) -> Oracle:
+    scene = write_scene(folder / "scenes", "0")
+    truths = [mask.rle for mask in scene.annotations[:2]]
+    return Oracle({str(scene.path.absolute()): truths}, CAREFUL, TimeModel())
+
+
+def proposal(mask: rle.Rle) -> Proposal:
+    return Proposal(
+        rle=mask, box=(0, 0, 1, 1), area=rle.area(mask), predicted_iou=0.9, stability_score=0.9,
+        point=(1.0, 1.0), crop_box=(0, 0, 9, 9), score=0.9, by="detector",
+    )  # fmt: skip
+
+
+def test_a_sitting_is_written_once_with_what_it_took(project: Project, tmp_path: Path) -> None:
+    oracle = person(tmp_path)
+    image = project.images.page(limit=1)[0]
+    pixels = read_image(Path(image.path))
+    truths = oracle.truths(image.path)
+    wrong = np.zeros(image.size, bool)
+    wrong[:5, 40:45] = True
+    offered = [proposal(truths[0]), proposal(rle.encode(wrong))]
+    predictor = Predictor.load("tiny", threads=1)
+    for _ in range(2):  # as after a kill
+        sitting = sit(
+            project, oracle, predictor, image.id, offered, pixels=pixels, stage="semi",
+            rng=np.random.default_rng(0),
+        )  # fmt: skip
+    masks = project.annotations.of_image(image.id)
+    assert [m.review for m in masks] == ["accepted", "rejected", None]
+    assert [m.made.made_by for m in masks] == ["model", "model", "person"]
+    assert masks[0].made.author == "detector"
+    assert masks[2].made.seconds == sitting.made[0].seconds > 0
+    assert project.work.of([image.id])[image.id].state == "complete"
+    (recorded,) = record_of(project).values()
+    assert [m.seconds for m in recorded] == [sitting.made[0].seconds]
+
+
+def test_a_sample_is_corrected_to_what_is_true(project: Project, tmp_path: Path) -> None:
+    oracle = person(tmp_path)
+    image = project.images.page(limit=1)[0]
+    first, _ = oracle.truths(image.path)
+    eaten = rle.decode(first)
+    eaten[: image.height // 3] = False
+    nothing = np.zeros(image.size, bool)
+    nothing[:5, 40:45] = True
+    masks = [proposal(m) for m in (first, rle.encode(eaten), rle.encode(nothing))]
+    prefill(project, image.id, masks, "automatic")
+    drawn = draw_audit(project, size=3, by="test")
+    correct_sample(project, oracle, drawn)
+    found = {task.state: task.iou for task in tasks(project, drawn)}
+    assert set(found) == {"kept", "corrected", "removed"}
+    assert found["corrected"] == pytest.approx(eaten.sum() / rle.area(first))
+    said = report(project, drawn)
+    assert said.done == 3
+    assert said.images_asked == 1
+    assert said.recall == pytest.approx(3 / 4), "the second object has no mask"

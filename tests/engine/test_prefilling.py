@@ -1,0 +1,85 @@
+"""Pre-filled masks are the model's until somebody has looked, and none is double after a kill."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from labelled_scene import write_scene
+
+from maskmill.engine.prefilling import CALIBRATION, look_over, prefill_images
+from maskmill.engine.proposals import Calibration
+from maskmill.exchange.importing import import_labelled
+from maskmill.formats import LabelledImage
+from maskmill.store import Delete, Project
+from maskmill.store.round_work import Work, answered_masks, work_between
+
+
+@pytest.fixture
+def scenes(tmp_path: Path) -> list[LabelledImage]:
+    return [write_scene(tmp_path / "scenes", f"{i}", seed=i) for i in range(3)]
+
+
+def bare(scene: LabelledImage) -> LabelledImage:
+    return LabelledImage(
+        image_id=scene.image_id, path=scene.path, size=scene.size, source=scene.source
+    )
+
+
+def test_sure_masks_are_the_models_until_a_person_has_looked(
+    tmp_path: Path, scenes: list[LabelledImage]
+) -> None:
+    folder = tmp_path / "prefilled"
+    folder.mkdir()
+    sure = Calibration(threshold=0.5, precision=0.96, kept=20, found=0.5)
+    (folder / CALIBRATION).write_text(json.dumps(asdict(sure)))
+    with Project.create(tmp_path / "project") as project:
+        import_labelled(project, [scenes[0], *map(bare, scenes[1:])], name="s", by="test")
+        ids = [image.id for image in project.images.page()]
+        told: list[tuple[int, int]] = []
+        found = prefill_images(
+            project,
+            ids,
+            folder,
+            points_per_side=6,
+            progress=lambda images, masks: told.append((images, masks)),
+        )
+        assert found == sure
+        assert told[-1][0] == 3
+        masks = {i: project.annotations.of_image(i) for i in ids}
+        assert all(m.made.stage == "imported" for m in masks[ids[0]]), "people were faster"
+        first, second = masks[ids[1]], masks[ids[2]]
+        assert first
+        assert second
+        assert {m.made.made_by for m in (*first, *second)} == {"model"}
+        assert {m.review for m in (*first, *second)} == {None}
+        people = {m[0] for m in answered_masks(project.database, project.id)}
+        assert not people & {m.id for m in (*first, *second)}, "nobody answers for them"
+        again = prefill_images(project, ids, folder, points_per_side=6)
+        assert again == sure
+        assert len(project.annotations.of_image(ids[1])) == len(first), "none is double"
+
+        project.annotations.apply(
+            "reject", [Delete(annotation_id=first[0].id, based_on=1)], by="Ada"
+        )
+        assert look_over(project, ids[1], by="Ada") == len(first) - 1
+        assert look_over(project, ids[1], by="Ada") == 0
+        kept = project.annotations.of_image(ids[1])
+        assert {(m.made.made_by, m.review) for m in kept} <= {("model", "accepted")}
+        (work,) = work_between(project.database, project.id, [])
+        assert work == Work(kept=len(first) - 1, rejected=1, unseen=len(second))
+        before, after = work_between(project.database, project.id, [1.0])
+        assert (before, after) == (Work(), work)
+
+
+def test_without_a_precise_threshold_nothing_is_pre_filled(
+    tmp_path: Path, scenes: list[LabelledImage]
+) -> None:
+    with Project.create(tmp_path / "project") as project:
+        import_labelled(project, [scenes[0], bare(scenes[1])], name="s", by="test")
+        for image, split in zip(project.images.page(), ("val", "train"), strict=True):
+            project.images.describe(image.id, split=split)
+        ids = [image.id for image in project.images.page()]
+        found = prefill_images(project, ids, tmp_path / "prefilled", points_per_side=4)
+        assert found.threshold is None, "two objects prove no precision"
+        assert project.annotations.of_image(ids[1]) == []

@@ -1,0 +1,32 @@
+"""Pre-filling beside the pages: what is refused, and what is taken up; `test_rounds.py` runs it."""
+
+from pathlib import Path
+
+import pytest
+
+from maskmill.errors import StoreError
+from maskmill.server.events import Events
+from maskmill.server.prefiller import Prefiller, calibration_of
+from maskmill.store import Project
+
+
+def test_without_images_there_is_nothing_to_pre_fill(tmp_path: Path) -> None:
+    with Project.create(tmp_path / "project") as project:
+        prefiller = Prefiller(project, Events())
+        assert prefiller.last() is None
+        with pytest.raises(StoreError, match="there is none to pre-fill"):
+            prefiller.start(20)
+        with pytest.raises(StoreError, match="nothing to cancel"):
+            prefiller.cancel()
+        prefiller.go_on()
+        assert not prefiller.working
+
+
+def test_a_run_s_calibration_is_read_from_its_folder(tmp_path: Path) -> None:
+    with Project.create(tmp_path / "project") as project:
+        job = project.jobs.queue("prefill", {"image_ids": [1]})
+        assert calibration_of(project, job) is None
+        folder = project.folder / "prefilled" / f"{job.id:06d}"
+        folder.mkdir(parents=True)
+        (folder / "calibration.json").write_text('{"threshold": 0.8}')
+        assert calibration_of(project, job) == {"threshold": 0.8}
