@@ -302,12 +302,10 @@ def _split(regions: Regions, probability: Float32[np.ndarray, "h w"], rule: Spli
     height = cv2.GaussianBlur(deep, (0, 0), max(1.0, rule.apart / 4))
     if rule.method == "watershed":
         height = height * probability
-    peaks = peak_local_max(  # type: ignore[no-untyped-call]
-        height, min_distance=rule.apart, labels=regions, exclude_border=False
-    )
+    peaks = peak_local_max(height, min_distance=rule.apart, labels=regions, exclude_border=False)
     centres = np.zeros(regions.shape, np.int32)
     centres[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    flooded = watershed(-height, centres, mask=mask)  # type: ignore[no-untyped-call]
+    flooded = watershed(-height, centres, mask=mask)
     cut = np.asarray(flooded, np.int32)
     lost = mask & (cut == 0)  # too thin for a centre
     return cut + np.where(lost, components(lost) + cut.max(), 0).astype(np.int32)
