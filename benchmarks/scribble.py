@@ -15,8 +15,8 @@ with the labels. Measured on the same strokes, with the same classifier and sett
 - `classical+edges`: the same, and probabilities that follow the image's edges (`edges.py`);
 - `no model`: half of the trees also see filters compared with their surroundings and with the rest
   of their image; edges;
-- `one part`: every tree sees these and the promptable model's embedding and finer maps; edges;
-- `ours`: a third of the trees sees classical filters, a third also what is compared, a third all.
+- `ours`: what the product does: the same with strokes on one image or two; from three on every tree
+  sees these and the promptable model's embedding and finer maps.
 
 IoU is pooled over a set's images, per category that was marked; `foreground` leaves the background
 out of the mean. Sets named `*visa*`, whose defects of a kind are on very few images, count as one
@@ -47,7 +47,14 @@ from maskmill.scribble.classifier import PixelModel, at_size, load, predict, sav
 from maskmill.scribble.edges import follow
 from maskmill.scribble.features import FeatureCache, Features, extract
 from maskmill.scribble.forest import Forest, grow
-from maskmill.scribble.pixels import CLASSICAL, PARTS, at_grid, fit_projections, marked_cells
+from maskmill.scribble.pixels import (
+    CLASSICAL,
+    LOCAL,
+    at_grid,
+    fit_projections,
+    marked_cells,
+    parts_of,
+)
 from maskmill.scribble.shaping import shape
 from maskmill.scribble.simulate import choose_images, simulate_strokes
 from maskmill.scribble.strokes import BACKGROUND, UNLABELLED, draw
@@ -57,11 +64,11 @@ RESULT = Path(__file__).parent / "results" / "scribble.json"
 ARMS = {
     "classical": ((slice(0, CLASSICAL),), False),
     "classical+edges": ((slice(0, CLASSICAL),), True),
-    "no model": (PARTS[:2], True),
-    "one part": (PARTS[2:], True),
-    "ours": (PARTS, True),
+    "no model": ((slice(0, CLASSICAL), slice(0, LOCAL)), True),
+    "ours": (None, True),
 }
-"""Channels that the trees of each way may look at, part by part, and whether it follows edges."""
+"""Channels that the trees of each way may look at, part by part, and whether it follows edges; None
+is what the product takes."""
 IMAGES = (1, 3, 5)
 
 
@@ -123,7 +130,9 @@ def measure(of: Set, drawn_on: list[int], others: list[int], seed: int) -> dict[
     every, labels = np.concatenate(vectors), np.concatenate(places)
     seen = np.unique(labels)
     forests = {
-        arm: Forest(grow(every, np.searchsorted(seen, labels), parts=parts)[0])
+        arm: Forest(
+            grow(every, np.searchsorted(seen, labels), parts=parts or parts_of(len(drawn_on)))[0]
+        )
         for arm, (parts, _) in ARMS.items()
     }
     confusion = {arm: np.zeros((len(of.categories),) * 2, np.int64) for arm in ARMS}

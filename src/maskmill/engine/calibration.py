@@ -120,7 +120,7 @@ def stage_three(
         ]
     opened = proposals.nearly_open(grid)
     ways = calibrate_ways(predictor, detector, labelled, precision=precision, config=opened)
-    told = [_in_words(each, len(labelled), precision) for each in ways.values()]
+    told = [in_words(each, len(labelled), precision) for each in ways.values()]
     thresholds = {way: c.threshold for way, c in ways.items() if c.threshold is not None}
     if not thresholds:
         told.append("so everything mode's masks are kept by the model's own thresholds")
@@ -129,7 +129,8 @@ def stage_three(
     return LabelSettings(**{**vars(settings), "thresholds": chosen}), told
 
 
-def _in_words(calibration: Calibration, images: int, precision: float) -> str:
+def in_words(calibration: Calibration, images: int, precision: float) -> str:
+    """Say what hold-out images showed of a way to propose masks."""
     if calibration.threshold is None:
         return (
             f"{calibration.way}: no threshold makes {precision:.0%} of its masks right on "

@@ -18,7 +18,7 @@ from maskmill import rle
 from maskmill.config import AutomaskConfig
 from maskmill.durable import write_atomically
 from maskmill.engine import auditing, labelling, proposals, queue
-from maskmill.engine.calibration import calibrate_ways, holdout, stage_three
+from maskmill.engine.calibration import calibrate_ways, holdout, in_words, stage_three
 from maskmill.engine.lineage import current_model, model_path
 from maskmill.engine.oracle import HandMade, OracleConfig, Sitting
 from maskmill.engine.people import ORACLE, Oracle, Person, Recorded, correct_sample, sit
@@ -177,16 +177,17 @@ def _play_round(play: Play, stage: Stage, say: Callable[[str], None]) -> None:
     detector = detector_of(play.project, model) if stage == "semi" else None
     calibration = None
     if stage == "semi":
+        labelled = holdout(play.project, val_share=play.config.round.val_share)
         ways = calibrate_ways(
             predictor,
             detector,
-            holdout(play.project, val_share=play.config.round.val_share),
+            labelled,
             precision=play.config.precision,
             points_per_side=play.config.points_per_side,
         )
         calibration = proposals.best_way(ways)
         for each in ways.values():
-            say(f"round {number}: {each}")
+            say(f"round {number}: {in_words(each, len(labelled), play.config.precision)}")
     if not play.chosen:
         play.chosen = [choice.image_id for choice in _choose(play, predictor, number)]
         play.keep()

@@ -21,12 +21,12 @@ from maskmill.scribble.edges import follow
 from maskmill.scribble.features import VERSION, Features, Map, lightness
 from maskmill.scribble.forest import Forest, grow
 from maskmill.scribble.pixels import (
-    PARTS,
     Projection,
     at_grid,
     at_pixels,
     fit_projections,
     marked_cells,
+    parts_of,
 )
 from maskmill.scribble.strokes import UNLABELLED, problems
 from maskmill.values import Embedding
@@ -87,7 +87,7 @@ def train(
     projections = fit_projections([images[name] for name in marked])
     vectors, places = _marked_vectors(images, marked, categories, projections)
     seen = sorted(set(places.tolist()))
-    content, unseen = grow(vectors, np.searchsorted(seen, places), parts=PARTS)
+    content, unseen = grow(vectors, np.searchsorted(seen, places), parts=parts_of(len(marked)))
     names = tuple(categories[k] for k in seen)
     return PixelModel(
         categories=names,

@@ -30,9 +30,8 @@ COVERED = 0.3
 """A cell of the working grid is marked if a stroke covers this share of it."""
 CLASSICAL, LOCAL = 43, 128
 """Leading channels of a vector: filter responses; these, differences, and both relative."""
-PARTS = (slice(0, CLASSICAL), slice(0, LOCAL), slice(0, None))
-"""What the trees of a forest may look at, a third of them each: what is relative to an image and
-what the model says help where looks vary, and mislead where they do not."""
+FEW_IMAGES = 3
+"""With strokes on fewer images, what the model says misleads more than it helps."""
 FEW_CELLS = 5
 """A category with fewer marked cells in an image takes every cell that its strokes touch."""
 
@@ -46,6 +45,21 @@ class Projection:
     """
 
     directions: Float32[np.ndarray, "c k"]
+
+
+def parts_of(images: int) -> tuple[slice, ...]:
+    """Return what the trees of a forest may look at, an equal share of them each.
+
+    With strokes on one image or two, half of the trees see filter responses alone and half also
+    what compares them; how looks vary from image to image cannot be learned yet. From three on
+    every tree sees everything.
+
+    Args:
+        images: How many are marked.
+    """
+    if images < FEW_IMAGES:
+        return (slice(0, CLASSICAL), slice(0, LOCAL))
+    return (slice(0, None),)
 
 
 def fit_projections(images: Sequence[Features]) -> tuple[Projection, ...]:
