@@ -38,7 +38,7 @@ def quick(tmp_path: Path, **training: Any) -> RoundConfig:
     save_model(tmp_path / "small", build(SMALL).eval(), {})
     start = str(tmp_path / "small")
     settings = {**QUICK, "start_from": start, **training}
-    return RoundConfig(val_share=0.4, training=settings, export=False)
+    return RoundConfig(val_share=0.4, training=settings, export=False, detector=False)
 
 
 def wait(service: Service) -> None:
