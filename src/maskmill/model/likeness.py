@@ -74,8 +74,8 @@ class Likeness(nn.Module):
         cells = (points[..., 1] * h).long().clamp(0, h - 1) * w + column  # n p
         if m == 1:
             # Chosen from the last axis: from a middle one a graph would turn the whole map around.
-            chosen = pixels.squeeze(0).index_select(2, cells.flatten()).view(groups, d, *cells.shape)
-            clicked = chosen.permute(2, 0, 3, 1)  # n groups p d
+            chosen = pixels.squeeze(0).index_select(2, cells.flatten())
+            clicked = chosen.view(groups, d, n, -1).permute(2, 0, 3, 1)  # n groups p d
         else:
             index = cells[:, None, None].expand(-1, groups, d, -1)
             clicked = pixels.gather(3, index).transpose(2, 3)
