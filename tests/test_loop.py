@@ -150,9 +150,25 @@ def test_training_starts_from_a_model(unbroken: Path, tmp_path: Path) -> None:
         torch.testing.assert_close(a, b, msg=name)
 
 
+def test_half_of_the_way_back_lies_between_start_and_end(unbroken: Path, tmp_path: Path) -> None:
+    scenes = write_scenes(tmp_path / "scenes", 2)
+    config = replace(CONFIG, start_from=str(unbroken / "run" / "model"), steps=2, late_share=0.0)
+    ended = load_model(train(scenes, tmp_path / "whole", config))[0]
+    mixed = load_model(train(scenes, tmp_path / "half", replace(config, start_share=0.5)))[0]
+    start = load_model(unbroken / "run" / "model")[0]
+    moved = 0.0
+    for name, a in start.state_dict().items():
+        if a.is_floating_point():
+            b = ended.state_dict()[name]
+            torch.testing.assert_close(mixed.state_dict()[name], (a + b) / 2, msg=name)
+            moved = max(moved, float((a - b).abs().max()))
+    assert moved > 1e-4
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
+        ({"start_share": 0.5}, "weights started from are random"),
         ({"device": "tpu"}, "device 'tpu' is not known"),
         ({"model": "huge"}, "model 'huge' is not known; use one of tiny"),
     ],

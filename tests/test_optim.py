@@ -87,6 +87,19 @@ def test_average_follows_weights_and_statistics_but_lags() -> None:
     assert average.state["1.num_batches_tracked"].dtype == torch.int64
 
 
+def test_an_average_is_mixed_with_the_start() -> None:
+    start, ended = (nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)) for _ in range(2))
+    with torch.no_grad():
+        start[0].weight.fill_(0.0)
+        ended[0].weight.fill_(1.0)
+        ended[1].running_mean.fill_(4.0)
+    average = WeightAverage(ended, decay=0.0)
+    average.mix(start, 0.25)
+    torch.testing.assert_close(average.state["0.weight"], torch.full((2, 2), 0.75))
+    torch.testing.assert_close(average.state["1.running_mean"], torch.full((2,), 3.0))
+    assert average.state["1.num_batches_tracked"].dtype == torch.int64
+
+
 def test_full_size_models_have_a_group_for_every_parameter_name() -> None:
     with torch.device("meta"):
         from maskmill.model.sam import Sam

@@ -28,7 +28,7 @@ AT_LEAST = {
 }
 SHARES = (
     *("late_share", "box_share", "centre_share", "layer_decay", "ema_decay"),
-    *("min_mask_share", "max_mask_share", "source_power"),
+    *("min_mask_share", "max_mask_share", "source_power", "start_share"),
 )
 
 
@@ -52,6 +52,11 @@ def refuse_nonsense(config: TrainConfig) -> None:
         side = getattr(config, name)
         if side < 32 or side % 32:
             raise ConfigError(f"{name} is {side}; it must be a multiple of 32, such as 256")
+    if config.start_share and not config.start_from:
+        raise ConfigError(
+            f"start_share is {config.start_share}, but the weights started from are random; "
+            "name a model with start_from, or leave it out"
+        )
     low, high = config.scale_jitter
     if not 0 < low <= high < math.inf:
         raise ConfigError(f"scale_jitter is {low:g} to {high:g}; give two numbers above 0, rising")

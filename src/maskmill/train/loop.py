@@ -128,6 +128,8 @@ def train(
             if paused:
                 raise Paused(f"paused after step {step + 1} of {config.steps}")
     if report is not None:
+        if config.start_share:
+            average.mix(first_weights(config), config.start_share)
         write_model(run, sam, average, settings, report.lines)
     if dist.is_initialized():
         dist.barrier()

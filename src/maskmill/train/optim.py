@@ -78,3 +78,20 @@ class WeightAverage:
                 self.state[name].lerp_(value, 1 - decay)
             else:
                 self.state[name].copy_(value)
+
+    @torch.no_grad()
+    def mix(self, start: nn.Module, share: float) -> None:
+        """Move the average back towards the weights that training started from.
+
+        Between the two lie models that know most of what is new and most of what was known.
+
+        Args:
+            start: A model of the same parts.
+            share: Its share in the mixture, [0, 1].
+
+        Source:
+            Wortsman et al., "Robust fine-tuning of zero-shot models", arXiv 2109.01903.
+        """
+        for name, value in start.state_dict().items():
+            if value.is_floating_point():
+                self.state[name].lerp_(value.to(self.state[name].device), share)
