@@ -63,12 +63,24 @@ MATRIX: dict[str, tuple[str, ...]] = {
     "PATCH /api/members/{name}": ADMINS,
     "GET /api/audit": ADMINS,
     "GET /api/events": MEMBERS,
+    "GET /api/engine": MEMBERS,
+    "GET /api/rounds": MEMBERS,
+    "GET /api/rounds/{number}": MEMBERS,
+    "POST /api/rounds": REVIEWERS,
+    "POST /api/rounds/pause": REVIEWERS,
+    "POST /api/rounds/resume": REVIEWERS,
+    "POST /api/rounds/cancel": REVIEWERS,
+    "POST /api/rounds/decide": REVIEWERS,
+    "POST /api/rounds/roll-back": REVIEWERS,
+    "POST /api/prefill": REVIEWERS,
+    "POST /api/prefill/cancel": REVIEWERS,
 }
 FILLED = {
     "{image_id}": "1",
     "{annotation_id}": "00000000-0000-4000-8000-000000000000",
     "{category_id}": "999",
     "{name}": "nobody",
+    "{number}": "1",
 }
 
 

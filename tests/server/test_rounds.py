@@ -31,6 +31,7 @@ def labelled(service: Service, tmp_path: Path) -> Iterator[Service]:
     import_labelled(service.project, scenes, name="scenes", by="test")
     yield service
     service.trainer.stop()
+    service.prefiller.stop()
 
 
 def quick(tmp_path: Path, **training: Any) -> RoundConfig:

@@ -9,7 +9,6 @@ person paused has none, and waits.
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -68,6 +67,7 @@ class Trainer:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._watcher: threading.Thread | None = None
         self._ending = False
         self.promoted: Callable[[], None] = lambda: None
         """Called when another model has become the project's."""
@@ -109,7 +109,8 @@ class Trainer:
                 target=self._run, args=(config, job), name="trainer", daemon=True
             )
             self._thread.start()
-        threading.Thread(target=self._watch, name="curve", daemon=True).start()
+            self._watcher = threading.Thread(target=self._watch, name="curve", daemon=True)
+            self._watcher.start()
         self._events.tell("engine")
 
     def pause(self) -> None:
@@ -160,8 +161,9 @@ class Trainer:
         """End with the server; what was going on goes on when it starts again."""
         self._ending = True
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join(STOP_SECONDS)
+        for thread in (self._thread, self._watcher):  # both use the database, which is closed next
+            if thread is not None:
+                thread.join(STOP_SECONDS)
 
     def progress(self) -> Progress | None:
         """Say how far the open round is; None if none is open."""
@@ -196,8 +198,10 @@ class Trainer:
     def _watch(self) -> None:
         """Tell the browsers of each new point while the round goes on."""
         told = -1.0
-        while self.working:
-            time.sleep(LOOK_SECONDS)
+        while self._thread is not None:
+            self._thread.join(LOOK_SECONDS)
+            if not self.working:
+                return
             open_ = [r for r in self._project.models.rounds() if r.ended_at is None]
             if not open_:
                 return

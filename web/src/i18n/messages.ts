@@ -239,7 +239,7 @@ export const MESSAGES = {
   "engine.curve.held": ["held out", "保留集"],
   "engine.history": ["Round by round", "逐轮情况"],
   "engine.history.none": ["The first round begins the charts.", "第一轮后将显示图表。"],
-  "engine.example": ["What it looks like after some rounds: simulated people on {name}", "若干轮之后的样子：{name} 上的模拟标注"],
+  "engine.example": ["What it looks like after some rounds, with simulated people", "若干轮之后的样子，模拟标注"],
   "prefill.title": ["Stage 2: pre-fill", "阶段 2：预填"],
   "prefill.is": ["The model puts the masks it is sure of on images that nobody has labelled. How sure it has to be is measured on the hold-out: 95 of 100 have to be right.", "模型在未标注图像上预填有把握的掩码。把握程度由保留集测定：100 个中须有 95 个正确。"],
   "prefill.button": ["Pre-fill the next images", "预填接下来的图像"],
