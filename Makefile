@@ -19,10 +19,10 @@ WORKERS ?= 2
 demo: .venv/.demo
 	$(BIN)/maskmill demo -o demo --serve
 
-# One thread per worker: two workers with two threads each only wait for one another. The browser
-# tests are one group: they go to one worker, one after the other.
+# One thread per worker: two workers with two threads each only wait for one another. Each takes
+# whole files, in the order of their names.
 test: .venv/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder
 
 # Only Chromium through the annotation tool; `make test` does that too.
 browser: .venv/.dev
@@ -32,6 +32,7 @@ browser: .venv/.dev
 nightly: .venv/.dev
 	$(BIN)/python benchmarks/kill.py --kills 200 --imports 100
 	MASKMILL_FUZZ_SECONDS=60 $(BIN)/python -m pytest -q -s tests/test_import_fuzz.py tests/test_rle.py -k "damaged or fuzzed"
+	MASKMILL_EXAMPLES=60 $(BIN)/python -m pytest -q tests/server/test_app.py -k mistake_of_ours
 
 TRAIN = OMP_NUM_THREADS=1 $(BIN)/torchrun --nproc-per-node 2 -m -- maskmill train $(DATA) --split train
 RECIPE = src/maskmill/weights/tiny/recipe

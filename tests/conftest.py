@@ -20,7 +20,25 @@ from PIL import Image
 settings.register_profile("maskmill", deadline=None, print_blob=True)
 settings.load_profile("maskmill")
 
+TOGETHER = {"tests/test_onnx_graphs.py": "tests/test_onnx_export.py"}
+"""Files that look at what takes minutes to make: the same worker makes it once for both."""
 IN_CI = os.environ.get("CI", "").lower() == "true"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each worker whole files: what a file's tests share is made once.
+
+    xdist's marks for groups (3.8) are not seen with pytest 9.2, which keeps names elsewhere.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return TOGETHER.get(file, file)
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """Fixtures of the browser tests; they need the built pages, Playwright and a Chromium.
 
 Chromium and Playwright end with each file of tests: Playwright's event loop would be in the way of
-every asyncio test that the same process runs afterwards. All files go to one of xdist's workers.
+every asyncio test that the same process runs afterwards.
 """
 
 import shutil
@@ -19,11 +19,10 @@ PHOTOGRAPHS = ("coffee", "astronaut", "rocket")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test in this folder, so that it can be left out, and keep them together."""
+    """Mark every test in this folder, so that it can be left out."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,14 @@
 """A real server in a process of its own, and Debian's Chromium driven through real work."""
 
+import multiprocessing
 import os
 import re
-import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,23 @@ FLAGS = [
 ]
 START_SECONDS = 180
 """Enough for a machine whose cores are all taken."""
+
+
+FORKS = multiprocessing.get_context("forkserver")
+"""Each server is a process of its own, forked from one that has imported what servers import: that
+takes longer than all the rest of a start, and browser tests start some seventy."""
+FORKS.set_forkserver_preload(["maskmill.cli.up", "maskmill.engine.lineage", "maskmill.server.running"])
+
+
+def _up(arguments: list[str], output: Connection) -> None:
+    """What the `maskmill` script does, with its output in a pipe."""
+    for stream in (1, 2):
+        os.dup2(output.fileno(), stream)
+    output.close()
+    sys.argv = ["maskmill", "up", *arguments]
+    from maskmill.cli import main
+
+    sys.exit(main())
 
 
 def free_port() -> int:
@@ -49,22 +66,22 @@ class Server:
         self.links: list[str] = []
         """Addresses that let one browser in each; none where there are accounts."""
         self.said: list[str] = []
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Any = None
         self._reader: threading.Thread | None = None
 
     def start(self) -> "Server":
         """Start it, and wait until it says where it is."""
-        command = [sys.executable, "-m", "maskmill", "up", str(self.folder), "--no-browser"]
-        command += ["--port", str(self.port), "--threads", "1"]
+        arguments = [str(self.folder), "--no-browser", "--port", str(self.port), "--threads", "1"]
         if self.project != self.folder:
-            command += ["--project", str(self.project)]
-        self._process = process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+            arguments += ["--project", str(self.project)]
+        reader, writer = FORKS.Pipe(duplex=False)
+        self._process = process = FORKS.Process(target=_up, args=(arguments, writer))
+        process.start()
+        writer.close()
         there = threading.Event()
-        self._reader = threading.Thread(target=self._read, args=(process.stdout, there))
+        self._reader = threading.Thread(target=self._read, args=(reader, there))
         self._reader.start()
-        if not there.wait(START_SECONDS) or process.poll() is not None:
+        if not there.wait(START_SECONDS) or not process.is_alive():
             self.kill()
             raise RuntimeError(f"not served within {START_SECONDS} s: {self.said}")
         return self
@@ -80,23 +97,24 @@ class Server:
     def kill(self) -> None:
         """End it as a power cut would."""
         if self._process is not None and self._reader is not None:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait()
+            self._process.kill()
+            self._process.join()
             self._reader.join()
-            self._process.stdout.close()  # type: ignore[union-attr]
+            self._process.close()
             self._process = None
 
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def _read(self, output: Any, there: threading.Event) -> None:
-        for line in output:
-            self.said.append(line)
-            found = re.search(r"open once: (\S+)", line)
-            self.links += found.groups() if found else ()
-            if found or (self.with_accounts and "is served at" in line):
-                there.set()
+    def _read(self, output: Connection, there: threading.Event) -> None:
+        with open(output.fileno(), closefd=False) as lines, output:
+            for line in lines:
+                self.said.append(line)
+                found = re.search(r"open once: (\S+)", line)
+                self.links += found.groups() if found else ()
+                if found or (self.with_accounts and "is served at" in line):
+                    there.set()
         there.set()  # it ended
 
 

@@ -101,6 +101,7 @@ def test_a_round_is_run_decided_served_and_taken_back(
     assert again.status_code == 422
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_pause_resume_and_cancel(labelled: Service, client: TestClient, tmp_path: Path) -> None:
     service = labelled
     service.trainer.start(quick(tmp_path, steps=100_000))
@@ -123,6 +124,7 @@ def test_pause_resume_and_cancel(labelled: Service, client: TestClient, tmp_path
     assert client.get("/api/engine").json()["working"] is None
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_what_was_going_on_when_the_server_ended_goes_on(labelled: Service, tmp_path: Path) -> None:
     service = labelled
     config = quick(tmp_path, steps=100_000)

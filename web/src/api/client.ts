@@ -43,17 +43,26 @@ export async function request(method: string, path: string, body?: unknown): Pro
 }
 
 export async function get<T>(path: string): Promise<T> {
-  return (await (await request("GET", path)).json()) as T;
+  return read<T>(await request("GET", path));
 }
 
 export async function post<T>(path: string, body: unknown = {}): Promise<T> {
   const answer = await request("POST", path, body);
   // 204 says that it is done, and nothing else.
-  return (answer.status === 204 ? undefined : await answer.json()) as T;
+  return answer.status === 204 ? (undefined as T) : read<T>(answer);
 }
 
 export async function patch<T>(path: string, body: unknown): Promise<T> {
-  return (await (await request("PATCH", path, body)).json()) as T;
+  return read<T>(await request("PATCH", path, body));
+}
+
+/** What the server answered; it may be lost in the middle of it. */
+async function read<T>(answer: Response): Promise<T> {
+  try {
+    return (await answer.json()) as T;
+  } catch (error) {
+    throw new Offline(String(error));
+  }
 }
 
 async function refusal(answer: Response): Promise<Refused> {

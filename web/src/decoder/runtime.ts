@@ -21,10 +21,12 @@ export interface Decoded {
 }
 
 export class Runtime {
+  private opening: Promise<ort.InferenceSession> | undefined;
+
   private constructor(
     private readonly model: ModelShape,
     private readonly plain: ort.InferenceSession,
-    private readonly withMask: Promise<ort.InferenceSession>,
+    private readonly maskDecoderUrl: string,
   ) {}
 
   static async open(
@@ -37,8 +39,10 @@ export class Runtime {
     ort.env.wasm.numThreads = self.crossOriginIsolated ? threads : 1;
     ort.env.logLevel = "error";
     const plain = await openSession(decoderUrl);
+    const runtime = new Runtime(model, plain, maskDecoderUrl);
     // The second file is wanted at the second click; nobody waits for it before the first.
-    return new Runtime(model, plain, openSession(maskDecoderUrl));
+    void runtime.withMask().catch(() => undefined);
+    return runtime;
   }
 
   /** Widen an embedding that came as float16, and name its parts. */
@@ -71,7 +75,7 @@ export class Runtime {
     if (question.maskInput) {
       const shape = [1, 1, low, low];
       feeds["mask_input"] = new ort.Tensor("float32", question.maskInput, shape);
-      session = await this.withMask;
+      session = await this.withMask();
     }
     const outputs = await session.run(feeds);
     const logits = outputs["low_res_mask_logits"]!.data as Float32Array;
@@ -80,6 +84,13 @@ export class Runtime {
     const isAmbiguous = question.prompt.clicks.length === 1 && !question.prompt.box;
     const first = isAmbiguous ? 1 : 0;
     return { logits: logits.slice(first * low * low), predictedIou: predictedIou.slice(first) };
+  }
+
+  /** The decoder that takes a mask along; fetched again if the server was away the last time. */
+  private withMask(): Promise<ort.InferenceSession> {
+    const opening = (this.opening ??= openSession(this.maskDecoderUrl));
+    opening.catch(() => (this.opening = undefined));
+    return opening;
   }
 }
 

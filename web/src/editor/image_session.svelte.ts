@@ -2,7 +2,7 @@
  * One image open for annotating: loads it, joins the editor to outbox, events and decoder.
  */
 
-import { get, Refused } from "../api/client";
+import { get, Offline, Refused } from "../api/client";
 import type { AnnotationEvent } from "../api/events";
 import type { components } from "../api/types";
 import type { Annotation } from "../document/annotation";
@@ -117,7 +117,8 @@ export class ImageSession {
 
   private listen(changed: () => void): void {
     const { project } = this;
-    const heard = (event: AnnotationEvent) => void this.hear(event);
+    // Lost with the server, it is asked for again when the server is back.
+    const heard = (event: AnnotationEvent) => void this.hear(event).catch(unlessOffline);
     const done = (letter: Letter, answer: unknown) => this.confirmed(letter, answer);
     const refused = (letter: Letter) => void this.showConflict(letter);
     project.annotationListeners.add(heard);
@@ -222,6 +223,10 @@ export class ImageSession {
       throw error;
     }
   }
+}
+
+function unlessOffline(error: unknown): void {
+  if (!(error instanceof Offline)) throw error;
 }
 
 async function annotationsOf(imageId: number, query = ""): Promise<Annotation[]> {

@@ -58,8 +58,7 @@ export class Project {
       model: (id) => void this.models.open(id),
     });
     void get<Wire["ModelOut"]>("/api/model").then(({ id }) => this.models.open(id), () => undefined);
-    void this.loadCategories();
-    void this.outbox.deliver();
+    this.catchUp();
   }
 
   static async open(session: Session): Promise<Project> {
@@ -112,8 +111,14 @@ export class Project {
     const isBack = connected && !this.connected;
     this.connected = connected;
     if (!isBack) return;
-    void this.outbox.deliver();
+    this.catchUp();
     this.returnListeners.forEach((each) => each());
+  }
+
+  /** Send what waited, and learn what others named; if the server is away, it is done when it is back. */
+  private catchUp(): void {
+    void this.outbox.deliver();
+    void this.loadCategories().catch(() => undefined);
   }
 }
 
