@@ -8,7 +8,9 @@ from maskmill.onnx_backend import ATTEND_FILE, DRAW_FILE, ENCODER_FILE, GRID_FIL
 
 
 @pytest.fixture(scope="module")
-def traced(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[tuple[str, tuple[bool, ...]]]]:
+def traced(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, set[tuple[str, tuple[bool, ...]]]]:
     """Each file's inputs: name, and which dimensions are free."""
     found = {}
     for path in exported_folder(tmp_path_factory).glob("*.onnx"):

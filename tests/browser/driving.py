@@ -28,7 +28,8 @@ START_SECONDS = 180
 FORKS = multiprocessing.get_context("forkserver")
 """Each server is a process of its own, forked from one that has imported what servers import: that
 takes longer than all the rest of a start, and browser tests start some seventy."""
-FORKS.set_forkserver_preload(["maskmill.cli.up", "maskmill.engine.lineage", "maskmill.server.running"])
+PRELOADED = ["maskmill.cli.up", "maskmill.engine.lineage", "maskmill.server.running"]
+FORKS.set_forkserver_preload(PRELOADED)
 
 
 def _up(arguments: list[str], output: Connection) -> None:
