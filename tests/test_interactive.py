@@ -124,3 +124,19 @@ def test_every_parameter_learns_and_the_same_seed_repeats_the_session() -> None:
     again = played(image, masks, generator(1))
     torch.testing.assert_close(again.loss, result.loss)
     assert 0 <= float(result.metrics["iou_best_of_three"]) <= 1
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_statistics_of_batch_norm_stay_as_they_were_if_asked(kept: bool) -> None:
+    trained = session(keep_statistics=kept, click_iterations=0).train()
+    images = torch.rand(1, 3, 64, 64, generator=generator())
+    masks = torch.zeros(1, 1, 64, 64, dtype=torch.bool)
+    masks[..., 10:40, 20:50] = True
+    before = {n: b.clone() for n, b in trained.named_buffers() if "running" in n}
+    trained(images, masks, generator())
+    after = dict(trained.named_buffers())
+    assert before
+    assert all(torch.equal(after[n], b) for n, b in before.items()) == kept
+    norms = [m for m in trained.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert all(m.training != kept for m in norms)
+    assert trained.training

@@ -268,6 +268,8 @@ class TrainConfig:
     """Decay of the averaged weights, which are what is saved as the model."""
     start_share: float = 0.0
     """Share of the weights started from in the model that is saved, [0, 1]: it forgets less."""
+    keep_statistics: bool = False
+    """Keep batch norm's statistics as they were: a few images would bend them to themselves."""
     scale_jitter: tuple[float, float] = (0.5, 2.0)
     """Range of large-scale jitter, times the scale that fits the frame."""
     colour_jitter: float = 0.3

@@ -102,6 +102,36 @@ def test_pause_and_a_killed_server_go_on(start: Started, browse: Opened) -> None
     assert person.fetch("/api/engine")["working"] is None
 
 
+def test_the_model_labels_the_rest_and_people_judge_a_sample(
+    person: Annotator, server: Server
+) -> None:
+    page = person.page
+    page.goto(f"{server.address}/#/engine")
+    page.get_by_role("button", name="Label the rest").click()
+    page.get_by_test_id("labelled").get_by_text("on 3 images").wait_for(timeout=180_000)
+    assert person.fetch("/api/quality", "POST", {"masks": 3})["drawn"] == 3
+    page.get_by_role("button", name="Look at what waits (3)").click()
+    question = page.get_by_test_id("question")
+    while person.fetch("/api/quality")["done"] < 3:
+        question.wait_for()
+        if question.inner_text() == "Good mask?":
+            done = person.fetch("/api/quality")["done"]
+            person.press("q")
+            person.until(
+                "n => fetch('/api/quality').then(a => a.json()).then(a => a.done > n)", done
+            )
+        else:
+            person.press("q")
+    question.get_by_text("All objects found?").wait_for()
+    person.press("r")
+    page.get_by_label("How many objects have no mask?").fill("2")
+    person.press("Enter")
+    page.get_by_text("Every mask of the sample was looked at").wait_for()
+    page.goto(f"{server.address}/#/engine")
+    page.get_by_text("above IoU 0.90: 100 %").wait_for()
+    assert person.fetch("/api/quality")["images_asked"] >= 1
+
+
 def test_a_project_without_masks_is_told_what_is_missing(person: Annotator, server: Server) -> None:
     person.page.goto(f"{server.address}/#/engine")
     person.page.get_by_text("No hold-out image is labelled yet").wait_for()

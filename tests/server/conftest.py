@@ -25,6 +25,7 @@ from maskmill.server.decoder import Decoder
 from maskmill.server.embedder import Embedder
 from maskmill.server.events import Events
 from maskmill.server.ingesting import ingest
+from maskmill.server.labeller import Labeller
 from maskmill.server.pictures import Pictures
 from maskmill.server.prefiller import Prefiller
 from maskmill.server.security import LOOPBACK
@@ -83,6 +84,7 @@ def make_service(project: Project, photos: Path, *, with_accounts: bool = False)
         events=events,
         trainer=Trainer(project, events),
         prefiller=Prefiller(project, events),
+        labeller=Labeller(project, events),
         names=LOOPBACK,
     )
     service.trainer.promoted = service.follow

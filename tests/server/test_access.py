@@ -74,6 +74,13 @@ MATRIX: dict[str, tuple[str, ...]] = {
     "POST /api/rounds/roll-back": REVIEWERS,
     "POST /api/prefill": REVIEWERS,
     "POST /api/prefill/cancel": REVIEWERS,
+    "GET /api/label": MEMBERS,
+    "POST /api/label": REVIEWERS,
+    "POST /api/label/cancel": REVIEWERS,
+    "GET /api/quality": MEMBERS,
+    "POST /api/quality": REVIEWERS,
+    "GET /api/quality/next": REVIEWERS,
+    "POST /api/quality/found": REVIEWERS,
 }
 FILLED = {
     "{image_id}": "1",

@@ -3,19 +3,30 @@
 The hold-out's images were labelled whole by people and taught no model and no detector, so what is
 right on them is right as often elsewhere. Few of them say little: a threshold needs `LEAST` right
 masks, and its precision is stated with the number it rests on.
+
+    python -m maskmill.engine.calibration PROJECT PRECISION
+
+is the child process that a server has choose for stage 3, so that its pages stay quick.
 """
 
+import json
+import sys
+import threading
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from maskmill.config import AutomaskConfig
+from maskmill.durable import write_atomically
 from maskmill.engine import proposals
+from maskmill.engine.children import follow_parent, run_child
 from maskmill.engine.dataset import answered_for
 from maskmill.engine.detector import Detector
 from maskmill.engine.labelling import DATA_ENGINE, LabelSettings
 from maskmill.engine.lineage import current_model, model_path
 from maskmill.engine.proposals import Calibration, Way
 from maskmill.engine.rounds import detector_of
+from maskmill.errors import MaskmillError
 from maskmill.images import read_image
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
@@ -129,6 +140,34 @@ def stage_three(
     return LabelSettings(**{**vars(settings), "thresholds": chosen}), told
 
 
+def choose(
+    project: Project, *, precision: float, stop: threading.Event
+) -> tuple[LabelSettings, list[str]]:
+    """Do what `stage_three` does in a child process, and keep what it said in the project.
+
+    Raises:
+        Interrupted: If `stop` was set.
+        MaskmillError: As the child says.
+    """
+    run_child("maskmill.engine.calibration", str(project.folder), str(precision), stop=stop)
+    found = chosen(project)
+    assert found is not None  # the child ended well
+    return found
+
+
+def chosen(project: Project) -> tuple[LabelSettings, list[str]] | None:
+    """Return what was chosen last, and in words what it rests on; None if nothing was."""
+    path = _chosen_file(project)
+    if not path.is_file():
+        return None
+    told = json.loads(path.read_text("utf-8"))
+    return LabelSettings.from_json(told["settings"]), list(told["words"])
+
+
+def _chosen_file(project: Project) -> Path:
+    return project.folder / "labelling" / "chosen.json"
+
+
 def in_words(calibration: Calibration, images: int, precision: float) -> str:
     """Say what hold-out images showed of a way to propose masks."""
     if calibration.threshold is None:
@@ -155,3 +194,23 @@ def _round_of(project: Project, model: Model | None) -> int | None:
         return None
     made = [r for r in project.models.rounds() if r.candidate_id == model.id]
     return made[0].id if made else None
+
+
+def main() -> int:
+    """Choose as the command line says; what went wrong is the last line of stderr."""
+    follow_parent()
+    try:
+        with Project(Path(sys.argv[1]), writes=False) as project:
+            settings, words = stage_three(project, precision=float(sys.argv[2]))
+            told = json.dumps({"settings": asdict(settings), "words": words}, indent=1)
+            path = _chosen_file(project)
+            path.parent.mkdir(exist_ok=True)
+            write_atomically(path, told.encode())
+    except MaskmillError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

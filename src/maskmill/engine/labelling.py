@@ -10,6 +10,7 @@ and finds a mask that is missing or double.
 import json
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -20,6 +21,7 @@ from typing import Any
 from maskmill.automask.limits import refuse_nonsense
 from maskmill.config import AutomaskConfig
 from maskmill.engine import proposals
+from maskmill.engine.children import Interrupted
 from maskmill.engine.detector import Detector
 from maskmill.engine.proposals import Proposal, Way, nearly_open
 from maskmill.errors import ImageError
@@ -115,6 +117,7 @@ def label_project(
     workers: int = 1,
     progress: Callable[[int], None] | None = None,
     job: Job | None = None,
+    stop: threading.Event | None = None,
 ) -> LabelReport:
     """Label every image that holds no mask, or go on with the job that was begun.
 
@@ -124,6 +127,7 @@ def label_project(
         workers: Processes; 0 works in this one.
         progress: Called with the number of images after each commit.
         job: A queued job; None takes over an unfinished one, or makes one.
+        stop: Set by whoever wants it to end now; the next run goes on with the job.
 
     Returns:
         Counts, and the images that failed.
@@ -141,8 +145,10 @@ def label_project(
     outcomes = run(partial(_start, settings), _items(project, job), workers=workers)
     try:
         job = project.jobs.progress(job, count_done(project, operation_of(job.id)))
-        _work(project, job, settings, outcomes, report, progress)
+        _work(project, job, settings, _until(stop, outcomes), report, progress)
         project.jobs.finish(job, message=_summary(report))
+    except Interrupted as stopped:
+        report.stopped = str(stopped)
     except Exception as error:  # an interruption leaves it as it is: the next run takes it over
         now = project.jobs.get(job.id)
         if (now.status, now.token) == ("running", job.token):
@@ -152,6 +158,20 @@ def label_project(
     finally:
         outcomes.close()  # type: ignore[attr-defined]
     return report
+
+
+def _until(
+    stop: threading.Event | None, outcomes: Iterator[Outcome[Image, list[Proposal]]]
+) -> Iterator[Outcome[Image, list[Proposal]]]:
+    """Hand outcomes on until somebody wants an end.
+
+    Raises:
+        Interrupted: Then.
+    """
+    for outcome in outcomes:
+        if stop is not None and stop.is_set():
+            raise Interrupted("labelling was stopped; run it again, and it goes on")
+        yield outcome
 
 
 def operation_of(job_id: int) -> str:

@@ -14,6 +14,7 @@ from maskmill import __version__
 from maskmill.errors import Conflict, MaskmillError, NotFound, StoreError
 from maskmill.server import (
     annotations,
+    automatic,
     categories,
     exports,
     images,
@@ -56,6 +57,7 @@ ROUTERS = (
     queue,
     statistics,
     rounds,
+    automatic,
     exports,
     members,
     listening,

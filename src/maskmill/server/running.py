@@ -24,6 +24,7 @@ from maskmill.server.decoder import Decoder
 from maskmill.server.embedder import Embedder
 from maskmill.server.events import Events
 from maskmill.server.ingesting import ingest
+from maskmill.server.labeller import Labeller
 from maskmill.server.pictures import Pictures
 from maskmill.server.prefiller import Prefiller
 from maskmill.server.security import LOOPBACK
@@ -87,6 +88,7 @@ def serve(
         service.planner.start()
         service.trainer.go_on()
         service.prefiller.go_on()
+        service.labeller.go_on()
         stop = threading.Event()
         if images is not None:
             _in_thread("ingest", lambda: ingest(service, images, stop))
@@ -179,6 +181,7 @@ def _service(
     )
     with_accounts = bool(project.accounts.all())
     trainer, prefiller = Trainer(project, events), Prefiller(project, events)
+    labeller = Labeller(project, events)
     try:
         service = Service(
             project=project,
@@ -189,6 +192,7 @@ def _service(
             events=events,
             trainer=trainer,
             prefiller=prefiller,
+            labeller=labeller,
             names=names,
             https=https,
         )
@@ -200,6 +204,7 @@ def _service(
     finally:
         trainer.stop()
         prefiller.stop()
+        labeller.stop()
         embedder.stop()
 
 

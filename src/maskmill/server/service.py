@@ -8,6 +8,7 @@ from maskmill.server.access import Door
 from maskmill.server.decoder import Decoder
 from maskmill.server.embedder import Embedder
 from maskmill.server.events import Events
+from maskmill.server.labeller import Labeller
 from maskmill.server.pictures import Pictures
 from maskmill.server.planner import Planner
 from maskmill.server.prefiller import Prefiller
@@ -32,6 +33,7 @@ class Service:
         trainer: Runs rounds.
         planner: Orders the queue.
         prefiller: Puts sure masks on images that people will see.
+        labeller: Labels what nobody has labelled.
         names: Names under which browsers reach the server, without port.
         https: Whether they reach it over HTTPS.
     """
@@ -44,6 +46,7 @@ class Service:
     events: Events
     trainer: Trainer
     prefiller: Prefiller
+    labeller: Labeller
     planner: Planner = field(init=False)
     names: tuple[str, ...]
     https: bool = False

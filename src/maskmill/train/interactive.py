@@ -48,6 +48,15 @@ class InteractiveLoss(nn.Module):
         self.sam = sam
         self.config = config
 
+    def train(self, mode: bool = True) -> "InteractiveLoss":
+        """Switch to training, where batch norm keeps its statistics if the settings say so."""
+        super().train(mode)
+        if self.config.keep_statistics:
+            for part in self.modules():
+                if isinstance(part, nn.BatchNorm2d):
+                    part.eval()
+        return self
+
     def forward(
         self, images: Float[Tensor, "b 3 s s"], masks: Tensor, generator: torch.Generator
     ) -> StepResult:

@@ -92,7 +92,7 @@ def train(
     settings = claim_folder(run, config, images, place)
     if place.device.type == "cpu":
         sam = sam.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    session = InteractiveLoss(sam, config)
+    session = InteractiveLoss(sam, config).train()
     optimizer = torch.optim.AdamW(
         parameter_groups(sam, config), lr=config.learning_rate, betas=(0.9, 0.98)
     )

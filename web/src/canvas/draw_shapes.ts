@@ -3,7 +3,7 @@
 import type { Role, Shape } from "../editor/shapes";
 import type { ImagePoint } from "../geometry/frames";
 import type { Mask } from "../geometry/mask";
-import { boxHeight, boxWidth, pixelAt } from "../geometry/mask";
+import { boxHeight, boxWidth } from "../geometry/mask";
 import type { View } from "../geometry/view";
 import { toScreen } from "../geometry/view";
 import { rgb } from "./paint";
@@ -143,10 +143,13 @@ function painted(mask: Mask, role: Role): OffscreenCanvas {
   const colour = (255 << 24) | rgb(COLOURS[role]).reduceRight((sum, part) => (sum << 8) | part, 0);
   const inside = (colour & 0xffffff) | ((role === "hint" ? 70 : 120) << 24);
   const pixels = new Uint32Array(width * height);
-  for (let y = box.y0, i = 0; y < box.y1; y++) {
-    for (let x = box.x0; x < box.x1; x++, i++) {
-      if (!mask.pixels[i]) continue;
-      const isEdge = !(pixelAt(mask, x - 1, y) && pixelAt(mask, x + 1, y) && pixelAt(mask, x, y - 1) && pixelAt(mask, x, y + 1));
+  const of = mask.pixels;
+  // By index, not by `pixelAt`: a large mask is a million pixels, and this runs between click and paint.
+  for (let y = 0, i = 0; y < height; y++) {
+    const isRim = y === 0 || y === height - 1;
+    for (let x = 0; x < width; x++, i++) {
+      if (!of[i]) continue;
+      const isEdge = isRim || x === 0 || x === width - 1 || !(of[i - 1] && of[i + 1] && of[i - width] && of[i + width]);
       pixels[i] = isEdge ? colour : inside;
     }
   }

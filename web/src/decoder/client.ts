@@ -4,6 +4,7 @@
  * Of hovers only the last one matters: one is under way, at most one waits, older ones are dropped.
  */
 
+import { candidateOf } from "./drawing";
 import type { Candidate, FromWorker, ModelShape, Question, ToWorker } from "./messages";
 
 /** Answers prompts; undefined for a hover that a later one has overtaken. */
@@ -13,6 +14,7 @@ export interface Decoder {
 }
 
 interface Waiting {
+  readonly question: Question;
   readonly resolve: (candidates: readonly Candidate[]) => void;
   readonly reject: (error: Error) => void;
 }
@@ -27,7 +29,7 @@ export class WorkerDecoder implements Decoder {
 
   constructor(
     private readonly worker: Worker,
-    model: ModelShape,
+    private readonly model: ModelShape,
     urls: { decoder: string; maskDecoder: string },
     threads = threadsFor(navigator.hardwareConcurrency),
   ) {
@@ -55,7 +57,7 @@ export class WorkerDecoder implements Decoder {
   click(question: Question): Promise<readonly Candidate[]> {
     return new Promise((resolve, reject) => {
       const id = this.asked++;
-      this.waiting.set(id, { resolve, reject });
+      this.waiting.set(id, { question, resolve, reject });
       this.send({ kind: "decode", id, question });
     });
   }
@@ -78,8 +80,9 @@ export class WorkerDecoder implements Decoder {
   private settle(data: Exclude<FromWorker, { kind: "ready" }>): void {
     const waiting = data.id === null ? undefined : this.waiting.get(data.id);
     if (data.id !== null) this.waiting.delete(data.id);
-    if (data.kind === "decoded") waiting?.resolve(data.candidates);
-    else waiting?.reject(new Error(data.reason));
+    if (!waiting) return;
+    if (data.kind === "failed") waiting.reject(new Error(data.reason));
+    else waiting.resolve(data.candidates.map((each) => candidateOf(each, waiting.question, this.model)));
   }
 
   private send(message: ToWorker, transfer: Transferable[] = []): void {

@@ -23,13 +23,27 @@ export interface Question {
   readonly longestSide: number;
 }
 
-/** One of the decoder's masks for a prompt. */
-export interface Candidate {
+/** One of the decoder's masks for a prompt, as the worker sends it. */
+export interface Drawn {
   readonly predictedIou: number;
   /** Un-thresholded, `lowResSide` squared, over the padded input frame. */
-  readonly logits: Float32Array;
-  /** At the size that was asked for. */
+  readonly logits: Float32Array<ArrayBuffer>;
+  /** Cells of the logits that are above the threshold. */
+  readonly cells: number;
+  /** At the size that was asked for; null where it is not the first to be shown. */
+  readonly mask: Mask | null;
+}
+
+/** One of the decoder's masks for a prompt. */
+export interface Candidate extends Drawn {
+  /** Drawn from the logits when first looked at: of three, people mostly see one. */
   readonly mask: Mask;
+}
+
+/** Which of a prompt's answers is shown first: the best of a click's, else the first, which is meant for clear prompts. */
+export function firstShown(prompt: Prompt, answers: readonly { readonly predictedIou: number }[]): number {
+  if (prompt.clicks.length !== 1) return 0;
+  return answers.reduce((first, each, i) => (each.predictedIou > answers[first]!.predictedIou ? i : first), 0);
 }
 
 export type ToWorker =
@@ -50,7 +64,7 @@ export type FromWorker =
   | {
       readonly kind: "decoded";
       readonly id: number;
-      readonly candidates: readonly Candidate[];
+      readonly candidates: readonly Drawn[];
       /** Milliseconds inside the runtime. */
       readonly decodeMs: number;
     };

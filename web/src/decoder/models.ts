@@ -76,7 +76,7 @@ export class Models {
     } catch (error) {
       console.warn("The server decodes, because this browser cannot:", error);
       this.onServer(true);
-      return { decoder: new ServerDecoder(id), embeddings: undefined, close: () => undefined };
+      return { decoder: new ServerDecoder(id, model.mask_threshold), embeddings: undefined, close: () => undefined };
     }
   }
 }

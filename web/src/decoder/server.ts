@@ -3,6 +3,7 @@
 import { post } from "../api/client";
 import type { components } from "../api/types";
 import { decode } from "../geometry/rle";
+import { cellsAbove } from "../geometry/upsample";
 import type { Decoder } from "./client";
 import { widen } from "./float16";
 import type { Candidate, Question } from "./messages";
@@ -12,7 +13,10 @@ type Answer = components["schemas"]["DecodeOut"];
 export class ServerDecoder implements Decoder {
   private latestHover = 0;
 
-  constructor(private readonly modelId: string) {}
+  constructor(
+    private readonly modelId: string,
+    private readonly threshold: number,
+  ) {}
 
   async click(question: Question): Promise<readonly Candidate[]> {
     const { clicks, box } = question.prompt;
@@ -25,11 +29,11 @@ export class ServerDecoder implements Decoder {
       multimask_output: !single,
       model_id: this.modelId,
     });
-    return answer.candidates.map((each) => ({
-      predictedIou: each.predicted_iou,
-      logits: widen(new Uint16Array(fromBase64(each.low_res_mask_logits))),
-      mask: decode(each.mask),
-    }));
+    return answer.candidates.map((each) => {
+      const logits = widen(new Uint16Array(fromBase64(each.low_res_mask_logits)));
+      const cells = cellsAbove(logits, this.threshold);
+      return { predictedIou: each.predicted_iou, logits, cells, mask: decode(each.mask) };
+    });
   }
 
   /** Previews would cross the network with every move: only where the pointer rests. */

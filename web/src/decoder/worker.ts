@@ -1,8 +1,9 @@
 /** The decoder's worker: opens the runtime, keeps embeddings, answers prompts one at a time. */
 
-import { upsample } from "../geometry/upsample";
-import type { Candidate, FromWorker, Question, ToWorker } from "./messages";
-import type { ModelShape } from "./messages";
+import { cellsAbove } from "../geometry/upsample";
+import { drawMask } from "./drawing";
+import type { Drawn, FromWorker, ModelShape, Question, ToWorker } from "./messages";
+import { firstShown } from "./messages";
 import type { Embedding } from "./runtime";
 import { Runtime } from "./runtime";
 
@@ -41,24 +42,23 @@ async function answer(id: number, question: Question): Promise<void> {
   const started = performance.now();
   const decoded = await it.decode(ready, question);
   const decodeMs = performance.now() - started;
-  const candidates = candidatesOf(decoded.logits, decoded.predictedIou, question, model);
-  say({ kind: "decoded", id, candidates, decodeMs });
+  const candidates = drawnOf(decoded.logits, decoded.predictedIou, question, model);
+  const transfer = candidates.flatMap(({ logits, mask }) => [logits.buffer, ...(mask ? [mask.pixels.buffer] : [])]);
+  say({ kind: "decoded", id, candidates, decodeMs }, transfer as ArrayBuffer[]);
 }
 
-function candidatesOf(
-  logits: Float32Array,
-  predictedIou: Float32Array,
-  question: Question,
-  { lowResSide, inputSide, maskThreshold }: ModelShape,
-): Candidate[] {
-  const { width, height } = question.size;
-  const scale = Math.min(1, question.longestSide / Math.max(width, height));
-  const size = { width: Math.round(width * scale), height: Math.round(height * scale) };
-  return Array.from(predictedIou, (iou, i) => {
-    const mine = logits.slice(i * lowResSide ** 2, (i + 1) * lowResSide ** 2);
-    const mask = upsample(mine, lowResSide, inputSide, size, maskThreshold);
-    return { predictedIou: iou, logits: mine, mask };
-  });
+function drawnOf(logits: Float32Array, predictedIou: Float32Array, question: Question, shape: ModelShape): Drawn[] {
+  const cells = shape.lowResSide ** 2;
+  const each = Array.from(predictedIou, (iou, i) => ({
+    predictedIou: iou,
+    logits: logits.slice(i * cells, (i + 1) * cells),
+  }));
+  const first = firstShown(question.prompt, each);
+  return each.map((answer, i) => ({
+    ...answer,
+    cells: cellsAbove(answer.logits, shape.maskThreshold),
+    mask: i === first ? drawMask(answer.logits, question, shape) : null,
+  }));
 }
 
 function runtime(): Promise<Runtime> {
@@ -69,6 +69,6 @@ function fail(id: number | null): (error: unknown) => void {
   return (error) => say({ kind: "failed", id, reason: String(error) });
 }
 
-function say(message: FromWorker): void {
-  self.postMessage(message);
+function say(message: FromWorker, transfer: ArrayBuffer[] = []): void {
+  self.postMessage(message, { transfer });
 }

@@ -7,11 +7,11 @@
 
 import type { Decoder } from "../decoder/client";
 import type { Candidate, Question } from "../decoder/messages";
+import { firstShown } from "../decoder/messages";
 import type { Prompt } from "../decoder/prompt";
 import { NO_PROMPT } from "../decoder/prompt";
 import type { Box, ImagePoint, Size } from "../geometry/frames";
 import type { Mask } from "../geometry/mask";
-import { area } from "../geometry/mask";
 
 interface Answered {
   readonly prompt: Prompt;
@@ -71,7 +71,7 @@ export class Prompting {
     const started = this.started;
     const answer = await this.decoder.hover(this.question(prompt, PREVIEW_SIDE)).catch(() => undefined);
     if (!answer || started !== this.started || !this.isEmpty) return;
-    this.hovered = best(answer);
+    this.hovered = answer[firstShown(prompt, answer)];
     this.changed();
   }
 
@@ -155,8 +155,8 @@ export class Prompting {
       try {
         const answer = await this.decoder.click(this.question(prompt, Infinity));
         if (started !== this.started) return;
-        const candidates = [...answer].sort((a, b) => area(b.mask) - area(a.mask));
-        const taken = candidates.indexOf(prompt.clicks.length === 1 ? best(answer)! : answer[0]!);
+        const candidates = [...answer].sort((a, b) => b.cells - a.cells);
+        const taken = candidates.indexOf(answer[firstShown(prompt, answer)]!);
         this.steps.push({ prompt, candidates, taken });
         this.undone = [];
         this.trouble = null;
@@ -174,11 +174,4 @@ export class Prompting {
     const { imageKey, size } = this;
     return { imageKey, size, prompt, maskInput: this.candidate?.logits ?? null, longestSide };
   }
-}
-
-function best(candidates: readonly Candidate[]): Candidate | undefined {
-  return candidates.reduce<Candidate | undefined>(
-    (winner, each) => (winner && winner.predictedIou >= each.predictedIou ? winner : each),
-    undefined,
-  );
 }

@@ -11,6 +11,13 @@ import { preprocessSize } from "./frames";
 import type { Mask } from "./mask";
 import { emptyMask, trimmed } from "./mask";
 
+/** Count the logits above the threshold. */
+export function cellsAbove(logits: Float32Array, threshold: number): number {
+  let count = 0;
+  for (let i = 0; i < logits.length; i++) if (logits[i]! > threshold) count++;
+  return count;
+}
+
 /** Where each output pixel of one axis lies between two input pixels. */
 interface Taps {
   readonly first: Int32Array;

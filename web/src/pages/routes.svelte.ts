@@ -6,6 +6,8 @@ export type Page = (typeof PAGES)[number];
 export interface Place {
   readonly page: Page;
   readonly imageId: number | null;
+  /** Whether the review is of an audit's sample. */
+  readonly isAudit: boolean;
 }
 
 export const place: { now: Place } = $state({ now: read() });
@@ -16,10 +18,16 @@ export function go(page: Page, imageId: number | null = null): void {
   location.hash = imageId === null ? `#/${page}` : `#/${page}/${imageId}`;
 }
 
+/** Look at an audit's sample. */
+export function goToAudit(): void {
+  location.hash = "#/review/audit";
+}
+
 function read(): Place {
-  const [, page, id] = /^#\/(\w+)(?:\/(\d+))?/.exec(location.hash) ?? [];
+  const [, page, what] = /^#\/(\w+)(?:\/(\d+|audit))?/.exec(location.hash) ?? [];
   const known = PAGES.find((each) => each === page) ?? "annotate";
-  return { page: known, imageId: id ? Number(id) : null };
+  const isAudit = what === "audit";
+  return { page: known, imageId: what && !isAudit ? Number(what) : null, isAudit };
 }
 
 /** The single-use token that the first address carried; it is taken out of the address at once. */
