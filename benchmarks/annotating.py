@@ -2,8 +2,9 @@
 
     python benchmarks/annotating.py [--photographs FOLDER] [--clicks 200] [--masks 300]
 
-Two claims. A mask is painted within 60 ms (95th percentile) of the press; measured in the page,
-from the tool hearing of it to the end of the frame that shows the mask. And panning and zooming
+Two claims. After two seconds on the page, in which a person looks at the photograph and
+the browser compiles, a mask is painted within 60 ms (95th percentile) of the press; measured in
+the page, from the tool hearing of it to the end of the frame that shows the mask. And panning and zooming
 over 300 masks on an image of 4,000 x 3,000 pixels costs the page's thread at most 8 ms a frame.
 The photographs are twenty of FOLDER, or else those of scikit-image. Both figures depend on the
 machine's load, which is stated.
@@ -117,6 +118,10 @@ def _measure(server: Server, clicks: int, masks: int) -> dict[str, Any]:
         images = page.evaluate("fetch('/api/images').then(a => a.json())")["images"]
         taken = []
         photographs = [each for each in images if each["name"] != "large.jpg"]
+        _open(page, person, photographs[0]["id"])
+        middle = [photographs[0]["width"] / 2, photographs[0]["height"] / 2]
+        at_once = page.evaluate(CLICK, middle)
+        page.wait_for_timeout(2_000)
         for image in photographs:
             _open(page, person, image["id"])
             random = np.random.default_rng(image["id"])
@@ -137,6 +142,7 @@ def _measure(server: Server, clicks: int, masks: int) -> dict[str, Any]:
             "limits": LIMITS,
             "photographs": len(photographs),
             "clicks": len(taken),
+            "click_at_once_ms": round(at_once, 1),
             **_summary("click_to_paint", taken),
             "masks": masks,
             "frames": len(frames),

@@ -9,6 +9,7 @@ already. While nothing is known yet, images come in the order in which they were
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -28,6 +29,9 @@ SAMPLE = 300
 LENGTH = 30
 """Images that are ordered ahead."""
 PAUSE_SECONDS = 5.0
+REST = 4.0
+"""How long the thread rests after each image, times what it took: a niced thread still holds a core
+and the interpreter, and somebody's browser decodes on the same machine."""
 HOLDOUT_SHARE = 0.2
 UNLABELLED = ImageFilter(has_masks=False, state="open")
 REASONS: dict[str, Reason] = {
@@ -71,8 +75,12 @@ class Planner:
         """Return the images that should come next, and why; empty while nothing is known."""
         return list(self._order)
 
-    def plan(self) -> None:
-        """Look at what is new, and order the queue; some tenths of a second for each new image."""
+    def plan(self, *, rest: float = 0.0) -> None:
+        """Look at what is new, and order the queue; some tenths of a second for each new image.
+
+        Args:
+            rest: Pause after each image, times what it took.
+        """
         model, model_id = self._model()
         if model_id != self._model_id:
             self._known.clear()
@@ -81,7 +89,9 @@ class Planner:
         for image in waiting:
             if self._stop.is_set() or self._model()[1] != model_id:
                 return
+            began = time.monotonic()
             self._look(image, model)
+            self._stop.wait(rest * (time.monotonic() - began))
         known = {i.id: found for i in waiting if (found := self._known.get(i.id)) is not None}
         if (model_id, list(known)) == self._planned:
             return
@@ -101,7 +111,7 @@ class Planner:
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         while not self._stop.wait(PAUSE_SECONDS):
             try:
-                self.plan()
+                self.plan(rest=REST)
             except MaskmillError as error:
                 log.warning("the queue is not ordered: %s", error)
             except Exception:

@@ -62,6 +62,12 @@ export class Runtime {
     return parts;
   }
 
+  /** The embedding of no image, to run on. */
+  nothing(): Embedding {
+    const counts = this.model.embeddingShapes.map((shape) => shape.reduce((a, b) => a * b, 1));
+    return this.embedding(new Uint16Array(counts.reduce((a, b) => a + b, 0)).buffer);
+  }
+
   /** Answer one prompt with its candidates. */
   async decode(embedding: Embedding, question: Question): Promise<Decoded> {
     const { coords, labels } = arrange(question.prompt, question.size, this.model.inputSide);

@@ -1,5 +1,6 @@
 /** The decoder's worker: opens the runtime, keeps embeddings, answers prompts one at a time. */
 
+import { imagePoint } from "../geometry/frames";
 import { cellsAbove } from "../geometry/upsample";
 import { drawMask } from "./drawing";
 import type { Drawn, FromWorker, ModelShape, Question, ToWorker } from "./messages";
@@ -16,7 +17,10 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
     case "open":
       model = data.model;
       opened = Runtime.open(data.model, data.decoderUrl, data.maskDecoderUrl, data.threads);
-      opened.then(() => say({ kind: "ready" }), fail(null));
+      opened.then((it) => {
+        say({ kind: "ready" });
+        void warmUp(it, data.model);
+      }, fail(null));
       break;
     case "embed":
       embeddings.set(data.imageKey, runtime().then((it) => it.embedding(data.halves)));
@@ -26,10 +30,37 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
       embeddings.delete(data.imageKey);
       break;
     case "decode":
+      askedAt = performance.now();
       queue = queue.then(() => answer(data.id, data.question).catch(fail(data.id)));
       break;
   }
 };
+
+/**
+ * Prompts on nothing before the first real ones. Browsers compile WebAssembly well only what has run
+ * for a while: measured, the first 18 prompts took 75 ms each, the next 12 some 45, all others 25.
+ */
+const WARM_UPS = 30;
+/** Milliseconds without a real prompt before the next such prompt: nobody is to wait for nothing. */
+const REST = 250;
+let askedAt = -Infinity;
+
+async function warmUp(it: Runtime, shape: ModelShape): Promise<void> {
+  const size = { width: shape.inputSide, height: shape.inputSide };
+  const middle = imagePoint(size.width / 2, size.height / 2);
+  const prompt = { clicks: [{ point: middle, label: 1 as const }], box: null };
+  const question = { imageKey: "", size, prompt, maskInput: null, longestSide: Infinity };
+  const nothing = it.nothing();
+  for (let i = 0; i < WARM_UPS; i++) {
+    queue = queue.then(async () => {
+      const { logits } = await it.decode(nothing, question);
+      drawMask(logits.subarray(0, shape.lowResSide ** 2), question, { ...shape, maskThreshold: -Infinity });
+    });
+    await queue;
+    do await new Promise((done) => setTimeout(done, 10));
+    while (performance.now() - askedAt < REST);
+  }
+}
 
 /** One prompt at a time: the runtime's threads are shared. */
 let queue: Promise<unknown> = Promise.resolve();

@@ -22,7 +22,7 @@ import { Prompting } from "./prompting";
 type Wire = components["schemas"];
 
 /** Without a sign of the person for so long, the decoder is free for other questions. */
-const REST_SECONDS = 0.25;
+const REST_SECONDS = 0.5;
 
 export interface Surroundings {
   readonly say: (message: string) => void;
