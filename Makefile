@@ -11,7 +11,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Python compiles what it imports; pip would compile all of PyTorch first, which takes a minute.
+PIP := PIP_NO_COMPILE=1 $(BIN)/python -m pip --disable-pip-version-check
 WORKERS ?= 2
 
 .PHONY: demo test browser nightly tiny lint clean

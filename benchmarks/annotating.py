@@ -2,10 +2,10 @@
 
     python benchmarks/annotating.py [--photographs FOLDER] [--clicks 200] [--masks 300]
 
-Two claims. After two seconds on the page, in which a person looks at the photograph and
-the browser compiles, a mask is painted within 60 ms (95th percentile) of the press; measured in
-the page, from the tool hearing of it to the end of the frame that shows the mask. And panning and zooming
-over 300 masks on an image of 4,000 x 3,000 pixels costs the page's thread at most 8 ms a frame.
+Two claims. After two seconds on the page, in which a person looks at the photograph and the browser
+compiles, a mask is painted within 60 ms (95th percentile) of the press; measured in the page, from
+the tool hearing of it to the end of the frame that shows the mask. And panning and zooming over 300
+masks on an image of 4,000 x 3,000 pixels costs the page's thread at most 8 ms a frame.
 The photographs are twenty of FOLDER, or else those of scikit-image. Both figures depend on the
 machine's load, which is stated.
 """

@@ -28,10 +28,12 @@ from driving import CHROMIUM, FLAGS, Annotator, Server, free_port
 
 from maskmill.images import open_image
 from maskmill.rle import Rle
-from maskmill.store import Create, Made, NewImage, Project
+from maskmill.store import Made, NewImage, Project
+from maskmill.store.bulk import Labelled, NewMask, add_labelled
 
 PHOTOGRAPHS = 256
 MASKS = 3
+KINDS = 8
 AT_ONCE = 2000
 FILTERS = {
     "unlabelled": "Without masks",
@@ -95,20 +97,16 @@ def _fill(project: Path, folder: Path, amount: int) -> None:
         Rle.from_json(json.loads(f"{{{each}}}")["segmentation"]) for each in masks_in_stock(numbers)
     ]
     with Project.create(project) as opened:
-        kinds = [opened.categories.add(f"kind {n}").id for n in range(8)]
+        opened.categories.ensure([f"kind {n}" for n in range(KINDS)])
         for start in range(0, amount, AT_ONCE):
             new = [
-                _image(folder, originals, hashes, i)
+                Labelled(
+                    image=_image(folder, originals, hashes, i),
+                    masks=tuple(_mask(stock, numbers) for _ in range(MASKS if i % 5 else 0)),
+                )
                 for i in range(start, min(start + AT_ONCE, amount))
             ]
-            images = opened.images.add(new)
-            masks = [
-                _mask(image.id, stock, kinds, numbers)
-                for image in images
-                if image.id % 5
-                for _ in range(MASKS)
-            ]
-            opened.annotations.apply(f"masks {start}", masks, by="bench")
+            add_labelled(opened, "bench", new, by="bench")
         for image_id in range(1, amount, 997):
             opened.work.set_state(image_id, "in_review", name="bench")
 
@@ -127,19 +125,17 @@ def _image(folder: Path, originals: list[Path], hashes: list[str], i: int) -> Ne
     )
 
 
-def _mask(
-    image_id: int, stock: list[Rle], kinds: list[int], numbers: np.random.Generator
-) -> Create:
+def _mask(stock: list[Rle], numbers: np.random.Generator) -> NewMask:
     made = Made(
         made_by="person",
         author=("ann", "bob")[int(numbers.integers(2))],
-        stage="assisted-manual",
+        stage="assisted",
         seconds=4.0,
         clicks=2,
         predicted_iou=float(numbers.uniform(0.3, 1)),
     )
-    rle, kind = stock[int(numbers.integers(len(stock)))], kinds[int(numbers.integers(len(kinds)))]
-    return Create(image_id=image_id, rle=rle, made=made, category_id=kind)
+    rle = stock[int(numbers.integers(len(stock)))]
+    return NewMask(rle=rle, made=made, category=f"kind {numbers.integers(KINDS)}")
 
 
 def _measure(server: Server, amount: int) -> dict[str, Any]:

@@ -34,8 +34,9 @@ def cell(point: torch.Tensor) -> tuple[int, int]:
 def test_uniform_clicks_fall_everywhere_in_the_region_and_nowhere_else() -> None:
     region = targets() > 0.5
     seen: list[set[tuple[int, int]]] = [set(), set()]
+    played = session()
     for seed in range(400):
-        points, _ = session()._clicks(region, generator(seed))
+        points, _ = played._clicks(region, generator(seed))
         for i in (0, 1):
             seen[i].add(cell(points[i, 0]))
     for i in (0, 1):

@@ -37,7 +37,7 @@ SMALL = SimulateConfig(
             "steps": 20, "batch_images": 4, "masks_per_image": 2, "input_side": 128,
             "warmup_steps": 4, "threads": 1,
         },
-        detector_training={"steps": 30, "batch_images": 3, "views": 2, "learning_rate": 1e-2},
+        detector_training={"steps": 12, "batch_images": 3, "views": 2, "learning_rate": 1e-2},
     ),
 )  # fmt: skip
 

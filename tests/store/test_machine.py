@@ -188,7 +188,7 @@ def test_a_project_tells_the_same_as_a_dictionary(tmp_path: Path) -> None:
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=100,
+            max_examples=50,
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -62,6 +62,11 @@ export class Runtime {
     return parts;
   }
 
+  /** Resolve when nothing is being opened any more. */
+  async settled(): Promise<void> {
+    await this.withMask().catch(() => undefined);
+  }
+
   /** The embedding of no image, to run on. */
   nothing(): Embedding {
     const counts = this.model.embeddingShapes.map((shape) => shape.reduce((a, b) => a * b, 1));

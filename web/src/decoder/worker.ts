@@ -51,6 +51,7 @@ async function warmUp(it: Runtime, shape: ModelShape): Promise<void> {
   const prompt = { clicks: [{ point: middle, label: 1 as const }], box: null };
   const question = { imageKey: "", size, prompt, maskInput: null, longestSide: Infinity };
   const nothing = it.nothing();
+  await it.settled();
   for (let i = 0; i < WARM_UPS; i++) {
     queue = queue.then(async () => {
       const { logits } = await it.decode(nothing, question);
