@@ -11,8 +11,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Python compiles what it imports; pip would compile all of PyTorch first, which takes a minute.
-PIP := PIP_NO_COMPILE=1 $(BIN)/python -m pip --disable-pip-version-check
+PIP := $(BIN)/python -m pip --disable-pip-version-check
 WORKERS ?= 2
 
 .PHONY: demo test browser nightly tiny lint clean

@@ -4,6 +4,7 @@ import time
 import uuid
 from pathlib import Path
 
+import pytest
 from starlette.testclient import TestClient
 
 from maskmill.server.service import Service
@@ -11,6 +12,7 @@ from maskmill.server.service import Service
 from .drawing import first_image, put_mask
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)  # it takes a while
 def test_the_rest_is_labelled_and_a_sample_of_it_judged(
     service: Service, client: TestClient
 ) -> None:
