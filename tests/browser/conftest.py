@@ -92,11 +92,18 @@ def browse(chromium: Any) -> Iterator[Opened]:
     """Opens a browser of somebody's own on an address."""
     opened: list[Annotator] = []
 
-    def open_(address: str, *, browser: Any = chromium, **options: Any) -> Annotator:
+    def open_(
+        address: str,
+        *,
+        browser: Any = chromium,
+        before: Callable[[Any], None] = lambda page: None,
+        **options: Any,
+    ) -> Annotator:
         options = {"viewport": {"width": 1280, "height": 720}, "locale": "en-GB", **options}
         page = browser.new_context(**options).new_page()
         page.set_default_timeout(60_000)
         opened.append(Annotator(page))
+        before(page)
         page.goto(address)
         return opened[-1]
 

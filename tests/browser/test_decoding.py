@@ -73,3 +73,24 @@ def test_after_an_image_is_open_a_click_neither_sends_nor_fetches(
     person.press("Enter")
     person.saved()
     assert [each.split("/api")[-1] for each in asked] == ["/operations"]
+
+
+def test_a_decoder_that_was_lost_on_its_way_is_fetched_again(
+    server: Server, browse: Opened
+) -> None:
+    """What answers further clicks is a file of its own; a line that failed costs one click."""
+    lost: list[str] = []
+
+    def twice(route: Any) -> None:
+        if len(lost) == 2:
+            route.continue_()
+        else:
+            lost.append(route.request.url)
+            route.abort()
+
+    person = browse(server.links[-1], before=lambda page: page.route("**/decoder_mask*", twice))
+    person.ready().click(250, 120)
+    person.point(300, 300, alt=True)
+    person.page.get_by_text("the server could not be reached for the decoder").wait_for()
+    assert len(lost) == 2
+    person.click(300, 300, alt=True)

@@ -14,19 +14,24 @@ from maskmill.engine.children import Interrupted, run_child
 from maskmill.errors import StoreError
 
 CHILD = """
-import sys, time
+import sys, threading, time
 from pathlib import Path
-from maskmill.engine.children import follow_parent
+from maskmill.engine.children import as_child
+from maskmill.errors import StoreError
 
-pause = follow_parent()
-here = Path(sys.argv[1])
-if sys.argv[2] == "fail":
-    sys.exit("error: no room is left")
-for i in range(600):
-    here.write_text(str(i))
-    if pause.wait(0.05):
-        here.write_text("paused")
-        sys.exit(1)
+here, kind = Path(sys.argv[1]), sys.argv[2]
+pause = threading.Event()
+
+def work():
+    if kind == "fail":
+        raise StoreError("no room is left")
+    for i in range(600):
+        here.write_text(str(i))
+        if pause.wait(0.05):
+            here.write_text("paused")
+            sys.exit(1)
+
+sys.exit(as_child(work, pause=pause if kind == "pausing" else None))
 """
 
 
@@ -45,7 +50,8 @@ def wait_for(path: Path) -> None:
         time.sleep(0.02)
 
 
-def test_a_child_that_is_asked_to_pause_keeps_what_it_did(child: Path) -> None:
+def interrupted(child: Path, kind: str) -> None:
+    """Run one that is asked to stop as soon as it has begun."""
     stop = threading.Event()
 
     def ask() -> None:
@@ -55,13 +61,22 @@ def test_a_child_that_is_asked_to_pause_keeps_what_it_did(child: Path) -> None:
     asking = threading.Thread(target=ask)
     asking.start()
     with pytest.raises(Interrupted, match="run the round again"):
-        run_child("waiting_child", str(child), "work", stop=stop)
+        run_child("waiting_child", str(child), kind, stop=stop)
     asking.join()
+
+
+def test_a_child_that_is_asked_to_pause_keeps_what_it_did(child: Path) -> None:
+    interrupted(child, "pausing")
     assert child.read_text() == "paused"
 
 
+def test_a_child_with_nothing_to_keep_ends_at_once(child: Path) -> None:
+    interrupted(child, "working")
+    assert int(child.read_text()) < 600, "it went on to its end, thirty seconds later"
+
+
 def test_a_child_ends_when_whoever_started_it_is_killed(child: Path, tmp_path: Path) -> None:
-    work = f"run_child('waiting_child', {str(child)!r}, 'work')"
+    work = f"run_child('waiting_child', {str(child)!r}, 'working')"
     code = f"from maskmill.engine.children import run_child; {work}"
     parent = subprocess.Popen([sys.executable, "-c", code])
     wait_for(child)

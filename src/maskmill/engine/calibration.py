@@ -19,14 +19,13 @@ from pathlib import Path
 from maskmill.config import AutomaskConfig
 from maskmill.durable import write_atomically
 from maskmill.engine import proposals
-from maskmill.engine.children import follow_parent, run_child
+from maskmill.engine.children import as_child, run_child
 from maskmill.engine.dataset import answered_for
 from maskmill.engine.detector import Detector
 from maskmill.engine.labelling import DATA_ENGINE, LabelSettings
 from maskmill.engine.lineage import current_model, model_path
 from maskmill.engine.proposals import Calibration, Way
 from maskmill.engine.rounds import detector_of
-from maskmill.errors import MaskmillError
 from maskmill.images import read_image
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
@@ -198,18 +197,16 @@ def _round_of(project: Project, model: Model | None) -> int | None:
 
 def main() -> int:
     """Choose as the command line says; what went wrong is the last line of stderr."""
-    follow_parent()
-    try:
+
+    def work() -> None:
         with Project(Path(sys.argv[1]), writes=False) as project:
             settings, words = stage_three(project, precision=float(sys.argv[2]))
             told = json.dumps({"settings": asdict(settings), "words": words}, indent=1)
             path = _chosen_file(project)
             path.parent.mkdir(exist_ok=True)
             write_atomically(path, told.encode())
-    except MaskmillError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+
+    return as_child(work)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
-from maskmill.errors import StoreError
+from maskmill.errors import MaskmillError, StoreError
 
 CHILD = "MASKMILL_CHILD"
 """Set for child processes, whose standard input is a pipe from their parent."""
@@ -90,21 +91,32 @@ def _read(child: "subprocess.Popen[str]", said: list[str]) -> None:
         del said[:-20]
 
 
-def follow_parent() -> threading.Event:
-    """Do what every child does first: stand back, and listen.
+def as_child(work: Callable[[], object], *, pause: threading.Event | None = None) -> int:
+    """Do what a child is for: stand back, listen, work, and say at the end what went wrong.
+
+    Args:
+        work: The whole of it.
+        pause: Set when the child is to keep what it did and end; one that has none keeps nothing
+            in memory that is worth a wait, and ends at once.
 
     Returns:
-        Set when the child is to keep what it did and end.
+        The process's exit status.
     """
     if hasattr(os, "nice"):
         os.nice(NICE)
-    pause = threading.Event()
     if CHILD in os.environ:  # started by hand, it is nobody's child
         threading.Thread(target=_listen, args=(pause,), daemon=True).start()
-    return pause
+    try:
+        work()
+    except MaskmillError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
-def _listen(pause: threading.Event) -> None:
+def _listen(pause: threading.Event | None) -> None:
     while os.read(0, 1):  # not sys.stdin, whose lock would be in the way of a quiet end
+        if pause is None:
+            break
         pause.set()
-    os._exit(1)  # the parent is gone
+    os._exit(1)  # the parent is gone, or wants an end

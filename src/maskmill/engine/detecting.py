@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from maskmill.engine.children import follow_parent
+from maskmill.engine.children import as_child
 from maskmill.engine.dataset import labelled_images
 from maskmill.engine.detector import DETECTOR_CARD, DETECTOR_FILE, Detector
 from maskmill.engine.lineage import round_named
-from maskmill.errors import CheckpointError, MaskmillError
+from maskmill.errors import CheckpointError
 from maskmill.predict import Predictor
 from maskmill.store import Project
 from maskmill.store.models import Round
@@ -110,15 +110,13 @@ def write_detector(head: "BoxHead", predictor: Predictor, out: Path, card: dict[
 def main() -> int:
     """Train what the command line names; what went wrong is the last line of stderr."""
     folder, number, model, out = sys.argv[1:]
-    follow_parent()
-    try:
+
+    def work() -> None:
         with Project(Path(folder), writes=False) as project:
             round_ = round_named(project, int(number))
             train_round_detector(project, round_, Path(model), Path(out))
-    except MaskmillError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+
+    return as_child(work)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from maskmill.engine.children import follow_parent
-from maskmill.errors import MaskmillError
+from maskmill.engine.children import as_child
 
 
 def export_model(model: Path, out: Path) -> None:
@@ -41,13 +40,7 @@ def export_model(model: Path, out: Path) -> None:
 
 def main() -> int:
     """Export the model that the command line names."""
-    follow_parent()
-    try:
-        export_model(Path(sys.argv[1]), Path(sys.argv[2]))
-    except MaskmillError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return as_child(lambda: export_model(Path(sys.argv[1]), Path(sys.argv[2])))
 
 
 if __name__ == "__main__":

@@ -15,11 +15,10 @@ from typing import Any
 
 from maskmill.config import Backend, EvaluateConfig
 from maskmill.durable import write_atomically
-from maskmill.engine.children import follow_parent
+from maskmill.engine.children import as_child
 from maskmill.engine.dataset import labelled_images
 from maskmill.engine.gate import Verdict, judge
 from maskmill.engine.lineage import model_path, round_named, run_folder
-from maskmill.errors import MaskmillError
 from maskmill.formats import LabelledImage, read_pixels
 from maskmill.predict import Predictor
 from maskmill.store import Project
@@ -90,17 +89,15 @@ def _encode_seconds(old: Predictor, new: Predictor, image: LabelledImage) -> tup
 
 def main() -> int:
     """Judge the round that the command line names; what went wrong is the last line of stderr."""
-    follow_parent()
     folder, number = Path(sys.argv[1]), int(sys.argv[2])
-    try:
+
+    def work() -> None:
         with Project(folder, writes=False) as project:
             round_ = round_named(project, number)
             said = json.dumps(judge_round(project, round_).to_json(), indent=1)
             write_atomically(run_folder(project, round_) / VERDICT, said.encode())
-    except MaskmillError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+
+    return as_child(work)
 
 
 if __name__ == "__main__":

@@ -19,11 +19,11 @@ from typing import Any
 from maskmill.durable import write_atomically
 from maskmill.engine import proposals
 from maskmill.engine.calibration import calibrate_ways, holdout
-from maskmill.engine.children import follow_parent, run_child
+from maskmill.engine.children import as_child, run_child
 from maskmill.engine.lineage import current_model, model_path
 from maskmill.engine.proposals import Calibration, Proposal
 from maskmill.engine.rounds import detector_of
-from maskmill.errors import Conflict, ImageError, MaskmillError, NotFound
+from maskmill.errors import Conflict, ImageError, NotFound
 from maskmill.images import read_image
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
@@ -201,15 +201,13 @@ def _told(mask: Proposal) -> dict[str, Any]:
 
 def main() -> int:
     """Do what the command line says; what went wrong is the last line of stderr."""
-    follow_parent()
-    try:
+    points, *ids = (int(each) for each in sys.argv[3:])
+
+    def work() -> None:
         with Project(Path(sys.argv[1]), writes=False) as project:
-            points, *ids = (int(each) for each in sys.argv[3:])
             propose_all(project, Path(sys.argv[2]), ids, points_per_side=points)
-    except MaskmillError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+
+    return as_child(work)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ import threading
 from pathlib import Path
 
 from maskmill.config import TrainConfig, load_toml, with_settings
-from maskmill.engine.children import follow_parent
+from maskmill.engine.children import as_child
 from maskmill.engine.dataset import labelled_images
 from maskmill.engine.lineage import learned, round_named, run_folder
-from maskmill.errors import DatasetError, MaskmillError
+from maskmill.errors import DatasetError
 from maskmill.formats import LabelledImage
 from maskmill.recipes import recipe
 from maskmill.store import Project
@@ -81,14 +81,13 @@ def snapshot_of(project: Project, round_: Round) -> Snapshot:
 def main() -> int:
     """Train the round that the command line names; what went wrong is the last line of stderr."""
     folder, number, start_from = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-    pause = follow_parent()
-    try:
+    pause = threading.Event()
+
+    def work() -> None:
         with Project(folder, writes=False) as project:
             train_round(project, round_named(project, number), start_from, pause=pause)
-    except MaskmillError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+
+    return as_child(work, pause=pause)
 
 
 if __name__ == "__main__":

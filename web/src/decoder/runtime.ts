@@ -106,7 +106,9 @@ export class Runtime {
 }
 
 async function openSession(url: string): Promise<ort.InferenceSession> {
-  const answer = await fetch(url);
+  const answer = await fetch(url).catch(() => {
+    throw new Error("the server could not be reached for the decoder; try again");
+  });
   if (!answer.ok) throw new Error(`${url} answers ${answer.status}; reload the page`);
   return ort.InferenceSession.create(await answer.arrayBuffer(), {
     executionProviders: ["wasm"],

@@ -53,10 +53,12 @@ async function warmUp(it: Runtime, shape: ModelShape): Promise<void> {
   const nothing = it.nothing();
   await it.settled();
   for (let i = 0; i < WARM_UPS; i++) {
-    queue = queue.then(async () => {
+    const turn = queue.then(async () => {
       const { logits } = await it.decode(nothing, question);
       drawMask(logits.subarray(0, shape.lowResSide ** 2), question, { ...shape, maskThreshold: -Infinity });
     });
+    // If it fails, nobody was waiting: those who ask are told of their own failure.
+    queue = turn.catch(() => undefined);
     await queue;
     do await new Promise((done) => setTimeout(done, 10));
     while (performance.now() - askedAt < REST);
@@ -98,7 +100,7 @@ function runtime(): Promise<Runtime> {
 }
 
 function fail(id: number | null): (error: unknown) => void {
-  return (error) => say({ kind: "failed", id, reason: String(error) });
+  return (error) => say({ kind: "failed", id, reason: error instanceof Error ? error.message : String(error) });
 }
 
 function say(message: FromWorker, transfer: ArrayBuffer[] = []): void {
