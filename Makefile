@@ -11,7 +11,11 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Python compiles what is imported, when it first is: half of the packages' modules never are, and
+# tests start hundreds of processes that all want the compiled ones.
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+export PIP_NO_COMPILE := 1
+unexport PYTHONDONTWRITEBYTECODE
 WORKERS ?= 2
 
 .PHONY: demo test browser nightly tiny lint clean

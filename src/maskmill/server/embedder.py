@@ -119,7 +119,8 @@ class Embedder:
             self.wish(image_id)
 
     def _run(self) -> None:
-        self._child.warm()
+        if not self._project.images.count():
+            self._child.warm()  # the first images are on their way
         job = _Job(self._project, self._model, self._events)
         while (found := self._next()) is not None:
             image, in_order = found
