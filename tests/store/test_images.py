@@ -191,6 +191,23 @@ def test_pages_and_counts_agree_under_every_filter(
         assert "".join(image.path for image in jumped) == expected[offset : offset + 2]
 
 
+def test_a_count_that_is_kept_never_outlives_a_change(project: Project) -> None:
+    """Nor does a page that is found from the end, which the count tells."""
+    paths = [str(i) for i in range(7)]
+    for path in paths:
+        add_image(project, path)
+    which = ImageFilter(has_masks=False)
+    for i in range(4):
+        assert project.images.count(which) == 7 - i
+        for offset in range(8 - i):
+            page = project.images.page_at(offset, which, limit=3)
+            assert [image.path for image in page] == paths[offset : offset + 3]
+        last = project.images.page_at(6 - i, which)[0]
+        project.annotations.apply(str(i), [a_mask(last.id)], by="ann")
+        assert project.images.page_at(6 - i, which) == []
+        paths.pop()
+
+
 def test_every_filter_leaves_something_out_and_lets_something_in() -> None:
     named = {field for asked, expected in FILTERS.values() if expected for field in asked}
     assert named == {field for field in vars(ImageFilter())}

@@ -4,13 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, desc, func, insert, select, update
 
 from maskmill.errors import NotFound, StoreError
 from maskmill.store.database import Database, next_sequence, now
 from maskmill.store.filters import ImageFilter, chosen_ids, count_of
 from maskmill.store.rows import checked, checked_text, chunks, is_key
-from maskmill.store.schema import images
+from maskmill.store.schema import images, projects
+
+COUNTS_KEPT = 1000
+"""Filters whose counts are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,7 @@ class Images:
     def __init__(self, database: Database, project_id: int) -> None:
         self._database = database
         self._project = project_id
+        self._counted: dict[ImageFilter, tuple[int, int]] = {}
 
     def add(self, new: Sequence[NewImage]) -> list[Image]:
         """Add images; those whose path is known already are returned as they are.
@@ -144,8 +148,20 @@ class Images:
     def page_at(
         self, offset: int, which: ImageFilter | None = None, *, limit: int = 100
     ) -> list[Image]:
-        """Return the images from place `offset` on, as a person jumps to the middle of a list."""
-        return self._rows(chosen_ids(self._project, which or ImageFilter()), offset, limit)
+        """Return the images from place `offset` on, as a person jumps to the middle of a list.
+
+        Where they were counted since the last change, the second half is found from the end.
+        """
+        which = which or ImageFilter()
+        ids = chosen_ids(self._project, which)
+        sequence, total = self._counted.get(which, (-1, 0))
+        if not total // 2 < offset < total:
+            return self._rows(ids, offset, limit)
+        there = min(limit, total - offset)
+        found = self._rows(ids, total - offset - there, there, from_end=True)
+        with self._database.read() as connection:
+            is_as_counted = self._sequence_in(connection) == sequence
+        return found if is_as_counted else self._rows(ids, offset, limit)
 
     def beside(self, image_id: int) -> tuple[Image | None, Image | None]:
         """Return the images before and behind one, in the order in which they were added."""
@@ -160,20 +176,34 @@ class Images:
                 found.append(None if row is None else _image(row))
         return found[0], found[1]
 
-    def _rows(self, ids: Select[Any], offset: int, limit: int) -> list[Image]:
+    def _rows(
+        self, ids: Select[Any], offset: int, limit: int, *, from_end: bool = False
+    ) -> list[Image]:
         """Find the ids first, off an index, then the rows of those alone."""
+        ordered = ids.order_by(desc("id") if from_end else "id")
         # Not correlated: the images that it looks at are not the row that it is asked for.
-        found = ids.order_by("id").offset(offset).limit(limit).correlate(None).scalar_subquery()
+        found = ordered.offset(offset).limit(limit).correlate(None).scalar_subquery()
         statement = select(images).where(images.c.id.in_(found)).order_by(images.c.id)
         with self._database.read() as connection:
             return [_image(row) for row in connection.execute(statement)]
 
     def count(self, which: ImageFilter | None = None) -> int:
-        """Count images."""
-        statement = count_of(self._project, which or ImageFilter())
+        """Count images; anew only if anything was written since the last time."""
+        which = which or ImageFilter()
         with self._database.read() as connection:
-            found: int = connection.execute(statement).scalar_one()
-        return found
+            sequence = self._sequence_in(connection)
+            before, count = self._counted.get(which, (-1, 0))
+            if before != sequence:
+                count = connection.execute(count_of(self._project, which)).scalar_one()
+                if len(self._counted) >= COUNTS_KEPT:
+                    self._counted.clear()
+                self._counted[which] = sequence, count
+        return count
+
+    def _sequence_in(self, connection: Connection) -> int:
+        """Return the number of the project's last change; every write takes a new one."""
+        statement = select(projects.c.sequence).where(projects.c.id == self._project)
+        return int(connection.execute(statement).scalar_one())
 
     def by_path(self, paths: Sequence[str]) -> dict[str, Image]:
         """Return the images that are known, by path."""
