@@ -15,6 +15,8 @@ import maskmill
 from browser.driving import CHROMIUM, FLAGS, Annotator, Opened, Server, Started, free_port
 
 PAGES = Path(maskmill.__file__).parent / "server" / "web" / "index.html"
+BASELINE = "--js-flags=--liftoff-only"
+"""WebAssembly compiled quickly and run slowly: pages of tests live for seconds."""
 PHOTOGRAPHS = ("coffee", "astronaut", "rocket")
 
 
@@ -36,7 +38,7 @@ def playwright() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def chromium(playwright: Any) -> Iterator[Any]:
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, BASELINE])
     yield browser
     browser.close()
 

@@ -27,7 +27,11 @@ OPERATIONS = {each.ok().label: each.ok() for each in SCHEMA.get_all_operations()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("visitor", [None, *ROLES])
+@pytest.mark.parametrize(
+    ("database_kind", "visitor"),
+    [*(("sqlite", each) for each in (None, *ROLES)), ("postgresql", "admin")],
+    indirect=["database_kind"],
+)
 def test_no_request_makes_a_mistake_of_ours_appear(
     team: Service, browser: Browser, visitor: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

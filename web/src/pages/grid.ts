@@ -8,6 +8,9 @@ export interface Grid {
   /** Places of the first cell shown, and of the first one no longer shown. */
   readonly first: number;
   readonly last: number;
+  /** Rows within the window; those beside them are fetched ahead. */
+  readonly firstSeen: number;
+  readonly lastSeen: number;
 }
 
 /** Browsers cannot scroll through more than some 30 million pixels. */
@@ -30,7 +33,9 @@ export function layOut(
   const first = Math.max(0, top) * columns;
   const seen = Math.ceil(screenHeight / cellHeight) + 2 * ROWS_AHEAD + 1;
   const last = Math.min(total, (Math.max(0, top) + seen) * columns);
-  return { columns, cellWidth, cellHeight, height, first, last };
+  const firstSeen = Math.floor(scrolled / cellHeight);
+  const lastSeen = Math.floor((scrolled + screenHeight) / cellHeight);
+  return { columns, cellWidth, cellHeight, height, first, last, firstSeen, lastSeen };
 }
 
 /** Fetches what is in sight in blocks, and forgets the rest. */

@@ -8,6 +8,9 @@ test("of 100,000 images only those in sight are laid out", () => {
   const row = Math.floor(50_000 / grid.cellHeight);
   expect(grid.first).toBeLessThanOrEqual(row * 6);
   expect(grid.last).toBeGreaterThan((row + 4) * 6);
+  expect([grid.firstSeen, grid.lastSeen]).toEqual([row, Math.floor(50_700 / grid.cellHeight)]);
+  expect(grid.first).toBeLessThan(grid.firstSeen * 6);
+  expect(grid.last).toBeGreaterThan((grid.lastSeen + 1) * 6);
 });
 
 test("the last row ends where the images end", () => {
