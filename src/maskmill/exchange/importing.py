@@ -3,15 +3,13 @@
 Importing is repeatable: whatever stopped it, the same command adds what is missing. What a file
 says of how a mask came to be is kept; what cannot come in is said in the report, with the reason.
 
-Three things are done at once, for each takes about as long as the others: a process reads and
-checks the file and lays out rows, a thread here hashes photographs, and this one writes.
+Three processes work at once, for each has about as much to do: one reads and checks the file and
+lays out rows, one hashes photographs, and this one writes.
 """
 
 import hashlib
 import shutil
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import islice
@@ -37,8 +35,6 @@ LARGE_FILE = 8 << 20
 """Bytes of a file above which another process reads it; starting one takes half a second."""
 MANY_FILES = 2000
 """Files in a folder for which the same holds."""
-HASHED_AHEAD = 2
-"""Batches whose photographs are hashed before they are needed."""
 LARGEST_HASHED = 64 << 20
 """Bytes of a photograph whose perceptual hash is made; its content is hashed whatever its size."""
 
@@ -100,7 +96,7 @@ def import_dataset(
     # Parquet may hold its photographs inside; each import has a folder of its own for them.
     inside = project.folder / "imports" / hashlib.sha256(name.encode()).hexdigest()[:16]
     read = partial(_read, folder, form, images, inside, by)
-    batches = run_ahead(read) if _is_large(folder) else read()
+    batches = run_ahead(partial(_hashed_ahead, read)) if _is_large(folder) else _hashed(read())
     report = _write(project, batches, name=name, by=by, progress=progress)
     report.refused[:0] = refused
     return report
@@ -123,7 +119,7 @@ def import_labelled(
         by: Who imports, and who is said to have made masks of which the file says nothing.
         progress: Called with the number of images after each batch.
     """
-    return _write(project, _batches(items, by), name=name, by=by, progress=progress)
+    return _write(project, _hashed(_batches(items, by)), name=name, by=by, progress=progress)
 
 
 def _sweep(project: Project) -> None:
@@ -216,7 +212,7 @@ def _write(
 ) -> Imported:
     report = Imported()
     operation = f"import/{hashlib.sha256(name.encode()).hexdigest()[:16]}"
-    for batch in _hashed(batches):
+    for batch in batches:
         report.refused += batch.refused
         added = add_prepared(project, operation, batch.images, by=by)
         report.images += added.images
@@ -228,19 +224,18 @@ def _write(
     return report
 
 
+def _hashed_ahead(read: Callable[[], Iterator[Batch]]) -> Iterator[Batch]:
+    """Hash in the process that this runs in what a further one reads.
+
+    Not in a thread beside the one that writes: each row that SQLite takes hands Python's lock over,
+    and gets it back only when the other thread lets go.
+    """
+    return _hashed(run_ahead(read))
+
+
 def _hashed(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Hash the photographs of the next batches while one is written."""
-    waiting: deque[Future[Batch]] = deque()
-    with ThreadPoolExecutor(1, thread_name_prefix="hash") as pool:
-        try:
-            for batch in batches:
-                waiting.append(pool.submit(_with_hashes, batch))
-                if len(waiting) > HASHED_AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    """Hash the photographs."""
+    return map(_with_hashes, batches)
 
 
 def _with_hashes(batch: Batch) -> Batch:
