@@ -1,5 +1,6 @@
 """`maskmill train`: train a model on labelled photographs, or go on with a run."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -36,8 +37,12 @@ def train(
     # Loading PyTorch takes seconds: only where there is something to train on.
     from maskmill.train.loop import train as run_training
 
-    warn_refused(dataset.refused)
+    is_first = os.environ.get("RANK", "0") == "0"  # torchrun numbers those that it starts
+    if is_first:
+        warn_refused(dataset.refused)
     model = run_training(dataset.images, run, settings)
+    if not is_first:
+        return
     result = {
         "run": run,
         "model": model,
