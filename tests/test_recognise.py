@@ -51,6 +51,10 @@ def test_an_sa1b_folder_is_recognised_behind_other_json(tmp_path: Path) -> None:
     assert [refused.path.name for refused in dataset.refused] == ["about.json"]
     with pytest.raises(DatasetError, match="no labelled image with split test and sources cats"):
         read_dataset(tmp_path, split="test", sources=["cats"])
+    with pytest.raises(DatasetError, match="split vall; its splits: val;"):
+        read_dataset(tmp_path, split="vall")
+    with pytest.raises(DatasetError, match="sources dogs; its sources: cats;"):
+        read_dataset(tmp_path, sources=["dogs"])
 
 
 def test_a_coco_file_is_read_by_itself(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -274,3 +275,58 @@ def test_a_mask_prompt_alone_draws_nothing_and_is_kept(
     prompt = Prompt(mask_input=first.low_res_mask_logits[0, 0])
     (mask,) = segment(predictor, image, [NamedPrompt(prompt=prompt)])
     assert mask.prompt is prompt
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    assert main(["segment", *map(str, words), "--threads", "1"]) == 1
+    return capsys.readouterr().err
+
+
+def test_labels_and_pictures_of_others_are_not_written_over(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    label, picture = folder / "0012.json", folder / "inside" / "cat_mask_1.png"
+    label.write_text('{"image": {}, "annotations": [{"segmentation": {}}]}')
+    Image.new("RGB", (9, 8)).save(picture)
+    before = {path: path.read_bytes() for path in folder.rglob("*.*")}
+    for path in (label, picture):
+        said = refusal(capsys, folder, "--point", "20,20", "-o", folder)
+        assert f"{path} is there, and no earlier run of segment wrote it" in said
+        assert {p: p.read_bytes() for p in folder.rglob("*.*")} == before
+        path.unlink()
+        del before[path]
+    first, _ = run(capsys, folder, "--point", "20,20", "--all-candidates", "-o", folder)
+    assert len(list(folder.glob("0012_mask_*.png"))) == 3
+    again, _ = run(capsys, folder, "--point", "20,20", "-o", folder)
+    assert [p.name for p in folder.glob("0012_mask_*.png")] == ["0012_mask_1.png"]
+    assert len(first["images"]) == len(again["images"]) == 2
+
+
+def test_prompts_for_photographs_that_are_not_there_are_named(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
+) -> None:
+    asked = [{"image": name, "points": [[20, 20]]} for name in ("cat.png", "dog.png", 12, 13)]
+    (tmp_path / "p.json").write_text(json.dumps(asked))
+    result, said = run(capsys, folder, "--prompts", tmp_path / "p.json", "-o", tmp_path / "out")
+    assert [image["image"]["file_name"] for image in result["images"]] == ["0012.jpg", "cat.png"]
+    assert [each["image"] for each in result["refused"]] == ["dog.png", "13"]
+    assert f"prompts for 2 photographs not in {folder}: dog.png, 13" in said
+
+
+def test_a_name_that_is_no_text_stops_nothing(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
+) -> None:
+    try:
+        (folder / "0012.jpg").rename(os.fsdecode(os.fsencode(folder) + b"/n\xff.jpg"))
+    except OSError:
+        return  # this system has no such names
+    result, _ = run(capsys, folder, "--point", "20,20", "-o", tmp_path / "out")
+    assert len(result["images"]) == 2
+
+
+@pytest.mark.parametrize("number", ["nan", "inf"])
+def test_numbers_that_are_none_are_named(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path, number: str
+) -> None:
+    said = refusal(capsys, folder, "--point", f"{number},5", "-o", tmp_path / "out")
+    assert f"--point {number},5: give x,y or x,y,0, finite numbers" in said

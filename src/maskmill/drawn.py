@@ -25,7 +25,8 @@ def picture_bytes(pixels: UInt8[np.ndarray, "h w *c"], photograph: str) -> bytes
         photograph: Name of what it was drawn of.
     """
     mark = PngImagePlugin.PngInfo()
-    mark.add_itxt(MARK, photograph)
+    # A name may hold bytes that are no text.
+    mark.add_itxt(MARK, photograph.encode("utf-8", "replace").decode("utf-8"))
     png = io.BytesIO()
     Image.fromarray(pixels).save(png, "PNG", pnginfo=mark)
     return png.getvalue()
@@ -54,5 +55,5 @@ def is_drawn(path: Path) -> bool:
     try:
         with Image.open(path, formats=("PNG",)) as picture:
             return MARK in picture.info
-    except (OSError, ValueError, SyntaxError):  # damaged: whoever reads the photographs says so
+    except Exception:  # Pillow throws nearly every class; whoever reads the photographs says why
         return False

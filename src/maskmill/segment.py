@@ -4,8 +4,9 @@
 PNG each, one overlay and one SA-1B JSON. Everything mode is `automask`.
 """
 
+import glob
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from maskmill import rle
-from maskmill.drawn import picture_bytes
+from maskmill.drawn import is_drawn, picture_bytes
+from maskmill.errors import ConfigError
 from maskmill.formats.prompts import NamedPrompt
 from maskmill.formats.sa1b import sa1b_record
 from maskmill.masks import stability_score
@@ -118,6 +120,8 @@ def write_segmentation(
 ) -> dict[str, Any]:
     """Write the masks of one image: PNGs, an overlay with the prompts drawn, SA-1B JSON.
 
+    What an earlier run wrote under that name is replaced.
+
     Args:
         folder: Where to write; it is made if it is missing.
         name: What the written files' names begin with; it may lie in a folder inside.
@@ -127,8 +131,14 @@ def write_segmentation(
 
     Returns:
         The JSON object that was written, with the paths of the files under `files`.
+
+    Raises:
+        ConfigError: As `refuse_others`.
     """
+    refuse_others(folder, [name])
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    for path in _masks_there(folder, name):
+        path.unlink()  # of an earlier run, which may have found more
     height, width = image.shape[:2]
     record = segmentation_record(Path(name).name, file_name, (height, width), masks)
     files: dict[str, Any] = {
@@ -145,6 +155,44 @@ def write_segmentation(
     files["overlay"].write_bytes(picture_bytes(overlay, file_name))
     files["json"].write_text(json.dumps(record, allow_nan=False), "utf-8")
     return record | {"files": files}
+
+
+def refuse_others(folder: Path, names: Iterable[str]) -> None:
+    """Refuse to write over photographs and labels that somebody else put there.
+
+    Args:
+        folder: Where `write_segmentation` is to write.
+        names: What its files' names are to begin with.
+
+    Raises:
+        ConfigError: If one of the files is there and none of ours.
+    """
+    for name in names:
+        label, overlay = folder / f"{name}.json", folder / f"{name}_overlay.png"
+        pictures = [each for each in (overlay, *_masks_there(folder, name)) if each.exists()]
+        others = [each for each in pictures if not is_drawn(each)]
+        if label.exists() and not _is_ours(label):
+            others.append(label)
+        if others:
+            raise ConfigError(
+                f"{others[0]} is there, and no earlier run of segment wrote it; "
+                "give -o a folder of its own"
+            )
+
+
+def _masks_there(folder: Path, name: str) -> list[Path]:
+    pattern = f"{glob.escape(Path(name).name)}_mask_*.png"
+    found = (folder / name).parent.glob(pattern)
+    return [path for path in found if path.stem.rpartition("_")[2].isdecimal()]
+
+
+def _is_ours(label: Path) -> bool:
+    """Tell a record of ours, whose masks each hold their prompt, from other labels."""
+    try:
+        masks = json.loads(label.read_bytes())["annotations"]
+        return bool(masks) and all("prompt" in mask for mask in masks)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def segmentation_record(

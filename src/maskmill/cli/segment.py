@@ -1,5 +1,6 @@
 """`maskmill segment`: masks of what points and boxes ask for."""
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,12 +56,19 @@ def segment(
         all_candidates: Write all three candidates of every prompt, best first.
     """
     from maskmill.predict import Predictor
+    from maskmill.segment import refuse_others
 
     asked = _asked(point, box, prompts, image)
-    photographs = _photographs(image, asked)
+    photographs, missing = _photographs(image, asked)
+    refuse_others(out, photographs.values())
     predictor = Predictor.load(model, backend=backend, threads=threads)
     done, refused = _segment_all(predictor, photographs, asked, out, all_candidates)
+    reason = f"a prompt is for it, and it is not in {image}"
+    refused += [{"image": name, "reason": reason} for name in missing]
     result = {"images": done, "refused": refused}
+    if missing:
+        first = ", ".join(missing[:5]) + ", ..." * (len(missing) > 5)
+        warn(f"prompts for {counted(len(missing), 'photograph')} not in {image}: {first}")
     masks = sum(len(record["annotations"]) for record in done)
     text = f"{counted(masks, 'mask')} of {counted(len(done), 'photograph')} in {out}"
     if not done:
@@ -117,9 +125,9 @@ def _numbers(text: str, option: str, form: str, counts: tuple[int, ...]) -> list
         numbers = [float(part) for part in text.split(",")]
     except ValueError:
         numbers = []
-    if len(numbers) not in counts:
+    if len(numbers) not in counts or not all(map(math.isfinite, numbers)):
         given = f"{option} {text}" if text.strip() else f"{option} is empty"
-        raise PromptError(f"{given}: give {form}, numbers without spaces")
+        raise PromptError(f"{given}: give {form}, finite numbers without spaces")
     return numbers
 
 
@@ -132,12 +140,16 @@ def _read(path: Path) -> bytes:
         raise NotFound(f"cannot read {path}: {error.strerror}; check the path") from error
 
 
-def _photographs(image: Path, asked: "list[NamedPrompt]") -> dict[Path, str]:
-    """Return the photographs that something is asked of, and what their files are called."""
+def _photographs(image: Path, asked: "list[NamedPrompt]") -> tuple[dict[Path, str], list[str]]:
+    """Return the photographs that something is asked of, and what their files are called.
+
+    And the names of photographs that prompts are for and that a folder does not hold; of a single
+    photograph, a file of prompts may well tell more than is asked.
+    """
     from maskmill.drawn import photographs
 
     if image == STANDARD_INPUT:
-        return {image: "image"}
+        return {image: "image"}, []
     if not image.exists():
         raise NotFound(f"{image} does not exist; give a photograph or a folder of photographs")
     everything = photographs(image) if image.is_dir() else [image]
@@ -149,10 +161,20 @@ def _photographs(image: Path, asked: "list[NamedPrompt]") -> dict[Path, str]:
     folder = image if image.is_dir() else image.parent
     bare = [path.relative_to(folder).with_suffix("").as_posix() for path in wanted]
     # a.jpg and a.png keep their endings, so that neither overwrites the other's masks.
-    return {
+    named = {
         path: name if bare.count(name) == 1 else path.relative_to(folder).as_posix()
         for path, name in zip(wanted, bare, strict=True)
     }
+    return named, _missing(asked, everything) if image.is_dir() else []
+
+
+def _missing(asked: "list[NamedPrompt]", photographs: list[Path]) -> list[str]:
+    """Return the photographs that prompts are for and that are not there, each once."""
+    names: set[str | int] = {name for path in photographs for name in (path.name, path.stem)}
+    names |= {int(path.stem) for path in photographs if path.stem.isdecimal()}
+    wanted = [a.image for a in asked if a.image is not None]
+    absent = [w for w in wanted if (w if isinstance(w, int) else Path(w).name) not in names]
+    return list(dict.fromkeys(map(str, absent)))
 
 
 def _segment_all(

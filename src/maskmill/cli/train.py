@@ -20,7 +20,7 @@ def train(
     settings: Annotated[TrainConfig, Parameter(name="*", negative_iterable=())] = TrainConfig(),  # noqa: B008, frozen
     as_json: JsonFlag = False,
 ) -> None:
-    """Train a model on a folder of labelled photographs, SA-1B or COCO.
+    """Train a model on labelled photographs, in any form that is read.
 
     Writes metrics.jsonl, loss.png and, at the end, the model. Killed at any moment, the same
     command goes on where the last checkpoint was. Under torchrun it trains on many devices.

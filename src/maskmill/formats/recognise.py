@@ -138,7 +138,7 @@ def read_dataset(
             left to read; the message says what is there.
     """
     if not path.exists():
-        raise NotFound(f"{path} does not exist; name a folder in SA-1B form or a COCO JSON")
+        raise NotFound(f"{path} does not exist; name a folder or a file of labelled images")
     name, place = recognise(path)
     images: dict[Path, LabelledImage] = {}
     refused: list[Refused] = []
@@ -153,7 +153,9 @@ def read_dataset(
         elif (split is None or item.split == split) and keep_source(item.source, sources):
             images[item.path] = item
     if not images:
-        raise DatasetError(_nothing_left(path, split, sources, refused))
+        every = stream_sa1b(place) if name == "sa1b" else stream(place, None)
+        there = [item for item in every if isinstance(item, LabelledImage)]
+        raise DatasetError(_nothing_left(path, split, sources, refused, there))
     return Dataset(tuple(images[path] for path in sorted(images)), tuple(refused))
 
 
@@ -296,9 +298,16 @@ def _nothing_left(
     split: str | None,
     sources: Collection[str] | None,
     refused: list[Refused],
+    there: list[LabelledImage],
 ) -> str:
     wanted = [] if split is None else [f"split {split}"]
     wanted += [] if sources is None else [f"sources {', '.join(sorted(sources))}"]
     why = f" with {' and '.join(wanted)}" if wanted else ""
     first = f"; {len(refused)} refused, the first: {refused[0].reason}" if refused else ""
+    splits = sorted({image.split for image in there if image.split})
+    if split is not None and split not in splits:
+        why += f"; its splits: {', '.join(splits) or 'none is named, leave --split out'}"
+    found = sorted({image.source for image in there})
+    if sources is not None and not set(sources) & set(found):
+        why += f"; its sources: {', '.join(found)}"
     return f"{path} holds no labelled image{why}{first}"
