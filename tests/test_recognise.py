@@ -53,7 +53,7 @@ def test_an_sa1b_folder_is_recognised_behind_other_json(tmp_path: Path) -> None:
         read_dataset(tmp_path, split="test", sources=["cats"])
     with pytest.raises(DatasetError, match="split vall; its splits: val;"):
         read_dataset(tmp_path, split="vall")
-    with pytest.raises(DatasetError, match="sources dogs; its sources: cats;"):
+    with pytest.raises(DatasetError, match="sources dogs; its sources: cats"):
         read_dataset(tmp_path, sources=["dogs"])
 
 
