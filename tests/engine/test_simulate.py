@@ -131,7 +131,7 @@ def test_a_killed_simulation_goes_on_and_ends_alike(
     told, _ = played
     images = [replace(faint_cells(tmp_path, f"{i:02d}", i), split="val") for i in range(15)]
     training = {**SMALL.round.training, "steps": 2, "warmup_steps": 1}
-    plain = replace(SMALL.round, training=training)
+    plain = replace(SMALL.round, training=training, holdout_limit=1)
     short = replace(SMALL, semi_rounds=0, automatic=False, round=plain)
 
     class Stopped(Exception):
@@ -167,7 +167,7 @@ def test_recorded_work_is_replayed_through_the_same_rounds(
         for path in by_hand
     ]
     training = {**SMALL.round.training, "steps": 2, "warmup_steps": 1}
-    plain = replace(SMALL.round, training=training)
+    plain = replace(SMALL.round, training=training, holdout_limit=1)
     config = replace(SMALL, images_per_round=3, semi_rounds=0, automatic=False, round=plain)
     again = simulate(images, tmp_path / "out", config, recorded=by_hand, say=lambda _: None)
     (round_,) = again["rounds"]

@@ -20,7 +20,7 @@ from maskmill.store.verify import verify
 from .conftest import ROLES, Browser
 from .drawing import put_mask
 
-EXAMPLES = int(os.environ.get("MASKMILL_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("MASKMILL_EXAMPLES", "4"))
 """Requests per route and visitor; `make nightly` asks for more."""
 SCHEMA = schemathesis.openapi.from_dict(described())
 OPERATIONS = {each.ok().label: each.ok() for each in SCHEMA.get_all_operations()}

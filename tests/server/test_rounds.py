@@ -49,6 +49,7 @@ def wait(service: Service) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_a_round_is_run_decided_served_and_taken_back(
     labelled: Service, client: TestClient, tmp_path: Path
 ) -> None:
