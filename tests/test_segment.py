@@ -300,6 +300,13 @@ def test_labels_and_pictures_of_others_are_not_written_over(
     again, _ = run(capsys, folder, "--point", "20,20", "-o", folder)
     assert [p.name for p in folder.glob("0012_mask_*.png")] == ["0012_mask_1.png"]
     assert len(first["images"]) == len(again["images"]) == 2
+    other = folder / "0012_mask_3.png"  # behind a gap: in the way only now
+    Image.new("RGB", (9, 8)).save(other)
+    kept = other.read_bytes()
+    later, said = run(capsys, folder, "--point", "20,20", "--all-candidates", "-o", folder)
+    assert f"{other} is there" in said
+    assert other.read_bytes() == kept
+    assert [image["image"]["file_name"] for image in later["images"]] == ["cat.png"]
 
 
 def test_prompts_for_photographs_that_are_not_there_are_named(

@@ -4,10 +4,10 @@
 PNG each, one overlay and one SA-1B JSON. Everything mode is `automask`.
 """
 
-import glob
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +135,7 @@ def write_segmentation(
     Raises:
         ConfigError: As `refuse_others`.
     """
-    refuse_others(folder, [name])
+    refuse_others(folder, [name], masks=len(masks))
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     for path in _masks_there(folder, name):
         path.unlink()  # of an earlier run, which may have found more
@@ -145,7 +145,7 @@ def write_segmentation(
         "json": folder / f"{name}.json",
         "overlay": folder / f"{name}_overlay.png",
     }
-    files["masks"] = [folder / f"{name}_mask_{i}.png" for i in range(1, len(masks) + 1)]
+    files["masks"] = [_mask_file(folder, name, i) for i in range(1, len(masks) + 1)]
     for path, mask in zip(files["masks"], masks, strict=True):
         picture = rle.decode(mask.rle).astype(np.uint8) * 255
         path.write_bytes(picture_bytes(picture, file_name))
@@ -157,20 +157,22 @@ def write_segmentation(
     return record | {"files": files}
 
 
-def refuse_others(folder: Path, names: Iterable[str]) -> None:
+def refuse_others(folder: Path, names: Iterable[str], *, masks: int = 1) -> None:
     """Refuse to write over photographs and labels that somebody else put there.
 
     Args:
         folder: Where `write_segmentation` is to write.
         names: What its files' names are to begin with.
+        masks: How many masks each is to have at least.
 
     Raises:
         ConfigError: If one of the files is there and none of ours.
     """
     for name in names:
         label, overlay = folder / f"{name}.json", folder / f"{name}_overlay.png"
-        pictures = [each for each in (overlay, *_masks_there(folder, name)) if each.exists()]
-        others = [each for each in pictures if not is_drawn(each)]
+        wanted = [_mask_file(folder, name, i) for i in range(1, masks + 1)]
+        pictures = {overlay, *wanted, *_masks_there(folder, name)}
+        others = [each for each in sorted(pictures) if each.exists() and not is_drawn(each)]
         if label.exists() and not _is_ours(label):
             others.append(label)
         if others:
@@ -180,10 +182,13 @@ def refuse_others(folder: Path, names: Iterable[str]) -> None:
             )
 
 
+def _mask_file(folder: Path, name: str, number: int) -> Path:
+    return folder / f"{name}_mask_{number}.png"
+
+
 def _masks_there(folder: Path, name: str) -> list[Path]:
-    pattern = f"{glob.escape(Path(name).name)}_mask_*.png"
-    found = (folder / name).parent.glob(pattern)
-    return [path for path in found if path.stem.rpartition("_")[2].isdecimal()]
+    """Return the masks that an earlier run wrote, which are numbered without gaps."""
+    return [*takewhile(Path.exists, (_mask_file(folder, name, i) for i in count(1)))]
 
 
 def _is_ours(label: Path) -> bool:

@@ -196,6 +196,10 @@ def _segment_all(
             opened = open_image(_read(path) if path == STANDARD_INPUT else path)
             wanted = [a for a in asked if path == STANDARD_INPUT or a.is_for(path)]
             masks = answer(predictor, opened.array, wanted, all_candidates=all_candidates)
+            file_name = "standard input" if path == STANDARD_INPUT else path.name
+            record = write_segmentation(
+                out, name, file_name=file_name, image=opened.array, masks=masks
+            )
         except MaskmillError as error:
             if len(photographs) == 1:
                 raise
@@ -206,8 +210,5 @@ def _segment_all(
             continue
         for note in opened.notes:
             warn(f"{path}: {note}")
-        file_name = "standard input" if path == STANDARD_INPUT else path.name
-        done.append(
-            write_segmentation(out, name, file_name=file_name, image=opened.array, masks=masks)
-        )
+        done.append(record)
     return done, refused
