@@ -3,16 +3,19 @@
 Usage:
     python benchmarks/everything.py LABELLED --sources bsds500 [--limit 40] [--model tiny]
 
-LABELLED must divide every image into regions, as BSDS500 does. All candidates are kept down to low
-thresholds; each is right if it matches a region, or the union of the regions that it mostly covers,
-at IoU 0.5 (people divide images more finely than a mask of a whole). Printed and written to
-`results/everything.json`: precision and AR@100 over a grid of both thresholds, the pair with the
-best product, and Spearman's rank correlation of predicted and true IoU.
+LABELLED must divide every image into regions, as BSDS500 does. A mask is right if it matches a
+region, or the union of the regions that it mostly covers, at IoU 0.5 (people divide images more
+finely than a mask of a whole). Printed and written to `results/everything.json`: precision and
+AR@100 over a grid of both thresholds, the pair with the best product, what the model's own
+thresholds give, and Spearman's rank correlation of predicted and true IoU, over every candidate of
+a 16x16 grid and over what is left of the grid without duplicates, no threshold in either.
 """
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from rich.console import Console
@@ -26,8 +29,10 @@ from maskmill.predict import Predictor
 from maskmill.train.scores import rank_correlation
 
 RESULT = Path(__file__).parent / "results" / "everything.json"
-IOU_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
-STABILITY_THRESHOLDS = (0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
+IOU_THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7)
+STABILITY_THRESHOLDS = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+OPEN = {"pred_iou_thresh": -np.inf, "stability_score_thresh": 0.0}
+"""Settings under which only duplicates are dropped."""
 AR_LEVELS = np.arange(0.5, 0.951, 0.05)
 
 
@@ -58,6 +63,49 @@ def average_recall(singles: np.ndarray, scores: np.ndarray, most: int) -> float:
     return float(np.mean([(best >= level).mean() for level in AR_LEVELS]))
 
 
+class Found(NamedTuple):
+    """What everything mode found on one image: scores, true IoU, and IoU with every region."""
+
+    predicted: np.ndarray
+    stability: np.ndarray
+    true: np.ndarray
+    singles: np.ndarray
+
+    def kept(self, least: float, steady: float) -> "Found":
+        """Return what passes thresholds."""
+        passes = (self.predicted > least) & (self.stability >= steady)
+        return Found(*(part[passes] for part in self))
+
+
+def find(predictor: Predictor, image: LabelledImage, config: AutomaskConfig) -> Found:
+    """Run everything mode on an image, and hold its masks against the regions."""
+    masks = automask(predictor, read_pixels(image), config)
+    predicted = np.array([mask.predicted_iou for mask in masks])
+    stability = np.array([mask.stability_score for mask in masks])
+    return Found(predicted, stability, *true_ious(masks, image))
+
+
+def correlation(found: list[Found]) -> dict[str, float]:
+    """Return the rank correlation of predicted and true IoU, and the number of masks."""
+    predicted, _, true = (np.concatenate([f[i] for f in found]) for i in range(3))
+    singles = np.concatenate([f.singles.max(1) for f in found])
+    return {
+        "regions and their unions": rank_correlation(predicted, true),
+        "single regions": rank_correlation(predicted, singles),
+        "masks": len(true),
+    }
+
+
+def worth(found: list[Found]) -> dict[str, float]:
+    """Return precision at IoU 0.5, AR@100 and the number of masks."""
+    true = np.concatenate([f.true for f in found])
+    return {
+        "precision": float((true >= 0.5).mean()) if len(true) else 0.0,
+        "ar_100": float(np.mean([average_recall(f.singles, f.predicted, 100) for f in found])),
+        "masks_per_image": len(true) / len(found),
+    }
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -74,54 +122,37 @@ def main() -> None:
         arguments.limit,
     )
     predictor = Predictor.load(arguments.model)
-    config = AutomaskConfig(
-        points_per_side=arguments.points,
-        pred_iou_thresh=IOU_THRESHOLDS[0],
-        stability_score_thresh=STABILITY_THRESHOLDS[0],
-    )
-    found = []
-    for image in images:
-        masks = automask(predictor, read_pixels(image), config)
-        predicted = np.array([m.predicted_iou for m in masks])
-        stability = np.array([m.stability_score for m in masks])
-        found.append((predicted, stability, *true_ious(masks, image)))
-    predicted, stability, true = (np.concatenate([f[i] for f in found]) for i in range(3))
+    config = AutomaskConfig(points_per_side=arguments.points)
+    found = [find(predictor, image, replace(config, **OPEN)) for image in images]
+    every = replace(config, **OPEN, box_nms_thresh=1.0, points_per_side=16)
+    correlations = {
+        "candidates": correlation([find(predictor, image, every) for image in images]),
+        "without duplicates": correlation(found),
+    }
     table = Table("pred_iou_thresh", *(f"stability {s}" for s in STABILITY_THRESHOLDS))
     grid = []
     for least in IOU_THRESHOLDS:
         cells = []
         for steady in STABILITY_THRESHOLDS:
-            kept = (predicted > least) & (stability >= steady)
-            precision = float((true[kept] >= 0.5).mean()) if kept.any() else 0.0
-            recall = np.mean(
-                [
-                    average_recall(
-                        singles[(p > least) & (s >= steady)], p[(p > least) & (s >= steady)], 100
-                    )
-                    for p, s, _, singles in found
-                ]
-            )
-            per_image = kept.sum() / len(images)
-            grid.append(
-                {
-                    "pred_iou_thresh": least,
-                    "stability_score_thresh": steady,
-                    "precision": precision,
-                    "ar_100": float(recall),
-                    "masks_per_image": float(per_image),
-                }
-            )
-            cells.append(f"{precision:.2f} {recall:.3f} {per_image:.0f}")
+            cell = worth([f.kept(least, steady) for f in found])
+            grid.append({"pred_iou_thresh": least, "stability_score_thresh": steady} | cell)
+            cells.append("{precision:.2f} {ar_100:.3f} {masks_per_image:.0f}".format(**cell))
         table.add_row(f"{least}", *cells)
     console.print("precision, AR@100, masks per image")
     console.print(table)
+    at_defaults = worth([find(predictor, image, config) for image in images])
+    at_defaults |= {
+        name: getattr(predictor.config, name)
+        for name in ("pred_iou_thresh", "stability_score_thresh")
+    }
     best = max(grid, key=lambda cell: cell["precision"] * cell["ar_100"])
     result = {
         "model": predictor.model_id,
         "images": len(images),
-        "candidates": len(true),
+        "masks": sum(len(f.true) for f in found),
         "points_per_side": arguments.points,
-        "rank_correlation": rank_correlation(predicted, true),
+        "rank_correlation": correlations,
+        "at_defaults": at_defaults,
         "best_product": best,
         "grid": grid,
     }

@@ -1,7 +1,7 @@
 """Fine-tuning on few images: what it gains on them, and what the model forgets meanwhile.
 
 Usage:
-    python benchmarks/finetune.py NEW [--old LABELLED] [--images 20] [--model tiny] [--out FOLDER]
+    python benchmarks/finetune.py NEW [--old LABELLED] [--images 20] [--limit 24] [--old-limit 60]
 
 NEW and LABELLED are folders in SA-1B form with train and val splits. The model is fine-tuned as the
 rounds of the data engine do it, by `maskmill train --config finetune`, on a few images of NEW's
@@ -49,7 +49,8 @@ def main() -> None:
     parser.add_argument("new", type=Path)
     parser.add_argument("--old", type=Path)
     parser.add_argument("--images", type=int, default=20)
-    parser.add_argument("--limit", type=int, default=120, help="most val images of each")
+    parser.add_argument("--limit", type=int, default=24, help="most val images of NEW")
+    parser.add_argument("--old-limit", type=int, default=60, help="most val images of LABELLED")
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--out", type=Path, help="folder of the run; by default a temporary one")
     options = parser.parse_args()
@@ -63,10 +64,11 @@ def main() -> None:
         seconds = json.loads((run / "model" / "card.json").read_text())["training_seconds"]
         settings = json.loads((run / "settings.json").read_text())
         rows = {}
-        for name, data in (("new", options.new), ("old", options.old)):
+        sets = (("new", options.new, options.limit), ("old", options.old, options.old_limit))
+        for name, data, limit in sets:
             if data is not None:
-                rows[f"{name}, before"] = measure(options.model, data, options.limit)
-                rows[f"{name}, after"] = measure(run / "model", data, options.limit)
+                rows[f"{name}, before"] = measure(options.model, data, limit)
+                rows[f"{name}, after"] = measure(run / "model", data, limit)
     table = Table(title=f"{options.images} images, {seconds:.0f} s of fine-tuning")
     table.add_column("val split")
     for number in NUMBERS:
@@ -77,6 +79,7 @@ def main() -> None:
     result = {
         "new": options.new.name,
         "images": options.images,
+        "val_images": {"new": options.limit, "old": options.old_limit},
         "train_seconds": seconds,
         "load_before": os.getloadavg()[0],
         "settings": settings | {"start_from": Path(str(options.model)).name},

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from maskmill.config import TINY, ModelConfig
+from maskmill.model.grid_iou import drawn_share_and_doubt
 from maskmill.model.sam import Sam
 from maskmill.model.torch_backend import TorchBackend
 from maskmill.predict import Predictor
@@ -229,7 +230,10 @@ class ReferenceSam:
             described = self.sam.describe(self.embedding, self.high_res)
             maps = self.sam.draw_maps(described, *self.prompts)
             masks = self.sam.mask_decoder.draw(attended, self.high_res, chosen, maps)
-            answer = masks, attended.predicted_iou[:, chosen]
+            iou, judge = attended.predicted_iou[:, chosen], self.sam.mask_decoder.grid_iou
+            # The reference's generator judges masks as it was told to; ours tells what it knows.
+            judged = iou if judge is None else judge.worth(iou, *drawn_share_and_doubt(masks))
+            answer = masks, judged
         if self.scenes is not None:
             scene = self.scene
             logits, iou = scene.logits(self.points), scene.predicted_iou(self.points)
@@ -277,9 +281,9 @@ class _SceneDecoder:
         seen, _ = self.real.attend(points)
         return (seen, points), self.scene.predicted_iou(points)
 
-    def draw(self, seen: Any, rows: np.ndarray) -> np.ndarray:
+    def draw(self, seen: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self.real.draw(seen[0], rows)
-        return self.scene.logits(seen[1][rows])
+        return self.scene.logits(seen[1][rows]), self.scene.predicted_iou(seen[1][rows])
 
 
 def published_reference(

@@ -27,6 +27,7 @@ SMALL_TINY = ModelConfig(
         prompt_maps=True,
         likeness=True,
         read_masks=True,
+        grid_iou=True,
     ),
     input_side=160,
 )
@@ -53,6 +54,9 @@ def random_sam(config: ModelConfig, *, seed: int = 3) -> Sam:
                 module.running_var.uniform_(0.4, 2, generator=generator)
         for mlp in sam.mask_decoder.output_hypernetworks_mlps:
             mlp.layers[-1].weight.mul_(30)  # type: ignore[union-attr, operator, index]
+        if sam.mask_decoder.grid_iou is not None:  # a fresh one changes nothing
+            for parameter in sam.mask_decoder.grid_iou.parameters():
+                parameter.normal_(0, 0.3, generator=generator)
     return sam
 
 

@@ -25,11 +25,15 @@ GRID = np.stack(np.meshgrid([30.0, 90.0, 150.0], [15.0, 45.0, 75.0]), -1).reshap
 
 
 class Sloped:
-    """A backend whose k-th candidate of the i-th point has predicted IoU 0.5 + 0.05 i - 0.1 k."""
+    """A backend whose k-th candidate of the i-th point promises an IoU of 0.5 + 0.05 i - 0.1 k.
+
+    Once drawn, it is worth so much less, or as much.
+    """
 
     most_at_once = 5
 
-    def __init__(self) -> None:
+    def __init__(self, less: float = 0.0) -> None:
+        self.less = np.float32(less)
         self.asked: list[int] = []
         self.drawn: list[int] = []
 
@@ -46,20 +50,24 @@ class Sloped:
         scaled = GRID * (384 / 180)
         index = np.abs(scaled[None] - points[:, None]).sum(-1).argmin(1)
         self.asked += index.tolist()
-        return index, (0.5 + 0.05 * index[:, None] - 0.1 * np.arange(3)).astype(np.float32)
+        promise = (0.5 + 0.05 * index[:, None] - 0.1 * np.arange(3)).astype(np.float32)
+        return (index, promise), promise
 
-    def draw(self, seen: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        self.drawn += seen[rows].tolist()
+    def draw(self, seen: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        index, promise = seen
+        self.drawn += index[rows].tolist()
         logits = np.full((len(rows), 3, LOW, LOW), -9, np.float32)
         logits[:, :, 10:30, 20:50] = 9
-        return logits
+        return logits, promise[rows] - self.less
 
     def threads(self) -> Any:
         return nullcontext()
 
 
-def found(threshold: float, **settings: Any) -> tuple[Sloped, list[tuple[int, float]]]:
-    backend = Sloped()
+def found(
+    threshold: float, *, less: float = 0.0, **settings: Any
+) -> tuple[Sloped, list[tuple[int, float]]]:
+    backend = Sloped(less)
     predictor = Predictor(backend, TINY, model_id="none", backend_name="none")
     config = SettledAutomaskConfig(
         points_per_side=3, pred_iou_thresh=threshold, points_per_batch=2, **settings
@@ -79,6 +87,12 @@ def test_only_points_with_a_mask_that_passes_are_drawn() -> None:
     assert backend.asked == list(range(9))
     assert backend.drawn == [6, 7, 8]
     assert candidates == [(6, 0.8), (7, 0.85), (8, 0.9), (8, 0.8)]
+
+
+def test_what_promised_much_and_is_worth_little_is_dropped_once_drawn() -> None:
+    backend, candidates = found(0.78, less=0.06)
+    assert backend.drawn == [6, 7, 8]
+    assert candidates == [(7, 0.79), (8, 0.84)]
 
 
 def test_predicted_iou_equal_to_its_threshold_does_not_pass() -> None:

@@ -43,7 +43,7 @@ def test_it_gives_the_numbers_of_the_mask_decoder(config: ModelConfig) -> None:
     seen = grid.attend(embedding, high_res, shared, points)
     torch.testing.assert_close(seen.predicted_iou, iou, rtol=1e-4, atol=1e-5)
     rows = [n - 1, 0, 4]
-    drawn = grid.draw(canvas, seen.rows(torch.tensor(rows)))
+    drawn, _ = grid.draw(canvas, seen.rows(torch.tensor(rows)))
     assert drawn.shape == (3, 3, config.low_res_side, config.low_res_side)
     scale = logits.abs().max()
     assert (drawn - logits[rows]).abs().max() < 1e-5 * scale

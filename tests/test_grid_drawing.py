@@ -38,5 +38,5 @@ def test_it_draws_what_the_decoder_draws(
     grid = GridDecoder(sam)
     shared, canvas = grid.share(embedding, high_res)
     seen = grid.attend(embedding, high_res, shared, points)
-    drawn = grid.draw(canvas, seen.rows(torch.tensor([4, 0])))
+    drawn, _ = grid.draw(canvas, seen.rows(torch.tensor([4, 0])))
     torch.testing.assert_close(drawn, logits[[4, 0]], rtol=1e-4, atol=1e-4)

@@ -76,6 +76,13 @@ def test_finer_maps_are_added_where_transposed_convolutions_would(n, maps):
         hyper = torch.stack([mlp(t) for mlp, t in zip(mlps, tokens, strict=True)], dim=1)
         expected = torch.einsum("nkc,nchw->nkhw", hyper, x)
     assert relative_error(found, expected) < 1e-5
+    plain = MaskDecoder(replace(config, high_res=False), embedding_side=SIDE).eval()
+    plain.load_state_dict(decoder.state_dict())
+    with torch.inference_mode():
+        # A model that is to do without finer maps does, though its encoder may make some.
+        without = plain.draw(attended, high_res, slice(0, None))
+        assert torch.equal(without, decoder.draw(attended, (), slice(0, None)))
+    assert relative_error(without, expected) > 1e-3
 
 
 @pytest.mark.parametrize("cell", [2, 4])

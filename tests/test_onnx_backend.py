@@ -5,10 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from random_model import shipped_or_exported
 
 from maskmill.automask.decoding import point_prompts
 from maskmill.errors import CheckpointError, ConfigError
+from maskmill.model.checkpoint import load_model
+from maskmill.model.grid_iou import drawn_share_and_doubt
 from maskmill.onnx_backend import DECODER_FILE, ENCODER_FILE, ONNX_FILES, OnnxBackend
 from maskmill.weights import config_of, read_card
 
@@ -141,16 +144,26 @@ def test_a_truncated_file_is_named(folder: Path, frame: np.ndarray, tmp_path: Pa
         backend.decode(embedding, high_res, *points(1, 2), None, True)
 
 
-def test_the_grids_parts_give_the_decoders_masks(backend: OnnxBackend, frame: np.ndarray) -> None:
+def test_the_grids_parts_give_the_decoders_masks_and_judge_them(
+    backend: OnnxBackend, frame: np.ndarray, folder: Path
+) -> None:
     embedding, high_res = backend.encode(frame)
     places = points(5, 1)[0][:, 0]
     logits, iou = backend.decode(embedding, high_res, *point_prompts(places), None, True)
     parts = backend.point_decoder(embedding, high_res)
     assert parts is not None
-    seen, found = parts.attend(places)
-    np.testing.assert_allclose(found, iou, atol=1e-4)
+    seen, promise = parts.attend(places)
     rows = np.array([3, 0])
-    np.testing.assert_allclose(parts.draw(seen, rows), logits[rows], rtol=1e-3, atol=1e-3)
+    drawn, found = parts.draw(seen, rows)
+    np.testing.assert_allclose(drawn, logits[rows], rtol=1e-3, atol=1e-3)
+    judge = load_model(folder)[0].mask_decoder.grid_iou
+    assert judge is not None
+    with torch.inference_mode():
+        masks, told = torch.from_numpy(logits[rows]), torch.from_numpy(iou[rows])
+        worth = judge.worth(told, *drawn_share_and_doubt(masks)).numpy()
+    np.testing.assert_allclose(found, worth, atol=1e-3)
+    assert np.abs(worth - iou[rows]).max() > 0.01, "a judge that changes nothing tests nothing"
+    assert np.abs(promise[rows] - worth).max() > 1e-4, "they are two networks"
     with parts.threads() as pool:
         assert pool is None  # one thread was asked for
 

@@ -81,6 +81,8 @@ class DecoderConfig:
     """Whether likeness to the clicked pixels is added to the masks' logits."""
     read_masks: bool = False
     """Whether predicted IoU rests on what each mask covers, and not on one token alone."""
+    grid_iou: bool = False
+    """Whether everything mode has a predicted IoU of its own; needs `read_masks`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,9 +149,10 @@ TINY = ModelConfig(
         prompt_maps=True,
         likeness=True,
         read_masks=True,
+        grid_iou=True,
     ),
     input_side=384,
-    pred_iou_thresh=0.5,
+    pred_iou_thresh=0.3,
     stability_score_thresh=0.5,
 )
 
@@ -280,6 +283,8 @@ class TrainConfig:
     """Smaller masks are left out, share of the image."""
     max_mask_share: float = 0.95
     """Larger masks are left out, as in the paper."""
+    grid_iou_images: int = 60
+    """Images on which everything mode's predicted IoU is fitted at the end; 0 leaves it alone."""
     sources: tuple[str, ...] = ()
     """Folders that may be used, by name; empty takes all."""
     max_images: int | None = None

@@ -137,7 +137,7 @@ class OnnxPointDecoder:
     on two cores one after the other.
 
     Args:
-        attend: Session of what asks for predicted IoU.
+        attend: Session of what tells which masks are worth drawing.
         draw: Session of what draws.
         image: The image's maps and what all points share of them, by name.
         threads: How many may call this at once.
@@ -163,20 +163,20 @@ class OnnxPointDecoder:
     def attend(
         self, points: Float32[np.ndarray, "n 2"]
     ) -> tuple[dict[str, np.ndarray], Float32[np.ndarray, "n k"]]:
-        """Return what `draw` needs, and the predicted IoU of each point's three candidates."""
+        """Return what `draw` needs, and what is to be expected of each point's three candidates."""
         outputs = self._attend.run(None, {**self._for_attend, "points": points})
         seen = dict(zip(self._names, outputs, strict=True))
-        return seen, seen["seen.predicted_iou"]
+        promised = "seen.promise" if "seen.promise" in seen else "seen.predicted_iou"
+        return seen, seen[promised]
 
     def draw(
         self, seen: dict[str, np.ndarray], rows: Int[np.ndarray, " m"]
-    ) -> Float32[np.ndarray, "m k low low"]:
-        """Return low-res mask logits of some of the points that `attend` saw."""
+    ) -> tuple[Float32[np.ndarray, "m k low low"], Float32[np.ndarray, "m k"]]:
+        """Return low-res mask logits and predicted IoU of some of the points that were seen."""
         feeds = {name: seen[name][rows] for name in self._asked}
-        logits: Float32[np.ndarray, "m k low low"] = self._draw.run(
-            None, {**self._for_draw, **feeds}
-        )[0]
-        return logits
+        logits, *iou = self._draw.run(None, {**self._for_draw, **feeds})
+        # A model that was exported by an earlier version has judged its masks before drawing them.
+        return logits, iou[0] if iou else seen["seen.predicted_iou"][rows]
 
     @contextmanager
     def threads(self) -> Iterator[ThreadPoolExecutor | None]:

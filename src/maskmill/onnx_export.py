@@ -18,6 +18,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
+from maskmill.automask.decoding import PointDecoder
 from maskmill.config import ModelConfig
 from maskmill.errors import CheckpointError
 from maskmill.model.checkpoint import SMALL_TENSOR
@@ -129,14 +130,24 @@ def measure_parity(sam: Sam, folder: Path, *, seed: int = 0) -> Parity:
         expected = torch_backend.decode(*encoded[0], coords, labels, mask, True)
         found = onnx_backend.decode(*encoded[1], coords, labels, mask, True)
         worst = _worse(worst, expected, found)
+    reference = torch_backend.point_decoder(*encoded[0])
     grid = onnx_backend.point_decoder(*encoded[1])
-    if grid is None:
+    if grid is None or reference is None:
         return worst
-    coords, labels, _ = _random_prompts(sam.config, random, 4, 1, 0, 0)
-    seen, iou = grid.attend(np.ascontiguousarray(coords[:, 0]))
-    labels[:, 0] = 1
-    expected = torch_backend.decode(*encoded[0], coords, labels, None, True)
-    return _worse(worst, expected, (grid.draw(seen, np.arange(4)), iou))
+    coords, _, _ = _random_prompts(sam.config, random, 4, 1, 0, 0)
+    places = np.ascontiguousarray(coords[:, 0])
+    for wanted, given in zip(_of_grid(reference, places), _of_grid(grid, places), strict=True):
+        worst = _worse(worst, wanted, given)
+    return worst
+
+
+def _of_grid(
+    decoder: PointDecoder, points: np.ndarray
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Return a grid's masks with their predicted IoU, and with what they promised."""
+    seen, promise = decoder.attend(points)
+    logits, iou = decoder.draw(seen, np.arange(len(points)))
+    return (logits, iou), (logits, promise)
 
 
 def _worse(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from maskmill.model.box_head import BoxHead
-from maskmill.model.grid_decoder import GridDecoder, Seen, Shared
+from maskmill.model.grid_decoder import Drawn, GridDecoder, Seen, Shared
 from maskmill.model.grid_drawing import Canvas
 from maskmill.model.sam import Sam
 from maskmill.model.tiny_encoder import fold_batch_norm
@@ -110,7 +110,7 @@ def _grid_graphs(
             (canvas, seen),
             (tree_map(lambda _: None, canvas), tree_map(lambda _: free, seen)),
             [*names[1], *names[2]],
-            ["low_res_mask_logits"],
+            ["low_res_mask_logits", "predicted_iou"],
         ),
     )
 
@@ -169,7 +169,7 @@ class _Share(nn.Module):
 
 
 class _Attend(nn.Module):
-    """Predicted IoU, and what drawing needs."""
+    """What points promise, and what drawing needs."""
 
     def __init__(self, grid: GridDecoder) -> None:
         super().__init__()
@@ -188,7 +188,7 @@ class _Draw(nn.Module):
         super().__init__()
         self.sam, self.grid = grid.sam, grid
 
-    def forward(self, canvas: Canvas, seen: Seen) -> Tensor:
+    def forward(self, canvas: Canvas, seen: Seen) -> Drawn:
         return self.grid.draw(canvas, seen)
 
 

@@ -1,7 +1,7 @@
 """From grid points to candidates: decode, and drop at low resolution what cannot survive.
 
 The reference upsamples all three masks of every point to the image before it asks whether they are
-any good. Here a mask is drawn only if its predicted IoU passes, and of a drawn mask only the part
+any good. Here a mask is drawn only if it promises to pass, and of a drawn mask only the part
 above its loosest cut is kept. Stability at low resolution is close to that at full resolution, not
 equal to it: it drops a candidate only by a margin, and `survivors` decides the rest exactly.
 """
@@ -91,25 +91,28 @@ def _of_batch(
     upsampling: Upsampling,
     config: SettledAutomaskConfig,
 ) -> list[Candidate]:
-    seen, iou = decoder.attend(scaled)
-    # The reference keeps predicted IoU with `>` and stability with `>=`, and so does this package;
-    # a threshold of 0 or less drops nothing.
-    least = config.pred_iou_thresh
-    passes = iou > least if least > 0 else np.full(iou.shape, True)
-    rows = np.flatnonzero(passes.any(axis=1))
+    seen, promise = decoder.attend(scaled)
+    rows = np.flatnonzero(_above(config.pred_iou_thresh, promise).any(axis=1))
     if not len(rows):
         return []
     found = []
-    logits = decoder.draw(seen, rows)
-    for i, k in np.argwhere(passes[rows]):
+    logits, iou = decoder.draw(seen, rows)
+    for i, k in np.argwhere(_above(config.pred_iou_thresh, iou)):
         patch = cut_patch(logits[i, k], upsampling, config)
         if patch is not None:
             found.append(
-                Candidate(
-                    point=int(batch[rows[i]]), predicted_iou=float(iou[rows[i], k]), patch=patch
-                )
+                Candidate(point=int(batch[rows[i]]), predicted_iou=float(iou[i, k]), patch=patch)
             )
     return found
+
+
+def _above(least: float, iou: Float32[np.ndarray, "n k"]) -> Bool[np.ndarray, "n k"]:
+    """Tell what passes: the reference keeps predicted IoU with `>` and stability with `>=`.
+
+    A threshold of 0 or less drops nothing.
+    """
+    passes: np.ndarray = iou > least if least > 0 else np.full(iou.shape, True)
+    return passes
 
 
 def cut_patch(

@@ -1,4 +1,4 @@
-"""Decoding a grid in two steps, where the runtime can: ask for predicted IoU first, then draw.
+"""Decoding a grid in two steps, where the runtime can: ask what a mask promises, then draw it.
 
 Drawing masks is half the decoder's work and most masks of a grid are not worth it. A backend with a
 `point_decoder` draws only what is asked for; any other backend draws all at once.
@@ -31,11 +31,13 @@ class PointDecoder(Protocol):
     most_at_once: int
 
     def attend(self, points: Float32[np.ndarray, "n 2"]) -> tuple[Any, Float32[np.ndarray, "n k"]]:
-        """Return what `draw` needs, and the predicted IoU of each point's candidates."""
+        """Return what `draw` needs, and the IoU that each point's candidates promise."""
         ...
 
-    def draw(self, seen: Any, rows: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m k low low"]:
-        """Return low-res mask logits of some of the points that `attend` saw."""
+    def draw(
+        self, seen: Any, rows: Int[np.ndarray, " m"]
+    ) -> tuple[Float32[np.ndarray, "m k low low"], Float32[np.ndarray, "m k"]]:
+        """Return low-res mask logits and predicted IoU of some of the points that were seen."""
         ...
 
     def threads(self) -> AbstractContextManager[Executor | None]:
@@ -58,12 +60,15 @@ class OneStep:
 
     def attend(self, points: Float32[np.ndarray, "n 2"]) -> tuple[Any, Float32[np.ndarray, "n k"]]:
         """Decode everything."""
-        return self._predictor.decode(self._embedding, *point_prompts(points))
+        logits, iou = self._predictor.decode(self._embedding, *point_prompts(points))
+        return (logits, iou), iou
 
-    def draw(self, seen: Any, rows: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m k low low"]:
+    def draw(
+        self, seen: Any, rows: Int[np.ndarray, " m"]
+    ) -> tuple[Float32[np.ndarray, "m k low low"], Float32[np.ndarray, "m k"]]:
         """Pick what is drawn already."""
-        logits: Float32[np.ndarray, "m k low low"] = seen[rows]
-        return logits
+        logits, iou = seen
+        return logits[rows], iou[rows]
 
     def threads(self) -> AbstractContextManager[Executor | None]:
         """Return no pool: the runtime has its own."""

@@ -6,9 +6,10 @@ it to is the same for all prompts. So the keys are never written out; `low_rank`
 they are kept. Products with what is shared are made once per image (`share`); layer norm needs each
 cell's variance, which is a quadratic form of what was written.
 
-What is here equals `MaskDecoder` up to float rounding (a test says so); it covers two-way
-transformers of depth 2, that is all the published ones and ours, and prompts of one point. Only
-what the three candidates for an ambiguous prompt need is computed.
+What is here equals `MaskDecoder` up to float rounding (a test says so), but for the predicted IoU
+of a model that has one of its own for grids; it covers two-way transformers of depth 2, that is all
+the published ones and ours, and prompts of one point. Only what the three candidates for an
+ambiguous prompt need is computed.
 """
 
 import math
@@ -19,6 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from maskmill.model.grid_drawing import Canvas, canvas, draw
+from maskmill.model.grid_iou import drawn_share_and_doubt
 from maskmill.model.low_rank import (
     Projected,
     Writing,
@@ -33,6 +35,7 @@ from maskmill.model.low_rank import (
     weighted,
     written_by,
 )
+from maskmill.model.mask_reader import share_and_doubt
 from maskmill.model.sam import Sam
 from maskmill.model.transformer import Attention, TwoWayAttentionBlock
 
@@ -74,11 +77,14 @@ class Shared(NamedTuple):
 class Seen(NamedTuple):
     """What the transformer made of `n` prompts, before any mask is drawn.
 
-    `predicted_iou` is `n 3`, `mask_tokens` `n 3 c`; `places` (n 2) are the points (x, y) as shares
-    of the frame; `first` and `second` are what was written onto the keys.
+    `predicted_iou` is `n 3`, as for a click, and `promise` what is to be expected of the mask once
+    it is drawn: the same for a model that has no predicted IoU of its own for grids. `mask_tokens`
+    is `n 3 c`; `places` (n 2) are the points (x, y) as shares of the frame; `first` and `second`
+    are what was written onto the keys.
     """
 
     predicted_iou: Tensor
+    promise: Tensor
     mask_tokens: Tensor
     places: Tensor
     first: Writing
@@ -88,8 +94,20 @@ class Seen(NamedTuple):
         """Keep some prompts only."""
         first, second = (Writing(*(part[index] for part in w)) for w in (self.first, self.second))
         return Seen(
-            self.predicted_iou[index], self.mask_tokens[index], self.places[index], first, second
+            self.predicted_iou[index],
+            self.promise[index],
+            self.mask_tokens[index],
+            self.places[index],
+            first,
+            second,
         )
+
+
+class Drawn(NamedTuple):
+    """Three candidates of `n` prompts: `masks` n 3 low_h low_w, logits, and `predicted_iou` n 3."""
+
+    masks: Tensor
+    predicted_iou: Tensor
 
 
 class GridDecoder:
@@ -191,10 +209,9 @@ class GridDecoder:
         )
         queries = transformer.norm_final_attn(queries)
         iou_token, mask_tokens = queries[:, 0], queries[:, 1:]
-        iou = self.decoder.iou_prediction_head(iou_token)[:, 1:]
-        iou = iou + self._read(iou_token, mask_tokens, shared, writings)
+        iou, promise = self._predicted_iou(iou_token, mask_tokens, shared, writings)
         places = (points + 0.5) / self.sam.prompt_encoder.input_side
-        return Seen(iou, mask_tokens, places, *writings)
+        return Seen(iou, promise, mask_tokens, places, *writings)
 
     def _tokens(
         self, embedding: Tensor, high_res: tuple[Tensor, ...], points: Float[Tensor, "n 2"]
@@ -281,22 +298,29 @@ class GridDecoder:
         joined: Tensor = attention.out_proj(out.transpose(1, 2).flatten(2))
         return joined
 
-    def _read(
+    def _predicted_iou(
         self, iou_token: Tensor, mask_tokens: Tensor, shared: Shared, writings: tuple[Writing, ...]
-    ) -> Float[Tensor, "n k"] | float:
-        """Return what the masks' sketches add to their predicted IoU."""
-        reader = self.decoder.mask_reader
+    ) -> tuple[Float[Tensor, "n k"], Float[Tensor, "n k"]]:
+        """Predict the IoU of the three candidates as for a click, and as for a grid's point."""
+        iou: Tensor = self.decoder.iou_prediction_head(iou_token)[:, 1:]
+        reader, of_grid = self.decoder.mask_reader, self.decoder.grid_iou
         if reader is None:
-            return 0.0
+            return iou, iou
         asked = reader.queries(mask_tokens)[:, None]
         sketches = scores(asked, shared.read_k[0], reader.k_proj, writings)[:, 0]
         weights = reader.weights(sketches)[:, None]
         averages = weighted(weights, shared.read_v[0], reader.v_proj, writings)[:, 0]
-        return reader.correct(iou_token, mask_tokens, sketches, averages)
+        iou = iou + reader.correct(iou_token, mask_tokens, sketches, averages)
+        return iou, iou if of_grid is None else of_grid.promise(iou, *share_and_doubt(sketches))
 
-    def draw(self, canvas: Canvas, seen: Seen) -> Float[Tensor, "n 3 low_h low_w"]:
-        """Upscale the image of each prompt, and read three candidates off it."""
-        return draw(self.sam, canvas, seen.mask_tokens, (seen.first, seen.second), seen.places)
+    def draw(self, canvas: Canvas, seen: Seen) -> Drawn:
+        """Upscale the image of each prompt, read three candidates off it, and judge them."""
+        writings = (seen.first, seen.second)
+        masks = draw(self.sam, canvas, seen.mask_tokens, writings, seen.places)
+        of_grid = self.decoder.grid_iou
+        if of_grid is None:
+            return Drawn(masks, seen.predicted_iou)
+        return Drawn(masks, of_grid.worth(seen.predicted_iou, *drawn_share_and_doubt(masks)))
 
 
 def _over_tokens(asked: Float[Tensor, "n heads t hw"]) -> Float[Tensor, "n j hw"]:

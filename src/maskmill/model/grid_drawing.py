@@ -60,8 +60,8 @@ def canvas(
     _, bias2 = _in_halves(up2)
     rest1 = (weight1 @ constant + bias1)[:, None]  # 2 1 2*c1
     rest2 = bias2[None, None]  # 1 1 2 2*c2
-    if high_res:
-        count, eighth, quarter = len(base), *high_res[:2]
+    if finer := sam.mask_decoder.finer(high_res):
+        count, eighth, quarter = len(base), *finer[:2]
         # blocks_of_cells gives hw (y1 x1 c1), and hw (y1 x1 y2 x2 c2) for the finer map.
         rest1 = rest1 + blocks_of_cells(eighth, 2)[0].view(count, 2, -1).transpose(0, 1)
         fine = blocks_of_cells(quarter, 4)[0].view(count, 2, 2, 2, -1).transpose(0, 1)

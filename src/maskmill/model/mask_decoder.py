@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from maskmill.config import DecoderConfig
+from maskmill.model.grid_iou import GridIou
 from maskmill.model.layers import LayerNorm2d, Mlp
 from maskmill.model.likeness import NUM_LIKENESS_MAPS
 from maskmill.model.mask_reader import MaskReader
@@ -80,6 +81,7 @@ class MaskDecoder(nn.Module):
         dim = config.transformer_dim
         self.embedding_side = embedding_side
         self.num_mask_tokens = config.num_multimask_outputs + 1
+        self.high_res = config.high_res
         self.transformer = TwoWayTransformer(
             depth=config.depth,
             embedding_dim=dim,
@@ -106,6 +108,8 @@ class MaskDecoder(nn.Module):
         self.mask_reader: MaskReader | None = None
         if config.read_masks:
             self.mask_reader = MaskReader(dim, config.iou_head_hidden_dim)
+        # Only `grid_decoder` asks it; without sketches it would have nothing to go by.
+        self.grid_iou = GridIou() if config.grid_iou and config.read_masks else None
 
     def attend(
         self,
@@ -151,12 +155,16 @@ class MaskDecoder(nn.Module):
         mlps = list(self.output_hypernetworks_mlps)[chosen]
         tokens = attended.mask_tokens[:, chosen]
         hyper = torch.stack([mlp(tokens[:, i]) for i, mlp in enumerate(mlps)], dim=-1)  # n c/8 k
-        cells = self._upscale(attended.keys, high_res) @ hyper  # n hw*16 k
+        cells = self._upscale(attended.keys, self.finer(high_res)) @ hyper  # n hw*16 k
         n, k, side = hyper.shape[0], len(mlps), self.embedding_side
         # Cells in reading order, each split 2x2 and again 2x2: y = (h, y1, y2), x = (w, x1, x2).
         cells = cells.reshape(n, side, side, 2, 2, 2, 2, k).permute(0, 1, 3, 5, 2, 4, 6, 7)
         masks = cells.reshape(n, -1, k).transpose(1, 2).reshape(n, k, 4 * side, 4 * side)
         return masks if maps is None else masks + self.weigh(tokens, maps)
+
+    def finer(self, high_res: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return the finer maps that masks are drawn with: none in a model that does without."""
+        return high_res if self.high_res else ()
 
     def weigh(
         self, tokens: Float[Tensor, "n k c"], maps: Float[Tensor, "n m low_h low_w"]

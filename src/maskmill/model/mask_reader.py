@@ -15,6 +15,20 @@ from torch import Tensor, nn
 from maskmill.model.layers import Mlp
 
 
+def share_and_doubt(
+    sketches: Float[Tensor, "n k hw"],
+) -> tuple[Float[Tensor, "n k"], Float[Tensor, "n k"]]:
+    """Measure sketches (logits).
+
+    Returns:
+        The part of the frame that each covers, [0, 1]; and how undecided it is: the mean of its
+        cells' variance over that part, 0 where every cell is sure.
+    """
+    p = sketches.sigmoid()
+    share = p.mean(2)
+    return share, (p * (1 - p)).mean(2) / (share + 0.01)
+
+
 class MaskReader(nn.Module):
     """Sketch masks on the coarse keys and correct their predicted IoU.
 
@@ -55,9 +69,7 @@ class MaskReader(nn.Module):
     ) -> Float[Tensor, "n k"]:
         """Return what to add to the predicted IoU of each mask."""
         inside, outside = averages.chunk(2, dim=1)
-        p = sketches.sigmoid()
-        share = p.mean(2, keepdim=True)
-        doubt = (p * (1 - p)).mean(2, keepdim=True) / (share + 0.01)
+        share, doubt = (x[..., None] for x in share_and_doubt(sketches))
         everywhere = iou_token[:, None].expand_as(mask_tokens)
         known = torch.cat([everywhere, mask_tokens, inside, outside, share, doubt], dim=2)
         added: Tensor = self.head(known)

@@ -132,19 +132,23 @@ class TorchPointDecoder:
         self._drawn_at_once = max(1, DRAWN_AT_ONCE // self._canvas.base.numel())
 
     def attend(self, points: Float32[np.ndarray, "n 2"]) -> tuple[Seen, Float32[np.ndarray, "n k"]]:
-        """Return what `draw` needs, and the predicted IoU of each point's three candidates."""
+        """Return what `draw` needs, and what is to be expected of each point's three candidates."""
         embedding, high_res = self._maps
         with torch.inference_mode():
             placed = torch.from_numpy(points).to(embedding.device)
             seen = self._grid.attend(embedding, high_res, self._shared, placed)
-        return seen, _array(seen.predicted_iou)
+        return seen, _array(seen.promise)
 
-    def draw(self, seen: Seen, rows: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m k low low"]:
-        """Return low-res mask logits of some of the points that `attend` saw."""
+    def draw(
+        self, seen: Seen, rows: Int[np.ndarray, " m"]
+    ) -> tuple[Float32[np.ndarray, "m k low low"], Float32[np.ndarray, "m k"]]:
+        """Return low-res mask logits and predicted IoU of some of the points that were seen."""
         parts = torch.split(torch.from_numpy(rows), self._drawn_at_once)
         with torch.inference_mode():
             drawn = [self._grid.draw(self._canvas, seen.rows(part)) for part in parts]
-            return _array(torch.cat(drawn))
+            return _array(torch.cat([d.masks for d in drawn])), _array(
+                torch.cat([d.predicted_iou for d in drawn])
+            )
 
     @contextmanager
     def threads(self) -> Iterator[ThreadPoolExecutor | None]:

@@ -15,6 +15,7 @@ AT_LEAST = {
     "click_iterations": 0,
     "iterations_without_point": 0,
     "warmup_steps": 0,
+    "grid_iou_images": 0,
     "data_workers": 0,
     "threads": 0,
     "learning_rate": 0.0,

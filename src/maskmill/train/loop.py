@@ -28,6 +28,7 @@ from maskmill.formats.labelled import LabelledImage, even_sample
 from maskmill.model.checkpoint import load_model, save_model
 from maskmill.model.sam import Sam, build
 from maskmill.train.data import Batch, StepDataset, usable_images
+from maskmill.train.fit_grid_iou import fit_grid_iou
 from maskmill.train.interactive import InteractiveLoss
 from maskmill.train.limits import refuse_nonsense
 from maskmill.train.optim import WeightAverage, learning_rate, parameter_groups
@@ -130,7 +131,7 @@ def train(
     if report is not None:
         if config.start_share:
             average.mix(first_weights(config), config.start_share)
-        write_model(run, sam, average, settings, report.lines)
+        write_model(run, sam, average, settings, report.lines, images, config)
     if dist.is_initialized():
         dist.barrier()
     return run / "model"
@@ -320,13 +321,18 @@ def write_model(
     average: WeightAverage,
     settings: dict[str, Any],
     metrics: Sequence[dict[str, float]],
+    images: Sequence[LabelledImage],
+    config: TrainConfig,
 ) -> None:
     """Save the averaged weights as a model folder, with a card that says how they came to be."""
     final = build(sam.config)
     final.load_state_dict(average.state)
+    began = time.monotonic()
+    fit_grid_iou(final.eval(), images, config)
+    seconds = sum(line.get("seconds", 0.0) for line in metrics) + time.monotonic() - began
     card = {
         "training": settings,
-        "training_seconds": round(sum(line.get("seconds", 0.0) for line in metrics)),
+        "training_seconds": round(seconds),
         "images_seen": settings["steps"] * settings["batch_images"],
     }
-    save_model(run / "model", final.eval(), card)
+    save_model(run / "model", final, card)
