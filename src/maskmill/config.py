@@ -283,7 +283,7 @@ class TrainConfig:
     """Smaller masks are left out, share of the image."""
     max_mask_share: float = 0.95
     """Larger masks are left out, as in the paper."""
-    grid_iou_images: int = 60
+    grid_iou_images: int = 40
     """Images on which everything mode's predicted IoU is fitted at the end; 0 leaves it alone."""
     sources: tuple[str, ...] = ()
     """Folders that may be used, by name; empty takes all."""
