@@ -6,6 +6,7 @@
 #   make browser  drive the annotation tool in Chromium
 #   make nightly  kill writers 200 times and imports 100 times, and fuzz importers for a minute
 #   make tiny    train the embedded default again: DATA=LABELLED, hours on two cores
+#   make tiny-gpu  train it longer, on one GPU: DATA=LABELLED
 #   make lint    only the checks that need no test: layers, style, types
 #   make clean   remove .venv and what the commands above wrote
 
@@ -18,7 +19,7 @@ export PIP_NO_COMPILE := 1
 unexport PYTHONDONTWRITEBYTECODE
 WORKERS ?= 2
 
-.PHONY: demo test browser nightly tiny lint clean
+.PHONY: demo test browser nightly tiny tiny-gpu lint clean
 
 demo: .venv/.demo
 	$(BIN)/maskmill demo -o demo --serve
@@ -49,6 +50,12 @@ tiny: .venv/.dev
 	test -d $(RUNS)/start || $(BIN)/maskmill model export $(RUNS)/first/model --out $(RUNS)/start --float16
 	$(TRAIN) --config $(RECIPE)-2.toml --start-from $(RUNS)/start --run $(RUNS)/second
 	$(BIN)/maskmill model export $(RUNS)/second/model --out $(RUNS)/tiny --float16
+
+# The same from one run on one GPU; DEVICE="--device cpu --precision float32" tries it without one.
+tiny-gpu: .venv/.dev
+	@test -n "$(DATA)" || { echo "say what to train on: make tiny-gpu DATA=FOLDER"; exit 1; }
+	$(BIN)/maskmill train $(DATA) --split train --config $(RECIPE)-gpu.toml --run $(RUNS)/gpu $(DEVICE)
+	$(BIN)/maskmill model export $(RUNS)/gpu/model --out $(RUNS)/tiny --float16
 
 lint: .venv/.dev
 	$(BIN)/python -m pytest -q tests/test_layers.py

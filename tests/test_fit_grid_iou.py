@@ -77,7 +77,10 @@ def test_unlabelled_ground_says_less_and_sources_say_the_same() -> None:
     assert float(judge.worth(*known[0]).detach()) == pytest.approx(0.7, abs=0.05)
 
 
-def test_only_the_judge_moves_and_twice_alike(tmp_path: Path) -> None:
+def test_only_the_judge_moves_and_twice_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "STEPS", 20)
     images = write_scenes(tmp_path, 3)
     sam = judged()
     before = {name: value.clone() for name, value in sam.state_dict().items()}
@@ -92,7 +95,10 @@ def test_only_the_judge_moves_and_twice_alike(tmp_path: Path) -> None:
     assert not np.allclose(first["mask_decoder.grid_iou.worth.head.layers.2.weight"], 0)
 
 
-def test_a_photograph_that_went_bad_is_passed_over(tmp_path: Path) -> None:
+def test_a_photograph_that_went_bad_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "STEPS", 20)
     images = write_scenes(tmp_path, 2)
     images[0].path.write_bytes(b"no longer an image")
     whole, without = judged(), judged()

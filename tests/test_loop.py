@@ -256,7 +256,9 @@ def test_a_model_grows_the_parts_that_its_start_left_out(tmp_path: Path) -> None
 
 
 def test_what_cannot_grow_or_be_left_out_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="leave_out names 'wings'; the parts are grid_iou, high_res, like"):
+    with pytest.raises(
+        ConfigError, match="leave_out names 'wings'; the parts are grid_iou, high_res, like"
+    ):
         first_weights(replace(CONFIG, leave_out=("wings",)))
     save_model(tmp_path / "whole", first_weights(CONFIG).eval(), {})
     config = replace(CONFIG, start_from=str(tmp_path / "whole"), grow=True)

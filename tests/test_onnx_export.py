@@ -99,7 +99,7 @@ def test_inputs_and_outputs_are_float32_under_their_documented_names(folder: Pat
     for file, (first, last) in {
         "grid_share.onnx": ("embedding", "canvas.pixels"),
         "grid_attend.onnx": ("embedding", "seen.second.scale"),
-        "grid_draw.onnx": ("canvas.base", "low_res_mask_logits"),
+        "grid_draw.onnx": ("canvas.base", "predicted_iou"),
     }.items():
         graph = onnx.load(folder / file).graph
         assert (graph.input[0].name, graph.output[-1].name) == (first, last)

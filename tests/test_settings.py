@@ -49,8 +49,8 @@ def test_a_file_without_tables_is_for_the_command_it_is_given_to(tmp_path: Path)
     assert settings == TrainConfig(steps=7, sources=("a", "b"))
 
 
-@pytest.mark.parametrize("run", [1, 2])
-def test_the_shipped_models_recipes_are_settings(run: int) -> None:
+@pytest.mark.parametrize("run", ["1", "2", "gpu"])
+def test_the_shipped_models_recipes_are_settings(run: str) -> None:
     path = model_folder("tiny") / f"recipe-{run}.toml"
     settings = parse("train", "photos", "--run", "out", "--config", path)["settings"]
     assert settings.model == "tiny"

@@ -11,6 +11,7 @@ stored so; call `round_to_float16` first to make that all of them.
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,13 +19,12 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from maskmill.automask.decoding import PointDecoder
 from maskmill.config import ModelConfig
 from maskmill.errors import CheckpointError
 from maskmill.model.checkpoint import SMALL_TENSOR
 from maskmill.model.sam import Sam
-from maskmill.model.torch_backend import TorchBackend
-from maskmill.onnx_backend import GRID_FILES, ONNX_FILES, OnnxBackend
+from maskmill.model.torch_backend import TorchBackend, TorchPointDecoder
+from maskmill.onnx_backend import GRID_FILES, ONNX_FILES, OnnxBackend, OnnxPointDecoder
 from maskmill.onnx_graphs import graphs
 from maskmill.weights import CARD, read_card, write_card
 
@@ -142,9 +142,10 @@ def measure_parity(sam: Sam, folder: Path, *, seed: int = 0) -> Parity:
 
 
 def _of_grid(
-    decoder: PointDecoder, points: np.ndarray
+    decoder: TorchPointDecoder | OnnxPointDecoder, points: np.ndarray
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Return a grid's masks with their predicted IoU, and with what they promised."""
+    seen: Any  # each runtime's own
     seen, promise = decoder.attend(points)
     logits, iou = decoder.draw(seen, np.arange(len(points)))
     return (logits, iou), (logits, promise)

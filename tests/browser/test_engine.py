@@ -34,7 +34,7 @@ def judged(project: Path) -> None:
     label(project)
     save_model(project.parent / "small", build(SMALL).eval(), {})
     training = {
-        "steps": 3, "batch_images": 2, "masks_per_image": 2, "input_side": 64,
+        "steps": 3, "grid_iou_images": 1, "batch_images": 2, "masks_per_image": 2, "input_side": 64,
         "start_from": str(project.parent / "small"),
     }  # fmt: skip
     with Project(project) as opened:

@@ -34,7 +34,7 @@ QUICK = RoundConfig(
     detector=False,
     val_share=0.4,
     training={
-        "steps": 8, "batch_images": 2, "masks_per_image": 2, "input_side": 64,
+        "steps": 8, "grid_iou_images": 1, "batch_images": 2, "masks_per_image": 2, "input_side": 64,
         "checkpoint_every": 1,
     },
 )  # fmt: skip
