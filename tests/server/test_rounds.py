@@ -20,7 +20,8 @@ from maskmill.server.trainer import KIND, Trainer
 from .conftest import Browser
 
 QUICK = {
-    "steps": 12, "grid_iou_images": 1, "batch_images": 2, "masks_per_image": 2, "input_side": 64, "checkpoint_every": 1,
+    "steps": 12, "batch_images": 2, "masks_per_image": 2, "input_side": 64, "checkpoint_every": 1,
+    "grid_iou_images": 1,
 }  # fmt: skip
 
 
