@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -26,6 +27,7 @@ from maskmill.automask import AutoMask, automask
 from maskmill.config import AutomaskConfig
 from maskmill.formats import LabelledImage, even_sample, read_dataset, read_pixels
 from maskmill.predict import Predictor
+from maskmill.train.fit_grid_iou import iou_with_unions
 from maskmill.train.scores import rank_correlation
 
 RESULT = Path(__file__).parent / "results" / "everything.json"
@@ -38,20 +40,13 @@ AR_LEVELS = np.arange(0.5, 0.951, 0.05)
 
 def true_ious(masks: list[AutoMask], image: LabelledImage) -> tuple[np.ndarray, np.ndarray]:
     """Return each mask's IoU with the best union of regions, and with every region `n m`."""
-    regions = np.stack([rle.decode(a.rle) for a in image.annotations]).reshape(
-        len(image.annotations), -1
-    )
-    sizes = regions.sum(1)
+    regions = torch.from_numpy(np.stack([rle.decode(a.rle) for a in image.annotations]))
     unions, singles = [], []
-    for mask in masks:
-        pixels = rle.decode(mask.rle).ravel()
-        shared = (regions & pixels).sum(1)
-        singles.append(shared / (sizes + pixels.sum() - shared))
-        covered = shared > 0.5 * sizes
-        together = shared[covered].sum()
-        united = together / max(1, sizes[covered].sum() + pixels.sum() - together)
-        unions.append(max(united, singles[-1].max()))
-    return np.array(unions), np.array(singles).reshape(len(masks), len(sizes))
+    for mask in masks:  # one by one: a thousand masks of a whole photograph would fill the memory
+        pixels = torch.from_numpy(rle.decode(mask.rle))
+        unions.append(float(iou_with_unions(pixels[None], regions)[0]))
+        singles.append(rle.iou([mask.rle], [a.rle for a in image.annotations])[0])
+    return np.array(unions), np.array(singles).reshape(len(masks), len(regions))
 
 
 def average_recall(singles: np.ndarray, scores: np.ndarray, most: int) -> float:
