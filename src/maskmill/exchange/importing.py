@@ -8,9 +8,11 @@ lays out rows, one hashes photographs, and this one writes.
 """
 
 import hashlib
+import os
+import pickle
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
@@ -25,7 +27,7 @@ from maskmill.formats.recognise import stream_dataset
 from maskmill.images import content_hash
 from maskmill.perceptual import perceptual_hash
 from maskmill.store import Made, NewImage, Project
-from maskmill.store.bulk import Labelled, NewMask, Prepared, add_prepared, prepare, with_file
+from maskmill.store.bulk import Labelled, NewMask, Prepared, add_prepared, prepare
 
 MASKS_AT_ONCE = 4000
 """Masks written in one transaction; what an interruption costs at most."""
@@ -41,10 +43,29 @@ LARGEST_HASHED = 64 << 20
 
 @dataclass(frozen=True)
 class Batch:
-    """Images that are written together, and what was left out on the way to them."""
+    """Images that are written together, and what was left out on the way to them.
 
-    images: list[Prepared]
+    Attributes:
+        images: What is known of each; None where it was left out after its labels were laid out.
+        labels: Each one's labels as a pickle, for the process that hashes need not look at them.
+        refused: What was left out, and why.
+    """
+
+    images: list[NewImage | None]
+    labels: bytes
     refused: list[Refused]
+
+    @classmethod
+    def of(cls, ready: list[Prepared], refused: list[Refused]) -> "Batch":
+        """Put images and labels side by side."""
+        labels = [(each.categories, each.rows, each.digest) for each in ready]
+        sealed = pickle.dumps(labels, pickle.HIGHEST_PROTOCOL)
+        return cls([each.image for each in ready], sealed, refused)
+
+    def ready(self) -> list[Prepared]:
+        """Put them together again."""
+        pairs = zip(self.images, pickle.loads(self.labels), strict=True)
+        return [Prepared(image, *labels) for image, labels in pairs if image is not None]
 
 
 @dataclass(kw_only=True)
@@ -191,7 +212,7 @@ def _batches(items: Iterable[LabelledImage | Refused], by: str) -> Iterator[Batc
 def _prepared(images: list[Labelled], refused: list[Refused]) -> Batch:
     """Lay images out as rows; if one cannot be, leave out that one."""
     try:
-        return Batch(prepare(images), refused)
+        return Batch.of(prepare(images), refused)
     except MaskError:
         ready: list[Prepared] = []
         for each in images:
@@ -199,7 +220,7 @@ def _prepared(images: list[Labelled], refused: list[Refused]) -> Batch:
                 ready += prepare([each])
             except MaskError as error:
                 refused = [*refused, Refused(Path(each.image.path), str(error))]
-        return Batch(ready, refused)
+        return Batch.of(ready, refused)
 
 
 def _write(
@@ -214,7 +235,7 @@ def _write(
     operation = f"import/{hashlib.sha256(name.encode()).hexdigest()[:16]}"
     for batch in batches:
         report.refused += batch.refused
-        added = add_prepared(project, operation, batch.images, by=by)
+        added = add_prepared(project, operation, batch.ready(), by=by)
         report.images += added.images
         report.masks += added.masks
         report.repeated += added.repeated
@@ -239,22 +260,30 @@ def _hashed(batches: Iterator[Batch]) -> Iterator[Batch]:
 
 
 def _with_hashes(batch: Batch) -> Batch:
-    images: list[Prepared] = []
+    images: list[NewImage | None] = []
     refused = list(batch.refused)
     for each in batch.images:
-        path = Path(each.image.path)
-        try:
-            images.append(with_file(each, *_hashes(path)))
-        except ImageError as error:
-            refused.append(Refused(path, str(error)))
-    return Batch(images, refused)
+        known = None
+        if each is not None:
+            try:
+                known = _with_file(each)
+            except ImageError as error:
+                refused.append(Refused(Path(each.path), str(error)))
+        images.append(known)
+    return replace(batch, images=images, refused=refused)
+
+
+def _with_file(image: NewImage) -> NewImage:
+    content, perceptual = _hashes(Path(image.path))
+    return replace(image, content_hash=content, perceptual_hash=perceptual)
 
 
 def _hashes(path: Path) -> tuple[str, int | None]:
     """Return the content hash and the perceptual hash, of one reading where the file is small."""
     try:
-        small = path.stat().st_size <= LARGEST_HASHED
-        content = path.read_bytes() if small else b""
+        with path.open("rb", buffering=0) as file:
+            small = os.fstat(file.fileno()).st_size <= LARGEST_HASHED
+            content = file.readall() if small else b""
     except OSError:
         small = False  # `content_hash` says why
     if not small:

@@ -77,16 +77,15 @@ def checked_masks(
 
 
 def _measured(masks: Sequence[Rle | DatasetError]) -> list[Checked | DatasetError]:
-    areas, boxes = areas_and_boxes([one for one in masks if isinstance(one, Rle)])
+    sound = [one for one in masks if isinstance(one, Rle)]
+    areas, boxes = areas_and_boxes(sound)
     shapes = zip(areas.tolist(), *boxes.T.tolist(), strict=True)
-    out: list[Checked | DatasetError] = []
-    for one in masks:
-        if isinstance(one, Rle):
-            shape = next(shapes)
-            out.append(Checked(one, shape) if shape[0] else DatasetError("an empty mask"))
-        else:
-            out.append(one)
-    return out
+    measured = map(Checked, sound, shapes)
+    found = [next(measured) if isinstance(one, Rle) else one for one in masks]
+    if areas.all():
+        return found
+    empty = DatasetError("an empty mask")
+    return [empty if isinstance(one, Checked) and not one.shape[0] else one for one in found]
 
 
 def _claimed_or_why(segmentation: Any, size: tuple[int, int]) -> Rle | DatasetError:
