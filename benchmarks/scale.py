@@ -27,7 +27,6 @@ from memory import Peak
 from synthetic import PER_IMAGE, write_dataset
 
 REPEATS = 5
-IMPORTS = 3
 FILTERS: dict[str, dict[str, Any]] = {
     "all": {},
     "unlabelled": {"has_masks": False},
@@ -209,6 +208,7 @@ def summary(steps: dict[str, dict[str, Any]]) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--images", type=int, default=100_000, help=f"{PER_IMAGE} masks to each")
+    parser.add_argument("--imports", type=int, default=3, help="how many, of which the median")
     parser.add_argument("--folder", type=Path, help="where the dataset is made, and stays")
     parser.add_argument("--step", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -221,8 +221,8 @@ def main() -> None:
         dataset = write_dataset(folder, options.images)
         project = folder / "project"
         load = os.getloadavg()
-        imports = [imported(project, dataset) for _ in range(IMPORTS)]
-        steps = {"import": sorted(imports, key=lambda row: row["wall_s"])[IMPORTS // 2]}
+        imports = [imported(project, dataset) for _ in range(options.imports)]
+        steps = {"import": sorted(imports, key=lambda row: row["wall_s"])[options.imports // 2]}
         steps["import"]["every_wall_s"] = [row["wall_s"] for row in imports]
         steps |= {name: run_step(name, project, dataset) for name in STEPS if name != "import"}
     kind = "postgresql" if os.environ.get("MASKMILL_DATABASE_URL") else "sqlite"
