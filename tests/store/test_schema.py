@@ -49,6 +49,8 @@ def filled(project: Project) -> None:
         put(team.image_states, image_id=image.id, state="complete", **ann)
         put(team.assignments, image_id=image.id, name="ann")
         put(team.leases, image_id=image.id, name="ann", expires_at=0)
+        put(team.strokes, image_id=image.id, version=1, drawn=[], changed_by="ann", at=0)
+        put(team.rule_sets, version=1, rules={}, changed_by="ann", at=0)
         put(team.reviews, annotation_id=made.id, version=1, verdict="accepted", **ann)
 
 

@@ -8,14 +8,42 @@ without SQLite's foreign keys, which are checked before it ends.
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, func, insert, inspect, select, update
+from sqlalchemy import Connection, func, insert, inspect, select, text, update
 
 from maskmill.errors import StoreError
 from maskmill.store.database import Database
 from maskmill.store.schema import schema_version
 from maskmill.store.team_tables import metadata  # the same, with the tables of people at work
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = ()
+
+def _add_strokes(connection: Connection) -> None:
+    """Add what Visual Prompting keeps: strokes by image, and the project's rules."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    whole, record = ("INTEGER", "JSON") if is_sqlite else ("BIGINT", "JSONB")
+    # SQLite takes a lone INTEGER key for its row number; in both tables another table gives it.
+    connection.execute(
+        text(
+            f"CREATE TABLE strokes (image_id {whole} NOT NULL, project_id {whole} NOT NULL, "
+            f"version INTEGER NOT NULL, drawn {record} NOT NULL, changed_by VARCHAR NOT NULL, "
+            "at FLOAT NOT NULL, CONSTRAINT pk_strokes PRIMARY KEY (image_id), "
+            "CONSTRAINT fk_strokes_image_id_images FOREIGN KEY(image_id) REFERENCES images (id), "
+            "CONSTRAINT fk_strokes_project_id_projects FOREIGN KEY(project_id) "
+            "REFERENCES projects (id) ON DELETE CASCADE)"
+        )
+    )
+    connection.execute(text("CREATE INDEX ix_strokes_project ON strokes (project_id, image_id)"))
+    connection.execute(
+        text(
+            f"CREATE TABLE rule_sets (project_id {whole} NOT NULL, version INTEGER NOT NULL, "
+            f"rules {record} NOT NULL, changed_by VARCHAR NOT NULL, at FLOAT NOT NULL, "
+            "CONSTRAINT pk_rule_sets PRIMARY KEY (project_id), "
+            "CONSTRAINT fk_rule_sets_project_id_projects FOREIGN KEY(project_id) "
+            "REFERENCES projects (id) ON DELETE CASCADE)"
+        )
+    )
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_add_strokes,)
 """The step from version i + 1 to i + 2 stands at place i."""
 
 VERSION = 1 + len(MIGRATIONS)

@@ -35,6 +35,7 @@ from maskmill.store.models import Models
 from maskmill.store.reviews import Reviews
 from maskmill.store.rows import checked, checked_text
 from maskmill.store.schema import projects
+from maskmill.store.scribbles import Scribbles
 from maskmill.store.snapshots import Snapshots
 from maskmill.store.work import Work
 
@@ -64,6 +65,7 @@ class Project:
         audit: Who did what.
         work: Who works on which image.
         reviews: What reviewers said of masks.
+        scribbles: Strokes for Visual Prompting, and rules.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class Project:
         self.audit = Audit(self.database, self.id)
         self.work = Work(self.database, self.id)
         self.reviews = Reviews(self.database, self.id)
+        self.scribbles = Scribbles(self.database, self.id)
 
     @classmethod
     def create(

@@ -1,4 +1,4 @@
-"""The tables of people at work: accounts, sessions, the audit log, leases, states and reviews.
+"""The tables of people at work: accounts, sessions, the audit log, leases, states, reviews, strokes.
 
 They stand beside those of `schema`, on the same metadata. Who holds a lease or an assignment is a
 name, not an account: on one's own machine there are no accounts.
@@ -114,4 +114,26 @@ reviews = Table(
     Column("name", String, nullable=False),
     Column("at", Float, nullable=False),
     Index("ix_reviews_annotation", "annotation_id", "id"),
+)
+
+strokes = Table(
+    "strokes",  # all that is drawn on an image for Visual Prompting; a newer version replaces it
+    metadata,
+    _image(),
+    _project(),
+    Column("version", Integer, nullable=False),  # 1, 2, 3 ...
+    Column("drawn", Record, nullable=False),  # category_id, width, points; the oldest stroke first
+    Column("changed_by", String, nullable=False),
+    Column("at", Float, nullable=False),
+    Index("ix_strokes_project", "project_id", "image_id"),
+)
+
+rule_sets = Table(
+    "rule_sets",  # what must hold of the regions that strokes lead to, and when an image passes
+    metadata,
+    _project(primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("rules", Record, nullable=False),
+    Column("changed_by", String, nullable=False),
+    Column("at", Float, nullable=False),
 )
