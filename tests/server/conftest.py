@@ -28,6 +28,7 @@ from maskmill.server.ingesting import ingest
 from maskmill.server.labeller import Labeller
 from maskmill.server.pictures import Pictures
 from maskmill.server.prefiller import Prefiller
+from maskmill.server.scribbler import Scribbler
 from maskmill.server.security import LOOPBACK
 from maskmill.server.service import Service
 from maskmill.server.trainer import Trainer
@@ -85,6 +86,7 @@ def make_service(project: Project, photos: Path, *, with_accounts: bool = False)
         trainer=Trainer(project, events),
         prefiller=Prefiller(project, events),
         labeller=Labeller(project, events),
+        scribbler=Scribbler(project, model="tiny", events=events),
         names=LOOPBACK,
     )
     service.trainer.promoted = service.follow

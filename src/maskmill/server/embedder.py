@@ -6,20 +6,18 @@ twice is left alone. It writes embeddings and thumbnails, which are caches, and 
 """
 
 import logging
-import multiprocessing
 import os
-import signal
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from maskmill.embed import KIND, embed_image, unfinished
 from maskmill.errors import ImageError, MaskmillError
+from maskmill.server.child import Child, Died
 from maskmill.server.events import Events
 from maskmill.server.pictures import Pictures
 from maskmill.store import Image, Project
@@ -27,12 +25,8 @@ from maskmill.store.embeddings import Embeddings
 
 PAGE = 500
 """Images looked up at once."""
-TRIES = 2
-"""How often an image may kill the child."""
 REPORT_SECONDS = 1
 """Time between two words to the jobs table and the browsers."""
-NICE = 5
-"""How far the child stands back behind people's requests."""
 log = logging.getLogger("maskmill.server")
 
 
@@ -59,7 +53,7 @@ class Embedder:
         self._project, self._model, self._events = project, model, events
         self._model_id = model_id
         self._threads = threads
-        self._child = _Child(project.folder, model, threads)
+        self._child = self._new_child(model)
         self._wished: deque[int] = deque()
         self._failed: dict[int, str] = {}
         self._after = 0
@@ -86,7 +80,7 @@ class Embedder:
     def use(self, *, model: str, model_id: str) -> None:
         """Embed all images anew, with another model; what the old one made stays."""
         with self._wake:
-            old, self._child = self._child, _Child(self._project.folder, model, self._threads)
+            old, self._child = self._child, self._new_child(model)
             self._model, self._model_id = model, model_id
             self._failed.clear()
             self._page.clear()
@@ -118,6 +112,9 @@ class Embedder:
         with suppress(ImageError):
             self.wish(image_id)
 
+    def _new_child(self, model: str) -> Child:
+        return Child(_start, self._project.folder, model, self._threads, name="embedder")
+
     def _run(self) -> None:
         if not self._project.images.count():
             self._child.warm()  # the first images are on their way
@@ -131,7 +128,7 @@ class Embedder:
                 job = _Job(self._project, model, self._events)
             if not self._project.embeddings.has(image.content_hash, model_id):
                 job.begin()
-                error = child.embed(image)
+                error = _why_not(child, image)
                 if self._stopping:
                     break
                 if child is not self._child:  # another model came meanwhile, and begins anew
@@ -195,81 +192,27 @@ class _Job:
             self._job = None
 
 
-class _Child:
-    """The process that embeds; started when first needed and whenever it died."""
-
-    def __init__(self, folder: Path, model: str, threads: int | None) -> None:
-        self._arguments = (folder, model, threads)
-        self._process: BaseProcess | None = None
-        self._pipe: Connection | None = None
-        self._closed = False
-        self._starting = threading.Lock()
-
-    def embed(self, image: Image) -> str | None:
-        """Embed one image; returns why not, if not."""
-        for _ in range(TRIES):
-            try:
-                pipe = self._started()
-                pipe.send((image.content_hash, image.path))
-                answer: str | None = pipe.recv()
-                return answer
-            except (EOFError, OSError):
-                self.kill()
-                if self._closed:
-                    return "the server is being stopped"
-        return f"{image.path} ended the process that embeds, {TRIES} times; look at the file"
-
-    def warm(self) -> None:
-        """Begin to load the model before the first image is there."""
-        with suppress(EOFError):
-            self._started()
-
-    def close(self) -> None:
-        """End the process for good, whatever it does."""
-        with self._starting:
-            self._closed = True
-        self.kill()
-
-    def kill(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.join(5)
-
-    def _started(self) -> Connection:
-        if self._process is None or self._pipe is None or not self._process.is_alive():
-            context = multiprocessing.get_context("spawn")
-            self._pipe, theirs = context.Pipe()
-            process = context.Process(
-                target=_serve, args=(theirs, *self._arguments), name="embedder", daemon=True
-            )
-            with self._starting:
-                if self._closed:
-                    raise EOFError("the server is being stopped")
-                process.start()
-                self._process = process
-            theirs.close()
-        return self._pipe
-
-
-def _serve(pipe: Connection, folder: Path, model: str, threads: int | None) -> None:
-    """Embed what the pipe asks for until it closes; what the child process runs."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
-    if hasattr(os, "nice"):
-        os.nice(NICE)
+def _start(folder: Path, model: str, threads: int | None) -> Callable[[str, str], None]:
+    """Load the model; what the child process does first."""
     from maskmill.predict import Predictor
 
     predictor = Predictor.load(model, threads=threads)
     embeddings, pictures = Embeddings(folder / "embeddings"), Pictures(folder / "cache")
-    while True:
-        try:
-            content_hash, path = pipe.recv()
-        except (EOFError, OSError):
-            return
-        try:
-            opened = embed_image(predictor, embeddings, (path, content_hash))
-            if opened is not None:
-                pictures.put_thumbnail(content_hash, opened.array)
-            pipe.send(None)
-        except MaskmillError as error:
-            pipe.send(str(error))
+
+    def embed(content_hash: str, path: str) -> None:
+        opened = embed_image(predictor, embeddings, (path, content_hash))
+        if opened is not None:
+            pictures.put_thumbnail(content_hash, opened.array)
+
+    return embed
+
+
+def _why_not(child: Child, image: Image) -> str | None:
+    """Embed one image; returns why not, if not."""
+    try:
+        child.ask(image.content_hash, image.path)
+    except Died as error:
+        return f"{image.path}: {error}; look at the file"
+    except MaskmillError as error:
+        return str(error)
+    return None

@@ -27,6 +27,7 @@ from maskmill.server.ingesting import ingest
 from maskmill.server.labeller import Labeller
 from maskmill.server.pictures import Pictures
 from maskmill.server.prefiller import Prefiller
+from maskmill.server.scribbler import Scribbler
 from maskmill.server.security import LOOPBACK
 from maskmill.server.service import Service
 from maskmill.server.trainer import Trainer
@@ -182,6 +183,7 @@ def _service(
     with_accounts = bool(project.accounts.all())
     trainer, prefiller = Trainer(project, events), Prefiller(project, events)
     labeller = Labeller(project, events)
+    scribbler = Scribbler(project, model=config.model, events=events)
     try:
         service = Service(
             project=project,
@@ -193,6 +195,7 @@ def _service(
             trainer=trainer,
             prefiller=prefiller,
             labeller=labeller,
+            scribbler=scribbler,
             names=names,
             https=https,
         )
@@ -205,6 +208,7 @@ def _service(
         trainer.stop()
         prefiller.stop()
         labeller.stop()
+        scribbler.stop()
         embedder.stop()
 
 

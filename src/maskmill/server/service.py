@@ -12,6 +12,7 @@ from maskmill.server.labeller import Labeller
 from maskmill.server.pictures import Pictures
 from maskmill.server.planner import Planner
 from maskmill.server.prefiller import Prefiller
+from maskmill.server.scribbler import Scribbler
 from maskmill.server.trainer import Trainer
 from maskmill.store import Image, Project
 
@@ -34,6 +35,7 @@ class Service:
         planner: Orders the queue.
         prefiller: Puts sure masks on images that people will see.
         labeller: Labels what nobody has labelled.
+        scribbler: Learns from strokes.
         names: Names under which browsers reach the server, without port.
         https: Whether they reach it over HTTPS.
     """
@@ -47,6 +49,7 @@ class Service:
     trainer: Trainer
     prefiller: Prefiller
     labeller: Labeller
+    scribbler: Scribbler
     planner: Planner = field(init=False)
     names: tuple[str, ...]
     https: bool = False
@@ -96,6 +99,7 @@ class Service:
         self._decoders[self.decoder.model_id] = self.decoder
         self._before, self.decoder = self.decoder.model_id, new
         self.embedder.use(model=folder, model_id=new.model_id)
+        self.scribbler.use(folder)
         self.events.tell("model", model_id=new.model_id)
 
     def model_id(self, row_id: int | None) -> str | None:

@@ -122,6 +122,12 @@ class Annotations:
                 also(connection, made)
             return made
 
+    def done(self, operation_id: str) -> list[Annotation] | None:
+        """Return what an operation answered; None if it was never done."""
+        with self._database.read() as connection:
+            row = self._operation(connection, operation_id)
+            return None if row is None else self._answered(connection, row)
+
     def get(self, annotation_id: int) -> Annotation:
         """Return the latest version of an annotation, a deleted one included.
 
@@ -205,18 +211,22 @@ class Annotations:
         self, connection: Connection, operation_id: str, digest: str
     ) -> list[Annotation] | None:
         """Return what an operation answered when it was done, if it was."""
-        row = connection.execute(
-            select(operations).where(
-                operations.c.project_id == self._project,
-                operations.c.operation_id == operation_id,
-            )
-        ).first()
+        row = self._operation(connection, operation_id)
         if row is None:
             return None
         if row.digest != digest:
             raise StoreError(
                 f"operation {operation_id} was used for other changes; give each its own id"
             )
+        return self._answered(connection, row)
+
+    def _operation(self, connection: Connection, operation_id: str) -> Row[Any] | None:
+        statement = select(operations).where(
+            operations.c.project_id == self._project, operations.c.operation_id == operation_id
+        )
+        return connection.execute(statement).first()
+
+    def _answered(self, connection: Connection, row: Row[Any]) -> list[Annotation]:
         return [self._version(connection, *each) for each in row.answer]
 
     def _version(self, connection: Connection, annotation_id: int, version: int) -> Annotation:

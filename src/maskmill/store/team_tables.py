@@ -1,4 +1,4 @@
-"""The tables of people at work: accounts, sessions, the audit log, leases, states, reviews, strokes.
+"""The tables of people at work: accounts, sessions, audit log, leases, states, reviews, strokes.
 
 They stand beside those of `schema`, on the same metadata. Who holds a lease or an assignment is a
 name, not an account: on one's own machine there are no accounts.

@@ -1,0 +1,350 @@
+"""Visual Prompting behind the pages: a changed stroke trains a classifier that looks at all images.
+
+Two child processes keep features at hand and do the work; this file says what comes first. A new
+stroke ends a sweep that is going on: its own image comes first, then the least certain ones. What
+is found is held in memory alone: it is made again in seconds. Strokes and rules are in the store.
+"""
+
+import logging
+import os
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import msgspec
+
+from maskmill.errors import MaskmillError, NotFound
+from maskmill.scribble.rules import RuleSet
+from maskmill.scribble.worker import Close, Look, Region, Trained, Worker
+from maskmill.server.child import Answers, Child
+from maskmill.server.events import Events
+from maskmill.server.marking import marks, missing_packages, usable_rules
+from maskmill.store import Image, Project
+
+CHILDREN = 2
+AUTOMATIC = 1000
+"""Images that a changed stroke looks at by itself; the others wait until somebody asks for all."""
+REMEMBERED = 20_000
+"""Images of which what was found is kept."""
+PAGE = 500
+NO_RULES = msgspec.json.encode(RuleSet())
+log = logging.getLogger("maskmill.server")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How far it is.
+
+    Attributes:
+        run: Number of the classifier, which grows with each training; 0 before the first.
+        phase: `idle`, `training` or `looking`.
+        done: Images looked at with this classifier.
+        total: Images that it will look at.
+        classes: What the classifier knows, in the order of the values of its label maps.
+        warnings: What is wrong with the strokes or the rules, a sentence each.
+        trouble: Why there is no classifier of the latest strokes.
+    """
+
+    run: int
+    phase: str
+    done: int
+    total: int
+    classes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    trouble: str | None
+
+
+class Scribbler:
+    """Visual Prompting of one project, as a server runs it.
+
+    Args:
+        project: Open for writing; its strokes, rules and images.
+        model: The promptable model's name or folder.
+        events: Told of what was found.
+    """
+
+    def __init__(self, project: Project, *, model: str, events: Events) -> None:
+        self._project, self._events, self._model = project, events, model
+        self._wake = threading.Condition()
+        self._free: SimpleQueue[Child] = SimpleQueue()
+        self._children = self._new_children()
+        self._known: dict[Child, int] = {}
+        self._trained: Trained | None = None
+        self._looks: OrderedDict[int, Look] = OrderedDict()
+        self._run, self._phase, self._total = 0, "idle", 0
+        self._classes: tuple[str, ...] = ()
+        self._trouble: str | None = None
+        self._troubles: tuple[str, ...] = ()
+        self._drawn = self._ruled = self._wanted = self._everything = False
+        self._first: int | None = None
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def drawn(self, image_id: int) -> None:
+        """Train anew: strokes of an image have changed."""
+        self._begin(image_id, drawn=True)
+
+    def ruled(self) -> None:
+        """Look at all images again: the rules have changed."""
+        self._begin(None, ruled=True)
+
+    def wanted(self) -> None:
+        """Make features of all images, for somebody is here who will draw; and train if need be."""
+        self._begin(None, drawn=self._run == 0 and self._trouble is None)
+
+    def everything(self) -> None:
+        """Look at every image of the project, however many there are."""
+        self._everything = True
+        self._begin(None, ruled=True)
+
+    def use(self, model: str) -> None:
+        """Take the features of another promptable model from now on."""
+        with self._wake:
+            old, self._free = self._children, SimpleQueue()
+            self._model = model
+            self._children = self._new_children()
+        for child in old:
+            child.close()
+        if self._run:
+            self._begin(None, drawn=True)
+
+    def stop(self) -> None:
+        """Stop within a second or two."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify_all()
+        for child in self._children:
+            child.close()
+        if self._thread is not None:
+            self._thread.join(10)
+
+    def standing(self) -> Standing:
+        """Say how far it is."""
+        return Standing(
+            run=self._run,
+            phase=self._phase,
+            done=len(self._looks),
+            total=self._total,
+            classes=self._classes,
+            warnings=(*(self._trained.warnings if self._trained else ()), *self._troubles),
+            trouble=self._trouble,
+        )
+
+    def found(self) -> dict[int, Look]:
+        """Return what was found with the current classifier, by image, in the order of looking."""
+        with self._wake:
+            return dict(self._looks)
+
+    def look(self, image: Image) -> Look:
+        """Return what is found on an image at the working grid; now, if nobody has looked yet.
+
+        Raises:
+            NotFound: If there is no classifier yet.
+            ImageError: If the image cannot be used.
+        """
+        known = self._looks.get(image.id)
+        return known if known is not None else self._look(image, self._rules())
+
+    def close(self, image: Image, rules: RuleSet | None, *, full: bool = False) -> Close:
+        """Return what is found on an image at its own size.
+
+        Args:
+            image: The image.
+            rules: What to apply; None takes the project's.
+            full: Classify each pixel, which takes seconds.
+
+        Raises:
+            NotFound: If there is no classifier yet.
+            ImageError: If the image cannot be used.
+            ConfigError: If a rule speaks of a category that the classifier does not know.
+        """
+        given = self._rules() if rules is None else msgspec.json.encode(rules)
+        found: Close = self._ask("close", image.content_hash, image.path, given, full=full)
+        return found
+
+    def regions(self, image: Image, *, refined: bool) -> list[Region]:
+        """Return an image's objects as masks; errors as of `close`."""
+        rules = self._rules()
+        asked = (image.content_hash, image.path, rules)
+        found: list[Region] = self._ask("regions", *asked, refined=refined)
+        return found
+
+    def _begin(self, image_id: int | None, *, drawn: bool = False, ruled: bool = False) -> None:
+        with self._wake:
+            self._drawn |= drawn
+            self._ruled |= ruled
+            self._wanted = True
+            self._first = image_id or self._first
+            if self._thread is None and not self._stopping:
+                self._thread = threading.Thread(target=self._work, name="scribbler", daemon=True)
+                self._thread.start()
+            self._wake.notify_all()
+
+    def _work(self) -> None:
+        for child in self._children:
+            child.warm()
+        while not self._stopping:
+            with self._wake:
+                while not (self._stopping or self._drawn or self._ruled or self._wanted):
+                    self._wake.wait()
+                drawn, self._drawn = self._drawn, False
+                ruled, self._ruled, self._wanted = self._ruled, False, False
+            try:
+                if drawn and not self._stopping:
+                    self._train()
+                if (drawn or ruled) and self._trained is not None and self._trouble is None:
+                    self._sweep()
+                self._prepare()
+            except Exception:
+                if not self._stopping:
+                    log.exception("Visual Prompting met an error")
+            self._tell("idle")
+
+    def _train(self) -> None:
+        self._tell("training")
+        if missing := missing_packages():
+            self._trouble = (
+                f"learning from strokes needs {', '.join(missing)}; install with "
+                "`pip install 'maskmill[scribble]'` and start the server again"
+            )
+            return
+        marked, categories = marks(self._project)
+        self._trouble = None
+        try:
+            self._trained = self._ask("train", marked, categories, bare=True)
+        except MaskmillError as error:
+            self._trouble = str(error)
+            return
+        with self._wake:
+            self._run += 1
+            self._classes = self._trained.categories
+            before = sorted(self._looks, key=lambda i: -self._looks[i].mean_doubt)
+            self._doubted = before
+            self._looks.clear()
+
+    _doubted: Sequence[int] = ()
+
+    def _sweep(self) -> None:
+        """Look at images until all are done or something changes."""
+        rules = self._rules()
+        with self._wake:
+            first, self._first = self._first, None
+            self._looks.clear()
+        everything, self._everything = self._everything, False
+        waiting = deque(self._in_order(first, None if everything else AUTOMATIC))
+        self._total = len(waiting)
+        self._tell("looking")
+        threads = [
+            threading.Thread(target=self._look_at, args=(waiting, rules), daemon=True)
+            for _ in self._children
+        ]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+
+    def _in_order(self, first: int | None, limit: int | None) -> Iterator[Image]:
+        """Yield the image that was drawn on, those in doubt, then the others."""
+        images, given = self._project.images, set[int]()
+        for image_id in [*([first] if first else []), *self._doubted]:
+            if image_id not in given and len(given) != limit:
+                given.add(image_id)
+                yield images.get(image_id)
+        after = 0
+        while page := images.page(after=after, limit=PAGE):
+            for image in page:
+                if len(given) == limit:
+                    return
+                if image.id not in given:
+                    given.add(image.id)
+                    yield image
+            after = page[-1].id
+
+    def _look_at(self, waiting: "deque[Image]", rules: bytes) -> None:
+        while not (self._stopping or self._drawn or self._ruled):
+            try:
+                image = waiting.popleft()
+            except IndexError:
+                return
+            try:
+                look = self._look(image, rules)
+            except MaskmillError as error:
+                self._events.tell("scribbled", image_id=image.id, trouble=str(error))
+                continue
+            self._events.tell(
+                "scribbled", image_id=image.id, run=self._run, doubt=look.mean_doubt,
+                passed=look.passed,
+            )  # fmt: skip
+
+    def _look(self, image: Image, rules: bytes) -> Look:
+        run = self._run
+        look: Look = self._ask("look", image.content_hash, image.path, rules)
+        with self._wake:
+            if run == self._run:
+                self._looks[image.id] = look
+                if len(self._looks) > REMEMBERED:
+                    self._looks.popitem(last=False)
+        return look
+
+    def _prepare(self) -> None:
+        """Make features of images that have none, while nothing else is to do."""
+        after = 0
+        while page := self._project.images.page(after=after, limit=PAGE):
+            for image in page:
+                if self._stopping or self._drawn or self._ruled:
+                    return
+                try:
+                    self._ask("warm", image.content_hash, image.path, bare=True)
+                except MaskmillError as error:
+                    log.warning("image %d has no features: %s", image.id, error)
+            after = page[-1].id
+
+    def _ask(self, what: str, *arguments: Any, bare: bool = False, **named: Any) -> Any:
+        """Ask whichever child is free; one that does not know the classifier is told first."""
+        trained, run = self._trained, self._run
+        if not bare and trained is None:
+            raise NotFound("there is no classifier yet; draw strokes of two categories")
+        free = self._free
+        child = free.get()
+        try:
+            if not bare and self._known.get(child) != run:
+                child.tell("use", (trained,), {})
+                self._known[child] = run
+            return child.ask(what, arguments, named)
+        finally:
+            free.put(child)
+
+    def _rules(self) -> bytes:
+        """Return the project's rules without those of categories that nobody has marked."""
+        rules, self._troubles = usable_rules(self._project, self._classes)
+        return msgspec.json.encode(rules)
+
+    def _tell(self, phase: str) -> None:
+        self._phase = phase
+        self._events.tell("scribble", run=self._run, phase=phase)
+
+    def _new_children(self) -> list[Child]:
+        many = min(CHILDREN, os.cpu_count() or 1)
+        children = [
+            Child(_start, self._project.folder, self._model, name="scribbler") for _ in range(many)
+        ]
+        for child in children:
+            self._free.put(child)
+        return children
+
+
+def _start(folder: Path, model: str) -> Answers:
+    """Load the model; what a child process does first."""
+    with suppress(ImportError):  # training says what to install
+        import sklearn.ensemble  # noqa: F401  so that the first stroke need not wait for it
+    worker = Worker(folder, model)
+
+    def answer(what: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        return getattr(worker, what)(*arguments, **named)
+
+    return answer

@@ -1,0 +1,213 @@
+"""Strokes over HTTP: what is drawn trains, every image is looked at, and masks come of it."""
+
+import base64
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import cv2
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from maskmill.server.scribbles import AUTHOR
+from maskmill.server.service import Service
+
+SECONDS = 60
+RED = [[14.0, 14.0], [34.0, 26.0]]
+GROUND = [[2.0, 40.0], [60.0, 42.0]]
+SQUARE = (slice(10, 30), slice(12, 40))
+"""The red square of every photograph, at least."""
+
+
+@pytest.fixture
+def database_kind() -> str:
+    """One database: what the two do differently, the store's own tests look at."""
+    return "sqlite"
+
+
+def until(what: Callable[[], Any]) -> Any:
+    end = time.monotonic() + SECONDS
+    while not (found := what()):
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+    return found
+
+
+def picture(content: bytes) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+@pytest.fixture
+def scribbling(service: Service) -> Iterator[Service]:
+    yield service
+    service.scribbler.stop()
+
+
+class Drawer:
+    """Draws on images by their place, and knows the versions."""
+
+    def __init__(self, service: Service, client: TestClient) -> None:
+        self.client, self.service = client, service
+        self.images = [image.id for image in service.project.images.page()]
+        self.red = client.post("/api/categories", json={"name": "red"}).json()["id"]
+
+    def put(self, place: int, *strokes: tuple[int | None, list[list[float]]]) -> Any:
+        here = f"/api/images/{self.images[place]}/strokes"
+        version = self.client.get(here).json()["version"]
+        drawn = [{"category_id": c, "width": 3.0, "points": points} for c, points in strokes]
+        body = {"op_id": str(uuid4()), "base_version": version, "strokes": drawn}
+        answer = self.client.put(here, json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def standing(self) -> Any:
+        return self.client.get("/api/scribbles").json()
+
+    def trained(self, run: int = 1) -> Any:
+        """Wait until every image was looked at by this classifier or a later one."""
+
+        def done() -> Any:
+            told = self.standing()
+            ended = told["phase"] == "idle" and told["run"] >= run
+            return told if ended and len(told["found"]) == len(self.images) else None
+
+        return until(done)
+
+
+@pytest.fixture
+def drawer(scribbling: Service, client: TestClient) -> Drawer:
+    return Drawer(scribbling, client)
+
+
+def test_two_strokes_on_one_image_segment_all(drawer: Drawer) -> None:
+    assert drawer.standing()["run"] == 0
+    drawn = drawer.put(0, (drawer.red, RED), (0, GROUND))
+    assert drawn["version"] == 1
+    told = drawer.trained()
+    assert [each["name"] for each in told["classes"]] == ["background", "red"]
+    assert told["classes"][1]["category_id"] == drawer.red
+    assert told["drawn_on"] == [drawer.images[0]]
+    assert all(0 <= each["doubt"] < 1 and each["passed"] is None for each in told["found"])
+    other = f"/api/images/{drawer.images[1]}/segmented"
+    labels = picture(drawer.client.get(other).content)
+    assert labels.shape == (48, 64)
+    assert (labels[SQUARE] == 1).mean() > 0.9
+    assert (labels[34:] == 0).mean() > 0.9
+    doubt = picture(drawer.client.get(other, params={"what": "doubt"}).content)
+    assert doubt.shape == (48, 64)
+    close = drawer.client.post(other, json={"full": True}).json()
+    assert picture(base64.b64decode(close["labels"])).shape == (48, 64)
+    assert close["run"] == told["run"]
+    turned = drawer.client.get(f"/api/images/{drawer.images[2]}/segmented").content
+    assert picture(turned).shape == (64, 48), "upright, as browsers show it"
+
+
+def test_another_stroke_trains_again_and_its_removal_is_an_undo(drawer: Drawer) -> None:
+    drawer.put(0, (drawer.red, RED), (0, GROUND))
+    first = drawer.trained()
+    drawer.put(0, (drawer.red, RED), (0, GROUND), (0, [[50.0, 4.0]]))
+    second = drawer.trained(first["run"] + 1)
+    assert second["run"] == first["run"] + 1
+    drawer.put(0, (drawer.red, RED))
+    told = until(lambda: (t := drawer.standing())["trouble"] and t)
+    assert "only red is marked" in told["trouble"]
+    assert drawer.client.get(f"/api/images/{drawer.images[1]}/segmented").status_code == 200, (
+        "what was known stays until there is something better"
+    )
+
+
+def test_nothing_is_known_before_the_first_stroke(drawer: Drawer) -> None:
+    answer = drawer.client.get(f"/api/images/{drawer.images[0]}/segmented")
+    assert answer.status_code == 404
+    assert "draw strokes of two categories" in answer.json()["error"]
+    told = drawer.standing()
+    assert told["drawn_on"] == told["found"] == []
+
+
+def test_of_two_who_draw_the_second_is_told(drawer: Drawer) -> None:
+    here = f"/api/images/{drawer.images[0]}/strokes"
+    stroke = {"category_id": 0, "width": 3.0, "points": GROUND}
+    body = {"op_id": "first", "base_version": 0, "strokes": [stroke]}
+    first = drawer.client.put(here, json=body)
+    assert drawer.client.put(here, json=body).json() == first.json(), "a repeat"
+    other = drawer.client.put(here, json={**body, "op_id": "second"})
+    assert other.status_code == 409
+    assert "drew on image" in other.json()["error"]
+    assert other.json()["attempted"] == [stroke]
+    missing = drawer.client.put("/api/images/999/strokes", json=body)
+    assert missing.status_code == 404
+
+
+def test_rules_decide_and_are_tried_before_they_are_kept(drawer: Drawer) -> None:
+    drawer.put(0, (drawer.red, RED), (0, GROUND))
+    drawer.trained()
+    decision = {"rule": "area_share", "category": "red", "least": 0.0, "most": 0.01}
+    rules = {"version": 1, "categories": {}, "decisions": [decision]}
+    here = f"/api/images/{drawer.images[1]}/segmented"
+    tried = drawer.client.post(here, json={"rules": rules}).json()
+    assert tried["passed"] is False
+    assert "red covers" in tried["reasons"][0]
+    assert drawer.client.post(here, json={}).json()["passed"] is None, "nothing was kept"
+
+    asked = {"op_id": "rules", "base_version": 0, "rules": rules}
+    assert drawer.client.put("/api/rules", json=asked).json()["version"] == 1
+    told = until(lambda: (t := drawer.trained()) and t["found"][0]["passed"] is False and t)
+    assert all(each["passed"] is False and each["reasons"] for each in told["found"])
+    stale = drawer.client.put("/api/rules", json={**asked, "op_id": "late"})
+    assert stale.status_code == 409
+    wrong = {**asked, "op_id": "wrong", "base_version": 1, "rules": {"categories": {"red": 3}}}
+    refused = drawer.client.put("/api/rules", json=wrong)
+    assert refused.status_code == 422
+    assert "these are no rules" in refused.json()["error"]
+
+    foreign = {**rules, "decisions": [{**decision, "category": "blue"}]}
+    drawer.client.put("/api/rules", json={"op_id": "f", "base_version": 1, "rules": foreign})
+    told = until(lambda: (t := drawer.standing())["warnings"] and t)
+    assert any("the rules are not applied" in warning for warning in told["warnings"])
+
+
+def test_masks_are_made_once_and_made_again_where_nobody_touched_them(drawer: Drawer) -> None:
+    drawer.put(0, (drawer.red, RED), (0, GROUND))
+    drawer.trained()
+    here = f"/api/images/{drawer.images[1]}/segmented/masks"
+    first = drawer.client.post(here, json={"op_id": "make"}).json()
+    assert first["made"] >= 1
+    assert first["replaced"] == 0
+    assert drawer.client.post(here, json={"op_id": "make"}).json() == first, "a repeat"
+    masks = drawer.service.project.annotations.of_image(drawer.images[1])
+    assert len(masks) == first["made"]
+    largest = max(masks, key=lambda mask: mask.area)
+    assert (largest.category_id, largest.made.author) == (drawer.red, AUTHOR)
+    assert (largest.made.made_by, largest.made.stage) == ("model", "automatic")
+    verdict = {"op_id": "good", "base_version": largest.version, "verdict": "accepted"}
+    drawer.client.post(f"/api/annotations/{largest.id}/review", json=verdict)
+    again = drawer.client.post(here, json={"op_id": "again", "refined": True}).json()
+    assert again["replaced"] == first["made"] - 1, "what somebody accepted stays"
+    living = drawer.service.project.annotations.of_image(drawer.images[1])
+    assert largest.id in {mask.id for mask in living}
+
+
+def test_strokes_of_a_category_that_was_put_away_are_left_out(drawer: Drawer) -> None:
+    blue = drawer.client.post("/api/categories", json={"name": "blue"}).json()["id"]
+    drawer.put(0, (drawer.red, RED), (0, GROUND), (blue, [[50.0, 6.0], [60.0, 10.0]]))
+    assert len(drawer.trained()["classes"]) == 3
+    assert drawer.client.delete(f"/api/categories/{blue}").status_code == 204
+    drawer.put(1, (0, GROUND))
+    told = drawer.trained(2)
+    assert [each["name"] for each in told["classes"]] == ["background", "red"]
+    kept = drawer.client.get(f"/api/images/{drawer.images[0]}/strokes").json()
+    assert len(kept["strokes"]) == 3, "nothing that was drawn is lost"
+
+
+def test_another_model_and_a_dead_child_train_again(drawer: Drawer) -> None:
+    scribbler = drawer.service.scribbler
+    drawer.put(0, (drawer.red, RED), (0, GROUND))
+    first = drawer.trained()
+    for child in scribbler._children:
+        child.kill()
+    image = drawer.service.project.images.get(drawer.images[1])
+    assert scribbler.close(image, None).labels, "a new process is told the classifier first"
+    scribbler.use("tiny")
+    assert drawer.trained(first["run"] + 1)["trouble"] is None
