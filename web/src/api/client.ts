@@ -56,6 +56,10 @@ export async function patch<T>(path: string, body: unknown): Promise<T> {
   return read<T>(await request("PATCH", path, body));
 }
 
+export async function put<T>(path: string, body: unknown): Promise<T> {
+  return read<T>(await request("PUT", path, body));
+}
+
 /** What the server answered; it may be lost in the middle of it. */
 async function read<T>(answer: Response): Promise<T> {
   try {

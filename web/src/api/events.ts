@@ -16,6 +16,16 @@ export type RoundEvent = Omit<components["schemas"]["WorkingOut"], "resting"> & 
   readonly points: readonly components["schemas"]["PointOut"][];
 };
 
+/** An image was looked at by the classifier that strokes have trained. */
+export interface ScribbledEvent {
+  readonly image_id: number;
+  readonly run?: number;
+  readonly doubt?: number;
+  readonly passed?: boolean | null;
+  /** Why it could not be looked at. */
+  readonly trouble?: string;
+}
+
 export interface Heard {
   readonly annotation: (event: AnnotationEvent) => void;
   readonly embedding: (imageId: number) => void;
@@ -24,6 +34,9 @@ export interface Heard {
   readonly round: (event: RoundEvent) => void;
   /** The engine has something new to show. */
   readonly engine: () => void;
+  /** Visual Prompting has come further. */
+  readonly scribble: () => void;
+  readonly scribbled: (event: ScribbledEvent) => void;
   /** Another model is current. */
   readonly model: (id: string) => void;
   /** Whether the server is there. */
@@ -50,6 +63,8 @@ export function listen(heard: Partial<Heard>): () => void {
     );
     on<RoundEvent>("round", (data) => heard.round?.(data));
     on<unknown>("engine", () => heard.engine?.());
+    on<unknown>("scribble", () => heard.scribble?.());
+    on<ScribbledEvent>("scribbled", (data) => heard.scribbled?.(data));
     on<{ model_id: string }>("model", (data) => heard.model?.(data.model_id));
     source.onopen = () => heard.connected?.(true);
     source.onerror = () => {

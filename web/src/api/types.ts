@@ -890,7 +890,7 @@ export interface paths {
         };
         /**
          * Next Task
-         * @description Return an image of the sample with masks that wait for a look; null when all were looked at.
+         * @description Return an image of the sample with masks that wait for a look; null when none waits.
          */
         get: operations["automatic_next_task"];
         put?: never;
@@ -915,6 +915,138 @@ export interface paths {
          * @description Answer for an image of the sample: how many objects have no mask?
          */
         post: operations["automatic_found"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/scribbles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Standing
+         * @description Say where Visual Prompting stands, and what was found; from then on features are made.
+         */
+        get: operations["scribbles_standing"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/scribbles/everything": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Everything
+         * @description Look at every image of the project, however many there are; answers at once.
+         */
+        post: operations["scribbles_everything"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/images/{image_id}/strokes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Strokes
+         * @description Return what is drawn on an image.
+         */
+        get: operations["scribbles_strokes"];
+        /**
+         * Draw
+         * @description Replace what is drawn on an image; a classifier is trained, and looks at this image first.
+         */
+        put: operations["scribbles_draw"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/images/{image_id}/segmented": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Segmented
+         * @description Return what is found at the working grid, or how doubtful it is (255: no idea).
+         */
+        get: operations["scribbles_segmented"];
+        put?: never;
+        /**
+         * Close
+         * @description Return what is found on an image at its own size, by the project's rules or by others.
+         */
+        post: operations["scribbles_close"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/images/{image_id}/segmented/masks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make Masks
+         * @description Make annotations of an image's regions; those made so before that nobody touched go.
+         */
+        post: operations["scribbles_make_masks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Rules
+         * @description Return the project's rules.
+         */
+        get: operations["scribbles_rules"];
+        /**
+         * Set Rules
+         * @description Replace the project's rules; all images are looked at again.
+         */
+        put: operations["scribbles_set_rules"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1212,6 +1344,51 @@ export interface components {
             digit?: number | null;
         };
         /**
+         * ClassOut
+         * @description What one value of a label map stands for: its place in the list.
+         */
+        ClassOut: {
+            /** Category Id */
+            category_id: number;
+            /** Name */
+            name: string;
+            /** Colour */
+            colour: string | null;
+        };
+        /**
+         * CloseOut
+         * @description What was found, and what the rules did to it.
+         */
+        CloseOut: {
+            /** Run */
+            run: number;
+            /** Labels */
+            labels: string;
+            /** Changed */
+            changed: string;
+            /** Passed */
+            passed: boolean | null;
+            /** Reasons */
+            reasons: string[];
+            /** Warnings */
+            warnings: string[];
+        };
+        /**
+         * CloseRequest
+         * @description What to find on an image at its own size.
+         */
+        CloseRequest: {
+            /** Rules */
+            rules?: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Full
+             * @default false
+             */
+            full: boolean;
+        };
+        /**
          * ComparisonOut
          * @description One number of both models on the hold-out.
          */
@@ -1438,6 +1615,20 @@ export interface components {
             formats: string[];
         };
         /**
+         * FoundOut
+         * @description What was found on one image.
+         */
+        FoundOut: {
+            /** Image Id */
+            image_id: number;
+            /** Doubt */
+            doubt: number;
+            /** Passed */
+            passed: boolean | null;
+            /** Reasons */
+            reasons: string[];
+        };
+        /**
          * FoundRequest
          * @description How many objects of an image have no mask.
          */
@@ -1630,6 +1821,29 @@ export interface components {
             size: number[];
             /** Counts */
             counts: string;
+        };
+        /**
+         * MasksOut
+         * @description How many annotations were made, and how many earlier ones of the same kind went.
+         */
+        MasksOut: {
+            /** Made */
+            made: number;
+            /** Replaced */
+            replaced: number;
+        };
+        /**
+         * MasksRequest
+         * @description Make annotations of what is found on an image.
+         */
+        MasksRequest: {
+            /** Op Id */
+            op_id: string;
+            /**
+             * Refined
+             * @default false
+             */
+            refined: boolean;
         };
         /**
          * MemberChange
@@ -2050,6 +2264,56 @@ export interface components {
             rounds: components["schemas"]["RoundOut"][];
         };
         /**
+         * RulesOut
+         * @description The project's rules, in the form of `docs/visual-prompting.md`.
+         */
+        RulesOut: {
+            /** Version */
+            version: number;
+            /** Rules */
+            rules: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * RulesRequest
+         * @description Rules that replace those that are there.
+         */
+        RulesRequest: {
+            /** Op Id */
+            op_id: string;
+            /** Base Version */
+            base_version: number;
+            /** Rules */
+            rules: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * ScribbleOut
+         * @description Where Visual Prompting stands.
+         */
+        ScribbleOut: {
+            /** Run */
+            run: number;
+            /** Phase */
+            phase: string;
+            /** Done */
+            done: number;
+            /** Total */
+            total: number;
+            /** Classes */
+            classes: components["schemas"]["ClassOut"][];
+            /** Warnings */
+            warnings: string[];
+            /** Trouble */
+            trouble: string | null;
+            /** Drawn On */
+            drawn_on: number[];
+            /** Found */
+            found: components["schemas"]["FoundOut"][];
+        };
+        /**
          * SessionOut
          * @description Who is asking, and where they are.
          */
@@ -2123,6 +2387,42 @@ export interface components {
             id: string;
             /** Change */
             change: components["schemas"]["Put"] | components["schemas"]["Delete"] | components["schemas"]["Restore"];
+        };
+        /**
+         * StrokeIO
+         * @description A line that somebody drew; one point is a dot.
+         */
+        StrokeIO: {
+            /** Category Id */
+            category_id: number | null;
+            /** Width */
+            width: number;
+            /** Points */
+            points: number[][];
+        };
+        /**
+         * StrokesOut
+         * @description What is drawn on an image, the oldest stroke first.
+         */
+        StrokesOut: {
+            /** Version */
+            version: number;
+            /** Strokes */
+            strokes: components["schemas"]["StrokeIO"][];
+            /** Changed By */
+            changed_by: string | null;
+        };
+        /**
+         * StrokesRequest
+         * @description All strokes of an image, which replace those that are there.
+         */
+        StrokesRequest: {
+            /** Op Id */
+            op_id: string;
+            /** Base Version */
+            base_version: number;
+            /** Strokes */
+            strokes: components["schemas"]["StrokeIO"][];
         };
         /**
          * SuggestionOut
@@ -5422,6 +5722,538 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["QualityOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    scribbles_standing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScribbleOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    scribbles_everything: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScribbleOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    scribbles_strokes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                image_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StrokesOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    scribbles_draw: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                image_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StrokesRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StrokesOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    scribbles_segmented: {
+        parameters: {
+            query?: {
+                what?: "labels" | "doubt";
+            };
+            header?: never;
+            path: {
+                image_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One channel of 8 bits. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": unknown;
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    scribbles_close: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                image_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CloseRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CloseOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    scribbles_make_masks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                image_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MasksRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MasksOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    scribbles_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RulesOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    scribbles_set_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RulesRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RulesOut"];
                 };
             };
             /** @description Nobody is signed in. */

@@ -4,7 +4,7 @@
 
 import { get, Offline, post, Refused, request } from "../api/client";
 import { listen } from "../api/events";
-import type { AnnotationEvent, RoundEvent } from "../api/events";
+import type { AnnotationEvent, RoundEvent, ScribbledEvent } from "../api/events";
 import type { components } from "../api/types";
 import type { Decoder } from "../decoder/client";
 import { Models } from "../decoder/models";
@@ -36,6 +36,8 @@ export class Project {
   private readonly endListening: () => void;
   /** Called when the engine has something new to show; with how far a round is, where it says so. */
   readonly engineListeners = new Set<(working: RoundEvent | null) => void>();
+  /** Called when an image was scribbled through, and with null when the classifier is another one. */
+  readonly scribbleListeners = new Set<(event: ScribbledEvent | null) => void>();
   private readonly models = new Models((isServer) => (this.decoding = isServer ? "server" : "browser"));
 
   private constructor(
@@ -54,6 +56,8 @@ export class Project {
       progress: (embedded, images) => (this.progress = { embedded, images }),
       connected: (is) => this.hear(is),
       round: (event) => this.engineListeners.forEach((each) => each(event)),
+      scribble: () => this.scribbleListeners.forEach((each) => each(null)),
+      scribbled: (event) => this.scribbleListeners.forEach((each) => each(event)),
       engine: () => this.engineListeners.forEach((each) => each(null)),
       model: (id) => void this.models.open(id),
     });

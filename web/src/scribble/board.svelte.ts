@@ -1,0 +1,184 @@
+/**
+ * One image on which somebody scribbles: its strokes, kept in this browser until the server has them,
+ * and what the server found.
+ */
+
+import { get, Offline, post, put, Refused, request } from "../api/client";
+import type { components } from "../api/types";
+import { Picture } from "../canvas/picture";
+import type { ImageRow, Project } from "../project/project.svelte";
+import type { Palette } from "./found";
+import { blobOf, changes, heat, tinted } from "./found";
+import type { RuleSet } from "./rules";
+import type { Drawing, Stroke } from "./strokes";
+import { begin, change, merged, redo, undo } from "./strokes";
+
+type Wire = components["schemas"];
+type Kept = { readonly strokes: readonly Stroke[] };
+
+/** Milliseconds after which it is tried again to reach the server. */
+const PAUSE = 2000;
+
+export class Board {
+  drawing: Drawing = $state.raw(begin([]));
+  picture: Picture | undefined = $state.raw();
+  /** What was found: colours over the image, of the grid or of every pixel. */
+  labels: ImageBitmap | undefined = $state.raw();
+  doubt: ImageBitmap | undefined = $state.raw();
+  /** What the rules did, red and green. */
+  changed: ImageBitmap | undefined = $state.raw();
+  passed: boolean | null = $state(null);
+  reasons: readonly string[] = $state.raw([]);
+  warnings: readonly string[] = $state.raw([]);
+  trouble = $state("");
+  /** Whether the server has everything. */
+  isSaved = $state(true);
+  private version = 0;
+  private sending = false;
+  private isClosed = false;
+  private looks = 0;
+  private readonly place: string;
+
+  private constructor(
+    readonly image: ImageRow,
+    project: Project,
+    private readonly palette: () => Palette,
+  ) {
+    this.place = `maskmill-strokes-${project.session.project_uid}-${image.id}`;
+  }
+
+  static async open(imageId: number, project: Project, palette: () => Palette): Promise<Board> {
+    const image = await get<ImageRow>(`/api/images/${imageId}`);
+    const board = new Board(image, project, palette);
+    const file = request("GET", image.file_url).then((answer) => answer.blob());
+    const drawn = await get<Wire["StrokesOut"]>(`/api/images/${imageId}/strokes`);
+    board.version = drawn.version;
+    const waiting = board.waiting();
+    board.drawing = begin(waiting ? waiting.strokes : drawn.strokes);
+    if (waiting) board.save();
+    board.picture = await Picture.of(await file);
+    return board;
+  }
+
+  add(stroke: Stroke): void {
+    this.put(change(this.drawing, [...this.drawing.strokes, stroke]));
+  }
+
+  clear(): void {
+    this.put(change(this.drawing, []));
+  }
+
+  undo(): void {
+    this.put(undo(this.drawing));
+  }
+
+  redo(): void {
+    this.put(redo(this.drawing));
+  }
+
+  /** Fetch what was found on the grid. */
+  async look(): Promise<void> {
+    const look = ++this.looks;
+    const [labels, doubt] = await Promise.all(["labels", "doubt"].map((what) => this.seen(what)));
+    if (this.isClosed || look !== this.looks || !labels || !doubt) return;
+    this.labels = labels;
+    this.doubt = doubt;
+  }
+
+  /** Fetch what was found at the image's own size; with other rules, to try them. */
+  async close(rules: RuleSet | null = null, full = false): Promise<void> {
+    const look = ++this.looks;
+    const found = await this.asked({ rules, full });
+    if (!found) return;
+    const [labels, changed] = await Promise.all([
+      tinted(blobOf(found.labels), this.palette()),
+      tinted(blobOf(found.changed), changes),
+    ]);
+    if (this.isClosed || look !== this.looks) return;
+    this.labels = labels;
+    this.changed = changed;
+    [this.passed, this.reasons, this.warnings] = [found.passed, found.reasons, found.warnings];
+  }
+
+  leave(): void {
+    this.isClosed = true;
+    this.picture?.close();
+  }
+
+  private async asked(body: object): Promise<Wire["CloseOut"] | undefined> {
+    try {
+      const found = await post<Wire["CloseOut"]>(`/api/images/${this.image.id}/segmented`, body);
+      this.trouble = "";
+      return found;
+    } catch (error) {
+      if (error instanceof Refused && error.status !== 404) this.trouble = error.message;
+      return undefined;
+    }
+  }
+
+  private async seen(what: string): Promise<ImageBitmap | undefined> {
+    try {
+      const answer = await request("GET", `/api/images/${this.image.id}/segmented?what=${what}`);
+      return await tinted(await answer.blob(), what === "doubt" ? heat : this.palette());
+    } catch (error) {
+      if (error instanceof Refused || error instanceof Offline) return undefined;
+      throw error;
+    }
+  }
+
+  private put(drawing: Drawing): void {
+    if (drawing === this.drawing) return;
+    this.drawing = drawing;
+    localStorage.setItem(this.place, JSON.stringify({ strokes: drawing.strokes } satisfies Kept));
+    this.save();
+  }
+
+  private save(): void {
+    this.isSaved = false;
+    if (!this.sending) void this.send();
+  }
+
+  /** Send what is drawn until the server has the latest; one request at a time, in their order. */
+  private async send(): Promise<void> {
+    this.sending = true;
+    let sent: readonly Stroke[] | undefined;
+    let opId = crypto.randomUUID();
+    while (sent !== this.drawing.strokes && !(this.isClosed && this.isSaved)) {
+      const strokes = this.drawing.strokes;
+      try {
+        const body = { op_id: opId, base_version: this.version, strokes };
+        const kept = await put<Wire["StrokesOut"]>(`/api/images/${this.image.id}/strokes`, body);
+        [this.version, sent, this.trouble] = [kept.version, strokes, ""];
+      } catch (error) {
+        if (error instanceof Refused && error.status === 409) await this.merge();
+        else if (error instanceof Refused && error.status < 500 && error.status !== 401 && error.status !== 429) {
+          this.trouble = error.message;
+          break;
+        } else await new Promise((resolve) => setTimeout(resolve, PAUSE));
+        // The same strokes under the same name are kept once; others need a name of their own.
+        if (strokes === this.drawing.strokes) continue;
+      }
+      opId = crypto.randomUUID();
+    }
+    if (sent === this.drawing.strokes) {
+      this.isSaved = true;
+      localStorage.removeItem(this.place);
+    }
+    this.sending = false;
+  }
+
+  /** Somebody drew here meanwhile: ours go on top of theirs. */
+  private async merge(): Promise<void> {
+    const theirs = await get<Wire["StrokesOut"]>(`/api/images/${this.image.id}/strokes`);
+    this.version = theirs.version;
+    this.drawing = change(this.drawing, merged(theirs.strokes, this.drawing.strokes));
+  }
+
+  private waiting(): Kept | null {
+    try {
+      return JSON.parse(localStorage.getItem(this.place) ?? "null") as Kept | null;
+    } catch {
+      return null;
+    }
+  }
+}
