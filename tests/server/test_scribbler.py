@@ -18,10 +18,10 @@ def scribbler(service: Service) -> Iterator[Scribbler]:
 
 def test_the_order_of_images(service: Service, scribbler: Scribbler) -> None:
     first, second, third = (image.id for image in service.project.images.page())
-    scribbler._doubted = [third, second]
+    scribbler._doubts = {second: 0.4, third: 0.9}
     assert [i.id for i in scribbler._in_order(second, None)] == [second, third, first]
     assert [i.id for i in scribbler._in_order(None, 2)] == [third, second]
-    scribbler._doubted = []
+    scribbler._doubts = {}
     assert [i.id for i in scribbler._in_order(None, 2)] == [first, second]
 
 

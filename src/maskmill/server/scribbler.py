@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +76,7 @@ class Scribbler:
         self._known: dict[Child, int] = {}
         self._trained: Trained | None = None
         self._looks: OrderedDict[int, Look] = OrderedDict()
+        self._doubts: dict[int, float] = {}
         self._run, self._phase, self._total = 0, "idle", 0
         self._classes: tuple[str, ...] = ()
         self._trouble: str | None = None
@@ -223,17 +224,16 @@ class Scribbler:
         with self._wake:
             self._run += 1
             self._classes = self._trained.categories
-            before = sorted(self._looks, key=lambda i: -self._looks[i].mean_doubt)
-            self._doubted = before
-            self._looks.clear()
-
-    _doubted: Sequence[int] = ()
 
     def _sweep(self) -> None:
         """Look at images until all are done or something changes."""
         rules = self._rules()
         with self._wake:
+            if self._drawn or self._ruled:  # changed again while it was trained
+                return
             first, self._first = self._first, None
+            # A sweep that was ended early has seen few: what earlier ones found still orders them.
+            self._doubts |= {key: look.mean_doubt for key, look in self._looks.items()}
             self._looks.clear()
         everything, self._everything = self._everything, False
         waiting = deque(self._in_order(first, None if everything else AUTOMATIC))
@@ -251,7 +251,8 @@ class Scribbler:
     def _in_order(self, first: int | None, limit: int | None) -> Iterator[Image]:
         """Yield the image that was drawn on, those in doubt, then the others."""
         images, given = self._project.images, set[int]()
-        for image_id in [*([first] if first else []), *self._doubted]:
+        doubted = sorted(self._doubts, key=lambda key: -self._doubts[key])
+        for image_id in [*([first] if first else []), *doubted]:
             if image_id not in given and len(given) != limit:
                 given.add(image_id)
                 yield images.get(image_id)

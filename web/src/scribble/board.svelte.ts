@@ -31,6 +31,8 @@ export class Board {
   reasons: readonly string[] = $state.raw([]);
   warnings: readonly string[] = $state.raw([]);
   trouble = $state("");
+  /** How often what was found has come. */
+  looked = $state(0);
   /** Whether the server has everything. */
   isSaved = $state(true);
   private version = 0;
@@ -83,6 +85,7 @@ export class Board {
     if (this.isClosed || look !== this.looks || !labels || !doubt) return;
     this.labels = labels;
     this.doubt = doubt;
+    this.looked++;
   }
 
   /** Fetch what was found at the image's own size; with other rules, to try them. */

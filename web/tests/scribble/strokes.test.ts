@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+import { imagePoint } from "../../src/geometry/frames";
+import type { Stroke } from "../../src/scribble/strokes";
+import { begin, change, merged, redo, thinned, undo } from "../../src/scribble/strokes";
+
+const stroke = (x: number): Stroke => ({ category_id: 1, width: 3, points: [[x, 2]] });
+
+test("what was drawn is undone and redone, and a new stroke forgets what was undone", () => {
+  let drawing = begin([stroke(1)]);
+  drawing = change(drawing, [...drawing.strokes, stroke(2)]);
+  drawing = change(drawing, []);
+  expect(undo(drawing).strokes).toEqual([stroke(1), stroke(2)]);
+  expect(redo(undo(drawing)).strokes).toEqual([]);
+  const twice = undo(undo(drawing));
+  expect(twice.strokes).toEqual([stroke(1)]);
+  expect(undo(twice)).toBe(twice);
+  const other = change(undo(drawing), [stroke(3)]);
+  expect(redo(other)).toBe(other);
+});
+
+test("a line keeps its ends and loses the steps between that say nothing", () => {
+  const line = Array.from({ length: 101 }, (_, i) => imagePoint(i / 10, 5));
+  const kept = thinned(line, 2);
+  expect(kept[0]).toEqual([0, 5]);
+  expect(kept.at(-1)).toEqual([10, 5]);
+  expect(kept.length).toBeLessThan(8);
+  expect(thinned([imagePoint(3, 4)], 2)).toEqual([[3, 4]]);
+  expect(thinned([imagePoint(3, 4), imagePoint(3, 4)], 2)).toEqual([[3, 4]]);
+  expect(thinned(Array.from({ length: 20000 }, (_, i) => imagePoint(i, 0)), 0.5)).toHaveLength(5000);
+});
+
+test("of two who drew, both have their strokes, and what both knew is there once", () => {
+  const theirs = [stroke(1), stroke(2)];
+  const ours = [stroke(1), stroke(3)];
+  expect(merged(theirs, ours)).toEqual([stroke(1), stroke(2), stroke(3)]);
+});
