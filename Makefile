@@ -70,7 +70,7 @@ clean:
 
 .venv/.demo: pyproject.toml constraints.txt | .venv/bin/pip
 	@echo "Installing maskmill, its demo photographs and PyTorch into .venv (a minute or two, once) ..."
-	@$(PIP) install --quiet --constraint constraints.txt --editable '.[demo,server,export]'
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[demo,server,export,scribble]'
 	@touch $@
 
 # segment-anything is what the parity tests compare with. Its own requirements are not declared,

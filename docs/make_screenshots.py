@@ -2,9 +2,11 @@
 
     python docs/make_screenshots.py [--folder FOLDER] [--width 1280 --height 720] [--theme dark]
     python docs/make_screenshots.py --engine PROJECT
+    python docs/make_screenshots.py --scribble
 
 The second makes those of docs/engine.md instead, of a copy of a project that has some rounds, such
-as `maskmill simulate` leaves; it starts a round there. Needs Playwright and a Chromium.
+as `maskmill simulate` leaves; it starts a round there. The third makes those of
+docs/visual-prompting.md, on parts of scikit-image's coins. Needs Playwright and a Chromium.
 """
 
 import argparse
@@ -23,6 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
 from driving import CHROMIUM, FLAGS, Annotator, Server, free_port
 
 PHOTOGRAPHS = ("coffee", "chelsea", "astronaut", "rocket")
+CUT, CUTS = (190, 130), ((0, 0), (190, 0), (95, 60), (0, 170), (190, 170), (120, 110))
+"""Size and corners (x, y) of the parts of the coins that are images of their own, pixels."""
 QUALITY = 80
 """Of each JPEG: readable, and small in the repository."""
 
@@ -48,10 +52,13 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=720)
     parser.add_argument("--theme", choices=("light", "dark"), default="dark")
     parser.add_argument("--engine", type=Path)
+    parser.add_argument("--scribble", action="store_true")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     if arguments.engine:
         return _of_the_engine(arguments)
+    if arguments.scribble:
+        return _of_strokes(arguments)
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / "kitchen"
         folder.mkdir()
@@ -83,6 +90,70 @@ def _of_the_engine(arguments: argparse.Namespace) -> None:
                 camera.take("training")
         finally:
             server.kill()
+
+
+def _of_strokes(arguments: argparse.Namespace) -> None:
+    """Two strokes on one image, what they lead to, and rules that count."""
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home) / "coins"
+        folder.mkdir()
+        coins = Image.fromarray(skimage.data.coins()).convert("RGB")
+        for place, (x, y) in enumerate(CUTS):
+            part = coins.crop((x, y, x + CUT[0], y + CUT[1]))
+            part.resize((2 * CUT[0], 2 * CUT[1])).save(folder / f"coins{place + 1}.png")
+        server = Server(folder, free_port()).start()
+        try:
+            server.wait_for_embeddings(len(CUTS))
+            with sync_playwright() as playwright:
+                page = _page(playwright, server, arguments)
+                _scribble(Annotator(page).ready(), Camera(page, arguments.folder), server)
+        finally:
+            server.kill()
+
+
+def _scribble(person: Annotator, camera: Camera, server: Server) -> None:
+    page = person.page
+    page.goto(f"{server.address}/#/scribble")
+    person.until("!!window.maskmill?.scribble?.board.picture")
+    page.get_by_label("Name of the category").fill("coin")
+    page.get_by_label("Add a category").click()
+    page.get_by_role("radio", name="coin").wait_for()
+    _stroke(page, (60, 105), (90, 96), (118, 112))
+    page.get_by_role("radio", name="Background").click()
+    _stroke(page, (20, 188), (180, 178), (340, 182))
+    _stroke(page, (20, 20), (180, 30), (340, 16))
+    found = "document.querySelector('[data-testid=scribble]').dataset"
+    person.until(f"+{found}.run > 1 && {found}.phase === 'idle' && +{found}.found === {len(CUTS)}")
+    page.mouse.move(600, 5)
+    page.wait_for_timeout(1500)
+    camera.take("scribble")
+    page.get_by_role("button", name="Doubt", exact=True).click()
+    camera.take("scribble-doubt")
+    page.get_by_role("button", name="Classes", exact=True).click()
+    page.get_by_label("Rule for coin…").select_option("min_area")
+    page.locator(".rule[data-rule=min_area] input").fill("400")
+    page.get_by_label("Rule for coin…").select_option("fill_holes")
+    page.get_by_label("Condition on coin…").select_option("count")
+    page.locator(".rule[data-rule=count] input").first.fill("6")
+    page.locator(".rule[data-rule=count] input").first.press("Tab")
+    page.get_by_test_id("verdict").wait_for()
+    page.get_by_role("button", name="Keep, for all images").click()
+    page.get_by_text("Keep, for all images").wait_for(state="detached")
+    page.wait_for_timeout(2500)
+    page.locator("aside").evaluate("aside => aside.scrollTo(0, 160)")
+    camera.take("scribble-rules")
+
+
+def _stroke(page: Any, *points: tuple[float, float]) -> None:
+    box = page.get_by_test_id("scribble-canvas").bounding_box()
+    view = page.evaluate("maskmill.scribble.view()")
+    left, top = box["x"] + view["x"], box["y"] + view["y"]
+    at = [(left + x * view["scale"], top + y * view["scale"]) for x, y in points]
+    page.mouse.move(*at[0])
+    page.mouse.down()
+    for each in at[1:]:
+        page.mouse.move(*each, steps=8)
+    page.mouse.up()
 
 
 def _page(
