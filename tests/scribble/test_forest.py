@@ -36,6 +36,19 @@ def test_a_rare_category_weighs_as_much_as_a_frequent_one():
     assert found[1, 1] > 0.5
 
 
+def test_a_rare_category_is_known_again_by_trees_that_have_not_seen_it():
+    """Else every thin stroke would be said to contradict a long one."""
+    random = np.random.default_rng(0)
+    rare, frequent = random.normal(3, 1, (20, 4)), random.normal(-3, 1, (1000, 4))
+    vectors = np.concatenate([rare, frequent]).astype(np.float32)
+    labels = np.repeat([1, 0], [20, 1000])
+    _, unseen = grow(vectors, labels)
+    assert (unseen == labels).mean() > 0.99
+    assert (unseen[labels == 1] == 1).mean() > 0.9
+    _, mixed = grow(vectors, random.permutation(labels))
+    assert (mixed[labels == 1] == labels[labels == 1]).mean() < 0.5, "and noise is not"
+
+
 def test_one_cell_of_each_is_enough_to_answer():
     content, unseen = grow(np.array([[0.0], [1.0]], np.float32), np.array([0, 1]))
     assert len(unseen) == 2

@@ -63,12 +63,12 @@ def grow(
         seed: Decides what is drawn.
 
     Returns:
-        The forest as ONNX, and what it says of each cell by trees that have not seen that cell.
+        The forest as ONNX, and what it says of each cell by trees that have not seen that cell; a
+        cell that all have seen keeps its own label.
     """
     from sklearn.ensemble import ExtraTreesClassifier
 
     count = np.bincount(labels)
-    weights = len(labels) / (len(count) * count[labels])
     trees, unseen = [], np.zeros((len(labels), len(count)))
     for number, part in enumerate(parts):
         forest = ExtraTreesClassifier(
@@ -76,6 +76,9 @@ def grow(
             max_depth=DEPTH,
             min_samples_leaf=LEAF,
             bootstrap=True,
+            # Weights of single cells would do, but from scikit-learn 1.9 on they decide what a tree
+            # is shown, and of a rare category no cell is left that some tree has not seen.
+            class_weight="balanced_subsample",
             oob_score=True,
             random_state=seed + number,
         )
@@ -83,11 +86,12 @@ def grow(
             # With very few cells some are in the sample of every tree.
             warnings.simplefilter("ignore", UserWarning)
             warnings.simplefilter("ignore", RuntimeWarning)
-            forest.fit(vectors[:, part], labels, sample_weight=weights)
+            forest.fit(vectors[:, part], labels)
         first = part.indices(vectors.shape[1])[0]
         trees += [(tree.tree_, first) for tree in forest.estimators_]
         unseen += np.nan_to_num(forest.oob_decision_function_)
-    return to_onnx(trees, vectors.shape[1]), unseen.argmax(axis=1)
+    told = np.where(unseen.any(axis=1), unseen.argmax(axis=1), labels)
+    return to_onnx(trees, vectors.shape[1]), told
 
 
 def to_onnx(trees: Sequence[tuple[Any, int]], channels: int) -> bytes:
