@@ -190,8 +190,10 @@ def test_of_two_people_on_one_image_both_keep_their_strokes(
 ) -> None:
     labels = drawn[1]
     drawer.choose("disc")
+    drawer.page.keyboard.press("Control+a")  # what is selected is dragged, if nobody prevents it
     drawer.on(labels[0], 1)
     drawer.saved()
+    assert len(drawer.strokes()) == 1
     here = drawer.page.evaluate("maskmill.scribble.board.image.id")
     other = {"category_id": 0, "width": 4, "points": [[5, 5], [20, 8]]}
     strokes = [*drawer.strokes(), other]
@@ -203,6 +205,10 @@ def test_of_two_people_on_one_image_both_keep_their_strokes(
     kept = drawer.person.fetch(f"/api/images/{here}/strokes")["strokes"]
     assert [each["category_id"] for each in kept] == [1, 0, 2]
     assert drawer.strokes() == kept
+    drawer.page.keyboard.press("Control+z")
+    drawer.saved()
+    kept = drawer.person.fetch(f"/api/images/{here}/strokes")["strokes"]
+    assert [each["category_id"] for each in kept] == [1, 0], "one's own stroke, nobody else's"
 
 
 def test_the_doubtful_image_is_offered_and_a_lone_class_is_explained(
@@ -220,6 +226,6 @@ def test_the_doubtful_image_is_offered_and_a_lone_class_is_explained(
     found = drawer.person.fetch("/api/scribbles")
     doubts = {each["image_id"]: each["doubt"] for each in found["found"]}
     unmarked = {key: value for key, value in doubts.items() if key not in found["drawn_on"]}
-    page.get_by_role("button", name="Next: an image in doubt").click()
+    page.get_by_role("button", name="Next in doubt").click()
     most = max(unmarked, key=lambda key: unmarked[key])
     drawer.person.until("id => maskmill.scribble.board.image.id === id", most)

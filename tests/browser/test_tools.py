@@ -76,6 +76,13 @@ def test_a_hole_is_filled_and_an_island_dropped(person: Annotator) -> None:
     assert _areas(person) == with_island
 
 
+def test_a_stroke_over_selected_text_is_a_stroke(person: Annotator) -> None:
+    person.press("Control+a")  # the browser would drag what is selected
+    person.press("b")
+    person.drag((100, 100), (160, 120))
+    assert len(person.masks()) == 1
+
+
 def test_brush_and_eraser_change_the_selected_mask_alone(person: Annotator) -> None:
     _square(person, 100, 100, 60)
     _square(person, 300, 100, 60)

@@ -30,6 +30,11 @@ def test_it_says_what_must_be_installed(
 ) -> None:
     monkeypatch.setattr(module, "missing_packages", lambda: ("scikit-learn",))
     scribbler._train()
+    assert scribbler.standing().trouble is None, "nobody has drawn anything"
+    (image,) = service.project.images.page(limit=1)
+    drawn = [{"category_id": 0, "width": 3.0, "points": [[1.0, 1.0]]}]
+    service.project.scribbles.draw("one", image.id, drawn, based_on=0, by="ann")
+    scribbler._train()
     trouble = scribbler.standing().trouble
     assert trouble is not None
     assert "needs scikit-learn" in trouble

@@ -113,9 +113,11 @@ def test_another_stroke_trains_again_and_its_removal_is_an_undo(drawer: Drawer) 
     drawer.put(0, (drawer.red, RED))
     told = until(lambda: (t := drawer.standing())["trouble"] and t)
     assert "only red is marked" in told["trouble"]
-    assert drawer.client.get(f"/api/images/{drawer.images[1]}/segmented").status_code == 200, (
-        "what was known stays until there is something better"
-    )
+    assert told["classes"] == told["found"] == [], "what was known is not of these strokes"
+    assert drawer.client.get(f"/api/images/{drawer.images[1]}/segmented").status_code == 404
+    drawer.put(0)
+    told = until(lambda: (t := drawer.standing())["trouble"] is None and t)
+    assert told["drawn_on"] == []
 
 
 def test_nothing_is_known_before_the_first_stroke(drawer: Drawer) -> None:
@@ -185,6 +187,8 @@ def test_masks_are_made_once_and_made_again_where_nobody_touched_them(drawer: Dr
     drawer.client.post(f"/api/annotations/{largest.id}/review", json=verdict)
     again = drawer.client.post(here, json={"op_id": "again", "refined": True}).json()
     assert again["replaced"] == first["made"] - 1, "what somebody accepted stays"
+    assert again["there"] == 1, "and is not laid over it once more"
+    assert again["made"] == first["made"] - 1
     living = drawer.service.project.annotations.of_image(drawer.images[1])
     assert largest.id in {mask.id for mask in living}
 
@@ -199,6 +203,25 @@ def test_strokes_of_a_category_that_was_put_away_are_left_out(drawer: Drawer) ->
     assert [each["name"] for each in told["classes"]] == ["background", "red"]
     kept = drawer.client.get(f"/api/images/{drawer.images[0]}/strokes").json()
     assert len(kept["strokes"]) == 3, "nothing that was drawn is lost"
+
+
+def test_a_category_that_is_renamed_is_learned_by_its_new_name(drawer: Drawer) -> None:
+    drawer.put(0, (drawer.red, RED), (0, GROUND))
+    first = drawer.trained()
+    drawer.client.patch(f"/api/categories/{drawer.red}", json={"name": "crimson"})
+    told = drawer.trained(first["run"] + 1)
+    assert [each["name"] for each in told["classes"]] == ["background", "crimson"]
+    assert told["classes"][1]["category_id"] == drawer.red
+
+
+def test_nobody_is_told_what_is_no_news(drawer: Drawer) -> None:
+    told: list[str] = []
+    events = drawer.service.events
+    events.tell = lambda kind, **data: told.append(kind)  # type: ignore[method-assign,assignment]
+    for _ in range(5):  # as pages do that hear of something
+        drawer.standing()
+        time.sleep(0.3)
+    assert told.count("scribble") <= 2
 
 
 def test_another_model_and_a_dead_child_train_again(drawer: Drawer) -> None:

@@ -45,6 +45,8 @@ def change(
     service.project.categories.change(
         category_id, name=body.name, colour=body.colour, digit=body.digit
     )
+    if body.name is not None:
+        service.scribbler.renamed()
     service.project.audit.record(
         member.name, "category changed", str(category_id), body.model_dump(exclude_unset=True)
     )
@@ -57,6 +59,7 @@ def delete(request: Request, member: AnyReviewer, category_id: CategoryId) -> No
     service: Service = request.app.state.service
     service.project.categories.delete(category_id)
     service.project.audit.record(member.name, "category deleted", str(category_id))
+    service.scribbler.renamed()
     service.events.tell("category", category_id=category_id)
 
 

@@ -19,6 +19,8 @@ from maskmill.server.access import AnyReviewer, Busy
 from maskmill.server.service import Service
 from maskmill.server.wire_members import ExportOut, ExportRequest, ExportsOut
 
+BESIDE = ("sa1b", "labelme", "parquet")
+"""Forms whose files name photographs that lie beside them: there the photographs come along."""
 router = APIRouter(tags=["exports"])
 NAME = re.compile(r"[a-z0-9_]{1,20}-[0-9a-f]{12}\.[a-z]{3,8}")
 """What an export is called: its form, and some random digits."""
@@ -75,6 +77,7 @@ def _written(service: Service, folder: FilePath, body: ExportRequest) -> tuple[F
     chosen = Chosen(
         stage=body.stage, source=body.source, review=body.review, category=body.category
     )
+    copy_images = body.copy_images or body.format in BESIDE
     stem = f"{re.sub('[^a-z0-9_]', '', body.format)[:20]}-{secrets.token_hex(6)}"
     part = folder / f".{stem}"
     part.mkdir(parents=True)
@@ -84,8 +87,8 @@ def _written(service: Service, folder: FilePath, body: ExportRequest) -> tuple[F
             part / "out",
             body.format,
             chosen=chosen,
-            copy_images=body.copy_images,
-            image_folder=None if body.copy_images else _folder_of_all(service),
+            copy_images=copy_images,
+            image_folder=None if copy_images else _folder_of_all(service),
         )
         files = [path for path in (part / "out").rglob("*") if path.is_file()]
         if len(files) == 1:

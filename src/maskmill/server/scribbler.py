@@ -83,6 +83,7 @@ class Scribbler:
         self._troubles: tuple[str, ...] = ()
         self._drawn = self._ruled = self._wanted = self._everything = False
         self._first: int | None = None
+        self._said: tuple[int, str, str | None] = (0, "idle", None)
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -95,8 +96,14 @@ class Scribbler:
         self._begin(None, ruled=True)
 
     def wanted(self) -> None:
-        """Make features of all images, for somebody is here who will draw; and train if need be."""
-        self._begin(None, drawn=self._run == 0 and self._trouble is None)
+        """Begin, for somebody is here who will draw: train on what was drawn, make features."""
+        if self._thread is None:
+            self._begin(None, drawn=True)
+
+    def renamed(self) -> None:
+        """Train anew: a category has another name, or went."""
+        if self._run:
+            self._begin(None, drawn=True)
 
     def everything(self) -> None:
         """Look at every image of the project, however many there are."""
@@ -207,6 +214,10 @@ class Scribbler:
             self._tell("idle")
 
     def _train(self) -> None:
+        marked, categories = marks(self._project)
+        if not marked:
+            self._forget(None)
+            return
         self._tell("training")
         if missing := missing_packages():
             self._trouble = (
@@ -214,16 +225,21 @@ class Scribbler:
                 "`pip install 'maskmill[scribble]'` and start the server again"
             )
             return
-        marked, categories = marks(self._project)
-        self._trouble = None
         try:
             self._trained = self._ask("train", marked, categories, bare=True)
         except MaskmillError as error:
-            self._trouble = str(error)
+            self._forget(str(error))
             return
+        self._trouble = None
         with self._wake:
             self._run += 1
             self._classes = self._trained.categories
+
+    def _forget(self, trouble: str | None) -> None:
+        """Answer nothing more: what was known is not of these strokes."""
+        with self._wake:
+            self._trouble, self._trained, self._classes = trouble, None, ()
+            self._looks.clear()
 
     def _sweep(self) -> None:
         """Look at images until all are done or something changes."""
@@ -326,8 +342,12 @@ class Scribbler:
         return msgspec.json.encode(rules)
 
     def _tell(self, phase: str) -> None:
+        """Say what is news: pages ask for more whenever they are told."""
         self._phase = phase
-        self._events.tell("scribble", run=self._run, phase=phase)
+        said = (self._run, phase, self._trouble)
+        if said != self._said:
+            self._said = said
+            self._events.tell("scribble", run=self._run, phase=phase)
 
     def _new_children(self) -> list[Child]:
         many = min(CHILDREN, os.cpu_count() or 1)

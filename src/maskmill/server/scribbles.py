@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from maskmill import rle
 from maskmill.errors import ConfigError
+from maskmill.rle import Rle
 from maskmill.scribble.rules import RuleSet
 from maskmill.server.access import AnyMember, AnyReviewer
 from maskmill.server.changes import tell
@@ -26,7 +28,7 @@ from maskmill.server.wire_scribbles import (
     StrokesOut,
     StrokesRequest,
 )
-from maskmill.store import Create, Delete, Made
+from maskmill.store import Annotation, Create, Delete, Made
 from maskmill.store.changes import Change
 from maskmill.store.scribbles import Drawn, Rules
 
@@ -34,6 +36,8 @@ router = APIRouter(tags=["scribbles"])
 ImageId = Annotated[RowId, Path()]
 AUTHOR = "scribble"
 """Who is said to have made masks out of strokes."""
+ALIKE = 0.5
+"""IoU from which a region is the object of a mask that is there already."""
 PICTURE: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/png": {}}, "description": "One channel of 8 bits."}
 }
@@ -153,15 +157,14 @@ def make_masks(
     done = project.annotations.done(body.op_id)
     if done is not None:  # repeated: the regions of today would be other changes
         gone = sum(mask.deleted for mask in done)
-        return MasksOut(made=len(done) - gone, replaced=gone)
-    regions = service.scribbler.regions(image, refined=body.refined)
+        return MasksOut(made=len(done) - gone, replaced=gone, there=0)
+    found = service.scribbler.regions(image, refined=body.refined)
+    living = project.annotations.of_image(image_id)
+    before = [m for m in living if _is_ours(m)]
+    others = [m.rle for m in living if not _is_ours(m)]
+    regions = [region for region in found if not _is_there(region.mask, others)]
     kinds = project.categories.ensure(sorted({region.category for region in regions}))
     made = Made(made_by="model", author=AUTHOR, stage="automatic")
-    before = [
-        mask
-        for mask in project.annotations.of_image(image_id)
-        if mask.version == 1 and mask.made.author == AUTHOR and mask.review is None
-    ]
     changes: list[Change] = [Delete(annotation_id=m.id, based_on=m.version) for m in before]
     changes += [
         Create(
@@ -176,7 +179,8 @@ def make_masks(
     if changes:
         written = project.annotations.apply(body.op_id, changes, by=member.name)
         tell(service, written)
-    return MasksOut(made=len(regions), replaced=len(before))
+    there = len(found) - len(regions)
+    return MasksOut(made=len(regions), replaced=len(before), there=there)
 
 
 @router.get("/rules")
@@ -196,6 +200,15 @@ def set_rules(request: Request, member: AnyReviewer, body: RulesRequest) -> Rule
     )
     service.scribbler.ruled()
     return _rules(kept)
+
+
+def _is_ours(mask: Annotation) -> bool:
+    """Tell whether strokes made a mask, and nobody has touched it since."""
+    return mask.version == 1 and mask.made.author == AUTHOR and mask.review is None
+
+
+def _is_there(region: Rle, others: list[Rle]) -> bool:
+    return bool(others) and bool(rle.iou([region], others).max() >= ALIKE)
 
 
 def _checked(rules: dict[str, Any]) -> RuleSet:

@@ -130,3 +130,5 @@ class MasksOut(Out):
 
     made: int
     replaced: int
+    there: int
+    """Regions left out because a mask that somebody looked at, or made otherwise, is there."""

@@ -34,6 +34,10 @@ export interface Heard {
   readonly round: (event: RoundEvent) => void;
   /** The engine has something new to show. */
   readonly engine: () => void;
+  /** A category has another name, colour or key, or went. */
+  readonly category: () => void;
+  /** Somebody drew on an image. */
+  readonly strokes: (imageId: number, version: number) => void;
   /** Visual Prompting has come further. */
   readonly scribble: () => void;
   readonly scribbled: (event: ScribbledEvent) => void;
@@ -63,6 +67,8 @@ export function listen(heard: Partial<Heard>): () => void {
     );
     on<RoundEvent>("round", (data) => heard.round?.(data));
     on<unknown>("engine", () => heard.engine?.());
+    on<unknown>("category", () => heard.category?.());
+    on<{ image_id: number; version: number }>("strokes", (data) => heard.strokes?.(data.image_id, data.version));
     on<unknown>("scribble", () => heard.scribble?.());
     on<ScribbledEvent>("scribbled", (data) => heard.scribbled?.(data));
     on<{ model_id: string }>("model", (data) => heard.model?.(data.model_id));

@@ -1831,6 +1831,8 @@ export interface components {
             made: number;
             /** Replaced */
             replaced: number;
+            /** There */
+            there: number;
         };
         /**
          * MasksRequest

@@ -24,6 +24,8 @@ export class Project {
   categories: Category[] = $state([]);
   outboxState: OutboxState = $state({ waiting: 0, refused: 0, trouble: null });
   connected = $state(true);
+  /** Images whose strokes the server has not got yet. */
+  strokesWaiting = $state(0);
   progress = $state({ embedded: 0, images: 0 });
   /** `opening` until prompts can be decoded; `server` where WebAssembly does not run. */
   decoding: "opening" | "browser" | "server" = $state("opening");
@@ -38,6 +40,7 @@ export class Project {
   readonly engineListeners = new Set<(working: RoundEvent | null) => void>();
   /** Called when an image was scribbled through, and with null when the classifier is another one. */
   readonly scribbleListeners = new Set<(event: ScribbledEvent | null) => void>();
+  readonly strokesListeners = new Set<(imageId: number, version: number) => void>();
   private readonly models = new Models((isServer) => (this.decoding = isServer ? "server" : "browser"));
 
   private constructor(
@@ -56,6 +59,8 @@ export class Project {
       progress: (embedded, images) => (this.progress = { embedded, images }),
       connected: (is) => this.hear(is),
       round: (event) => this.engineListeners.forEach((each) => each(event)),
+      category: () => void this.loadCategories().catch(() => undefined),
+      strokes: (imageId, version) => this.strokesListeners.forEach((each) => each(imageId, version)),
       scribble: () => this.scribbleListeners.forEach((each) => each(null)),
       scribbled: (event) => this.scribbleListeners.forEach((each) => each(event)),
       engine: () => this.engineListeners.forEach((each) => each(null)),
@@ -89,6 +94,8 @@ export class Project {
   }
 
   async addCategory(name: string): Promise<Category> {
+    const known = this.categories.find((each) => each.name === name);
+    if (known) return known; // it keeps its key
     const used = new Set(this.categories.map((each) => each.digit));
     const digit = [1, 2, 3, 4, 5, 6, 7, 8, 9, 0].find((each) => !used.has(each)) ?? null;
     const made = await post<Category>("/api/categories", { name, digit });

@@ -11,10 +11,11 @@ import type { Palette } from "./found";
 import { blobOf, changes, heat, tinted } from "./found";
 import type { RuleSet } from "./rules";
 import type { Drawing, Stroke } from "./strokes";
-import { begin, change, merged, redo, undo } from "./strokes";
+import { begin, change, rebased, redo, undo } from "./strokes";
 
 type Wire = components["schemas"];
-type Kept = { readonly strokes: readonly Stroke[] };
+/** What this browser has and the server has not; and what the server had when it was drawn. */
+type Kept = { readonly strokes: readonly Stroke[]; readonly base: readonly Stroke[] };
 
 /** Milliseconds after which it is tried again to reach the server. */
 const PAUSE = 2000;
@@ -36,6 +37,8 @@ export class Board {
   /** Whether the server has everything. */
   isSaved = $state(true);
   private version = 0;
+  /** What the server is known to have. */
+  private base: readonly Stroke[] = [];
   private sending = false;
   private isClosed = false;
   private looks = 0;
@@ -43,7 +46,7 @@ export class Board {
 
   private constructor(
     readonly image: ImageRow,
-    project: Project,
+    private readonly project: Project,
     private readonly palette: () => Palette,
   ) {
     this.place = `maskmill-strokes-${project.session.project_uid}-${image.id}`;
@@ -54,9 +57,10 @@ export class Board {
     const board = new Board(image, project, palette);
     const file = request("GET", image.file_url).then((answer) => answer.blob());
     const drawn = await get<Wire["StrokesOut"]>(`/api/images/${imageId}/strokes`);
-    board.version = drawn.version;
     const waiting = board.waiting();
     board.drawing = begin(waiting ? waiting.strokes : drawn.strokes);
+    board.base = waiting ? waiting.base : drawn.strokes;
+    board.take(drawn);
     if (waiting) board.save();
     board.picture = await Picture.of(await file);
     return board;
@@ -76,6 +80,20 @@ export class Board {
 
   redo(): void {
     this.put(redo(this.drawing));
+  }
+
+  /** Somebody has changed the strokes; if it was we, that is known. */
+  async hear(version: number): Promise<void> {
+    if (this.sending || version <= this.version) return; // what we send meets theirs by itself
+    const drawn = await get<Wire["StrokesOut"]>(`/api/images/${this.image.id}/strokes`);
+    if (!this.sending && drawn.version > this.version) this.take(drawn);
+  }
+
+  /** There is no classifier any more. */
+  forget(): void {
+    this.looks++;
+    this.labels = this.doubt = this.changed = undefined;
+    [this.passed, this.reasons, this.warnings] = [null, [], []];
   }
 
   /** Fetch what was found on the grid. */
@@ -114,7 +132,7 @@ export class Board {
       this.trouble = "";
       return found;
     } catch (error) {
-      if (error instanceof Refused && error.status !== 404) this.trouble = error.message;
+      if (error instanceof Refused && error.status !== 404) [this.trouble, this.warnings] = [error.message, []];
       return undefined;
     }
   }
@@ -132,11 +150,23 @@ export class Board {
   private put(drawing: Drawing): void {
     if (drawing === this.drawing) return;
     this.drawing = drawing;
-    localStorage.setItem(this.place, JSON.stringify({ strokes: drawing.strokes } satisfies Kept));
+    this.keep();
     this.save();
   }
 
+  private keep(): void {
+    const kept: Kept = { strokes: this.drawing.strokes, base: this.base };
+    localStorage.setItem(this.place, JSON.stringify(kept));
+  }
+
+  /** What the server has becomes the ground of what is drawn here. */
+  private take(drawn: Wire["StrokesOut"]): void {
+    this.drawing = rebased(this.drawing, this.base, drawn.strokes);
+    [this.version, this.base] = [drawn.version, drawn.strokes];
+  }
+
   private save(): void {
+    if (this.isSaved) this.project.strokesWaiting++;
     this.isSaved = false;
     if (!this.sending) void this.send();
   }
@@ -151,7 +181,7 @@ export class Board {
       try {
         const body = { op_id: opId, base_version: this.version, strokes };
         const kept = await put<Wire["StrokesOut"]>(`/api/images/${this.image.id}/strokes`, body);
-        [this.version, sent, this.trouble] = [kept.version, strokes, ""];
+        [this.version, this.base, sent, this.trouble] = [kept.version, strokes, strokes, ""];
       } catch (error) {
         if (error instanceof Refused && error.status === 409) await this.merge();
         else if (error instanceof Refused && error.status < 500 && error.status !== 401 && error.status !== 429) {
@@ -165,21 +195,22 @@ export class Board {
     }
     if (sent === this.drawing.strokes) {
       this.isSaved = true;
+      this.project.strokesWaiting--;
       localStorage.removeItem(this.place);
     }
     this.sending = false;
   }
 
-  /** Somebody drew here meanwhile: ours go on top of theirs. */
+  /** Somebody drew here meanwhile: what we changed is done to theirs. */
   private async merge(): Promise<void> {
-    const theirs = await get<Wire["StrokesOut"]>(`/api/images/${this.image.id}/strokes`);
-    this.version = theirs.version;
-    this.drawing = change(this.drawing, merged(theirs.strokes, this.drawing.strokes));
+    this.take(await get<Wire["StrokesOut"]>(`/api/images/${this.image.id}/strokes`));
+    this.keep();
   }
 
   private waiting(): Kept | null {
     try {
-      return JSON.parse(localStorage.getItem(this.place) ?? "null") as Kept | null;
+      const kept = JSON.parse(localStorage.getItem(this.place) ?? "null") as Partial<Kept> | null;
+      return kept && { strokes: kept.strokes ?? [], base: kept.base ?? [] };
     } catch {
       return null;
     }

@@ -95,9 +95,10 @@ export function withRules(rules: RuleSet, name: string, mine: readonly Rule[]): 
   return { ...rules, categories: Object.fromEntries(kept) };
 }
 
-/** A setting changed; an empty one is left out, which means its default. */
+/** A setting changed; an empty one begins anew, or is left out where it need not be there. */
 export function withSetting(rule: Rule, field: Field, value: unknown): Rule {
   const { [field.name]: _, ...rest } = rule;
   const isEmpty = value === null || value === "" || Number.isNaN(value);
-  return (isEmpty ? rest : { ...rest, [field.name]: value }) as Rule;
+  const next = isEmpty ? field.start : value;
+  return (next === null ? rest : { ...rest, [field.name]: next }) as Rule;
 }

@@ -54,10 +54,45 @@ export function thinned(points: readonly ImagePoint[], least: number): [number, 
   return kept.slice(0, MOST);
 }
 
-/** Ours on top of theirs: what somebody else drew meanwhile stays, what both have is there once. */
-export function merged(theirs: readonly Stroke[], ours: readonly Stroke[]): Stroke[] {
-  const known = new Set(theirs.map((each) => JSON.stringify(each)));
-  return [...theirs, ...ours.filter((each) => !known.has(JSON.stringify(each)))];
+/**
+ * What comes of two who changed the same strokes: what we took away or added since, done to theirs.
+ *
+ * @param base - The strokes that both began with.
+ */
+export function merged(base: readonly Stroke[], ours: readonly Stroke[], theirs: readonly Stroke[]): Stroke[] {
+  const [before, now] = [base.map(key), ours.map(key)];
+  const gone = without(before, now);
+  const kept = theirs.filter((each) => !taken(gone, key(each)));
+  // What is there already may be what we sent before a connection was lost; twice it would say no more.
+  const known = [...before, ...without(theirs.map(key), before)];
+  return [...kept, ...ours.filter((each) => !taken(known, key(each)))];
+}
+
+/** The same for a whole history, so that an undo takes back our strokes and nobody else's. */
+export function rebased(drawing: Drawing, base: readonly Stroke[], theirs: readonly Stroke[]): Drawing {
+  const onTheirs = (strokes: readonly Stroke[]) => merged(base, strokes, theirs);
+  return {
+    strokes: onTheirs(drawing.strokes),
+    before: drawing.before.map(onTheirs),
+    undone: drawing.undone.map(onTheirs),
+  };
+}
+
+function key(stroke: Stroke): string {
+  return JSON.stringify([stroke.category_id, stroke.width, stroke.points]);
+}
+
+/** What is in the first list and not in the second; equal ones count. */
+function without(first: readonly string[], second: readonly string[]): string[] {
+  const left = [...second];
+  return first.filter((each) => !taken(left, each));
+}
+
+/** Take one from a list; tells whether it was there. */
+function taken(list: string[], wanted: string): boolean {
+  const at = list.indexOf(wanted);
+  if (at >= 0) list.splice(at, 1);
+  return at >= 0;
 }
 
 function round(value: number): number {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { imagePoint } from "../../src/geometry/frames";
 import type { Stroke } from "../../src/scribble/strokes";
-import { begin, change, merged, redo, thinned, undo } from "../../src/scribble/strokes";
+import { begin, change, merged, rebased, redo, thinned, undo } from "../../src/scribble/strokes";
 
 const stroke = (x: number): Stroke => ({ category_id: 1, width: 3, points: [[x, 2]] });
 
@@ -29,8 +29,20 @@ test("a line keeps its ends and loses the steps between that say nothing", () =>
   expect(thinned(Array.from({ length: 20000 }, (_, i) => imagePoint(i, 0)), 0.5)).toHaveLength(5000);
 });
 
-test("of two who drew, both have their strokes, and what both knew is there once", () => {
-  const theirs = [stroke(1), stroke(2)];
-  const ours = [stroke(1), stroke(3)];
-  expect(merged(theirs, ours)).toEqual([stroke(1), stroke(2), stroke(3)]);
+test("of two who drew, both have their strokes, and what either took away stays away", () => {
+  const [a, b, c, d] = [stroke(1), stroke(2), stroke(3), stroke(4)];
+  expect(merged([a], [a, b], [a, c])).toEqual([a, c, b]);
+  expect(merged([a, b], [a, b, c], [])).toEqual([c]);
+  expect(merged([a, b], [b], [a, b, d])).toEqual([b, d]);
+  expect(merged([a], [a, b], [a, b])).toEqual([a, b]);
+  expect(merged([a, a], [a], [a, a])).toEqual([a]);
+});
+
+test("an undo after a merge takes back our stroke and not theirs", () => {
+  const [ours, theirs, next] = [stroke(1), stroke(2), stroke(3)];
+  const drawing = change(change(begin([]), [ours]), [ours, next]);
+  const after = rebased(drawing, [ours], [ours, theirs]);
+  expect(after.strokes).toEqual([ours, theirs, next]);
+  expect(undo(after).strokes).toEqual([ours, theirs]);
+  expect(redo(undo(after)).strokes).toEqual([ours, theirs, next]);
 });
