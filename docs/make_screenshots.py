@@ -122,8 +122,10 @@ def _scribble(person: Annotator, camera: Camera, server: Server) -> None:
     page.get_by_role("radio", name="Background").click()
     _stroke(page, (20, 188), (180, 178), (340, 182))
     _stroke(page, (20, 20), (180, 30), (340, 16))
+    person.until("maskmill.scribble.board.isSaved")
+    page.wait_for_timeout(1500)
     found = "document.querySelector('[data-testid=scribble]').dataset"
-    person.until(f"+{found}.run > 1 && {found}.phase === 'idle' && +{found}.found === {len(CUTS)}")
+    person.until(f"+{found}.run > 0 && {found}.phase === 'idle' && +{found}.found === {len(CUTS)}")
     page.mouse.move(600, 5)
     page.wait_for_timeout(1500)
     camera.take("scribble")

@@ -350,7 +350,7 @@ export const MESSAGES = {
   rules: ["Rules", "规则"],
   decisions: ["An image passes if", "图像通过的条件"],
   "rules.none": ["Rules make regions fit for use; they come once there are classes.", "有了类别之后，可用规则整理区域。"],
-  "rules.tried": ["Tried on this image only: red goes, green comes.", "仅在此图像上试用：红色去除，绿色新增。"],
+  "rules.tried": ["Tried on this image only: blue stays, red goes, green comes.", "仅在此图像上试用：蓝色保留，红色去除，绿色新增。"],
   "rules.keep": ["Keep, for all images", "保存并用于所有图像"],
   "rule.add": ["Rule for {name}…", "为 {name} 添加规则…"],
   "rule.remove": ["Remove", "移除"],

@@ -8,7 +8,7 @@ import type { components } from "../api/types";
 import { Picture } from "../canvas/picture";
 import type { ImageRow, Project } from "../project/project.svelte";
 import type { Palette } from "./found";
-import { blobOf, changes, heat, tinted } from "./found";
+import { blobOf, changes, heat, inBlue, tinted } from "./found";
 import type { RuleSet } from "./rules";
 import type { Drawing, Stroke } from "./strokes";
 import { begin, change, rebased, redo, undo } from "./strokes";
@@ -26,6 +26,8 @@ export class Board {
   /** What was found: colours over the image, of the grid or of every pixel. */
   labels: ImageBitmap | undefined = $state.raw();
   doubt: ImageBitmap | undefined = $state.raw();
+  /** What rules left, of whichever class: blue, beside what they took and gave. */
+  kept: ImageBitmap | undefined = $state.raw();
   /** What the rules did, red and green. */
   changed: ImageBitmap | undefined = $state.raw();
   passed: boolean | null = $state(null);
@@ -92,7 +94,7 @@ export class Board {
   /** There is no classifier any more. */
   forget(): void {
     this.looks++;
-    this.labels = this.doubt = this.changed = undefined;
+    this.labels = this.kept = this.doubt = this.changed = undefined;
     [this.passed, this.reasons, this.warnings] = [null, [], []];
   }
 
@@ -111,13 +113,13 @@ export class Board {
     const look = ++this.looks;
     const found = await this.asked({ rules, full });
     if (!found) return;
-    const [labels, changed] = await Promise.all([
+    const [labels, kept, changed] = await Promise.all([
       tinted(blobOf(found.labels), this.palette()),
+      tinted(blobOf(found.labels), inBlue(this.palette())),
       tinted(blobOf(found.changed), changes),
     ]);
     if (this.isClosed || look !== this.looks) return;
-    this.labels = labels;
-    this.changed = changed;
+    [this.labels, this.kept, this.changed] = [labels, kept, changed];
     [this.passed, this.reasons, this.warnings] = [found.passed, found.reasons, found.warnings];
   }
 

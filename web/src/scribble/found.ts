@@ -6,6 +6,7 @@ export type Colour = readonly [number, number, number];
 export type Palette = (value: number) => readonly [number, number, number, number] | undefined;
 
 const REMOVED = [244, 63, 94, 200] as const;
+const KEPT = [59, 130, 246, 150] as const;
 const ADDED = [34, 197, 94, 200] as const;
 
 /** Paint a grey PNG. */
@@ -33,6 +34,11 @@ export function ofClasses(colours: readonly (Colour | undefined)[]): Palette {
     const colour = colours[value];
     return colour && [...colour, 150];
   };
+}
+
+/** The same in one colour, which is not that of anything taken or given. */
+export function inBlue(palette: Palette): Palette {
+  return (value) => palette(value) && KEPT;
 }
 
 /** Doubt as heat: clear where it is sure, then yellow, then red. */
