@@ -95,12 +95,13 @@ def make_service(project: Project, photos: Path, *, with_accounts: bool = False)
 
 
 @pytest.fixture
-def service(project: Project, photos: Path) -> Service:
+def service(project: Project, photos: Path) -> Iterator[Service]:
     """A project with three images, the first of them embedded, on one's own machine."""
     made = make_service(project, photos)
     (first,) = project.images.page(limit=1)
     project.embeddings.put(first.content_hash, an_embedding(Path(first.path)))
-    return made
+    yield made
+    made.scribbler.stop()  # whoever asks how far it is has begun it
 
 
 @cache

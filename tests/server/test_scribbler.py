@@ -1,7 +1,5 @@
 """What comes first: the image that was drawn on, those in doubt, then the others."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from maskmill.errors import NotFound
@@ -11,9 +9,8 @@ from maskmill.server.service import Service
 
 
 @pytest.fixture
-def scribbler(service: Service) -> Iterator[Scribbler]:
-    yield service.scribbler
-    service.scribbler.stop()
+def scribbler(service: Service) -> Scribbler:
+    return service.scribbler
 
 
 def test_the_order_of_images(service: Service, scribbler: Scribbler) -> None:

@@ -2,7 +2,7 @@
 
 import base64
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -39,12 +39,6 @@ def picture(content: bytes) -> np.ndarray:
     return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
 
 
-@pytest.fixture
-def scribbling(service: Service) -> Iterator[Service]:
-    yield service
-    service.scribbler.stop()
-
-
 class Drawer:
     """Draws on images by their place, and knows the versions."""
 
@@ -77,8 +71,8 @@ class Drawer:
 
 
 @pytest.fixture
-def drawer(scribbling: Service, client: TestClient) -> Drawer:
-    return Drawer(scribbling, client)
+def drawer(service: Service, client: TestClient) -> Drawer:
+    return Drawer(service, client)
 
 
 def test_two_strokes_on_one_image_segment_all(drawer: Drawer) -> None:
