@@ -15,6 +15,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from maskmill.errors import MaskmillError
+from maskmill.executor import ONE_THREAD
 
 TRIES = 2
 """How often one question may kill it."""
@@ -34,9 +35,13 @@ class Child:
             module: the process is a fresh interpreter.
         arguments: Picklable.
         name: What a list of processes shows.
+        one_thread: Whether its numeric libraries get one thread: where there is a process a core.
     """
 
-    def __init__(self, start: Callable[..., Answers], *arguments: Any, name: str) -> None:
+    def __init__(
+        self, start: Callable[..., Answers], *arguments: Any, name: str, one_thread: bool = False
+    ) -> None:
+        self._surroundings = dict.fromkeys(ONE_THREAD, "1") if one_thread else {}
         self._start, self._arguments, self._name = start, arguments, name
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
@@ -112,7 +117,13 @@ class Child:
             with self._starting:
                 if self._closed:
                     raise EOFError("the server is being stopped")
-                process.start()
+                before = {key: os.environ.get(key) for key in self._surroundings}
+                os.environ.update(self._surroundings)  # read once, when they are first imported
+                try:
+                    process.start()
+                finally:
+                    for key, value in before.items():
+                        os.environ.pop(key) if value is None else os.environ.update({key: value})
                 self._process = process
                 self.started += 1
             theirs.close()

@@ -16,6 +16,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+import cv2
 import msgspec
 
 from maskmill.errors import MaskmillError, NotFound
@@ -352,7 +353,8 @@ class Scribbler:
     def _new_children(self) -> list[Child]:
         many = min(CHILDREN, os.cpu_count() or 1)
         children = [
-            Child(_start, self._project.folder, self._model, name="scribbler") for _ in range(many)
+            Child(_start, self._project.folder, self._model, name="scribbler", one_thread=True)
+            for _ in range(many)
         ]
         for child in children:
             self._free.put(child)
@@ -363,6 +365,7 @@ def _start(folder: Path, model: str) -> Answers:
     """Load the model; what a child process does first."""
     with suppress(ImportError):  # training says what to install
         import sklearn.ensemble  # noqa: F401  so that the first stroke need not wait for it
+    cv2.setNumThreads(1)
     worker = Worker(folder, model)
 
     def answer(what: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:

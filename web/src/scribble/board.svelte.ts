@@ -44,6 +44,7 @@ export class Board {
   private sending = false;
   private isClosed = false;
   private looks = 0;
+  private shown = 0;
   private readonly place: string;
 
   private constructor(
@@ -93,7 +94,7 @@ export class Board {
 
   /** There is no classifier any more. */
   forget(): void {
-    this.looks++;
+    this.shown = ++this.looks;
     this.labels = this.kept = this.doubt = this.changed = undefined;
     [this.passed, this.reasons, this.warnings] = [null, [], []];
   }
@@ -102,7 +103,7 @@ export class Board {
   async look(): Promise<void> {
     const look = ++this.looks;
     const [labels, doubt] = await Promise.all(["labels", "doubt"].map((what) => this.seen(what)));
-    if (this.isClosed || look !== this.looks || !labels || !doubt) return;
+    if (!labels || !doubt || !this.isNews(look)) return;
     this.labels = labels;
     this.doubt = doubt;
     this.looked++;
@@ -118,7 +119,7 @@ export class Board {
       tinted(blobOf(found.labels), inBlue(this.palette())),
       tinted(blobOf(found.changed), changes),
     ]);
-    if (this.isClosed || look !== this.looks) return;
+    if (!this.isNews(look)) return;
     [this.labels, this.kept, this.changed] = [labels, kept, changed];
     [this.passed, this.reasons, this.warnings] = [found.passed, found.reasons, found.warnings];
   }
@@ -126,6 +127,13 @@ export class Board {
   leave(): void {
     this.isClosed = true;
     this.picture?.close();
+  }
+
+  /** Whether nothing that was asked for later is shown already: answers overtake each other. */
+  private isNews(look: number): boolean {
+    if (this.isClosed || look < this.shown) return false;
+    this.shown = look;
+    return true;
   }
 
   private async asked(body: object): Promise<Wire["CloseOut"] | undefined> {
