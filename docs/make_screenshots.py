@@ -22,7 +22,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
-from driving import CHROMIUM, FLAGS, Annotator, Server, free_port
+from driving import CHROMIUM, FLAGS, Annotator, Server, draw_stroke, free_port
 
 PHOTOGRAPHS = ("coffee", "chelsea", "astronaut", "rocket")
 CUT, CUTS = (190, 130), ((0, 0), (190, 0), (95, 60), (0, 170), (190, 170), (120, 110))
@@ -118,10 +118,10 @@ def _scribble(person: Annotator, camera: Camera, server: Server) -> None:
     page.get_by_label("Name of the category").fill("coin")
     page.get_by_label("Add a category").click()
     page.get_by_role("radio", name="coin").wait_for()
-    _stroke(page, (60, 105), (90, 96), (118, 112))
+    draw_stroke(page, (60, 105), (90, 96), (118, 112))
     page.get_by_role("radio", name="Background").click()
-    _stroke(page, (20, 188), (180, 178), (340, 182))
-    _stroke(page, (20, 20), (180, 30), (340, 16))
+    draw_stroke(page, (20, 188), (180, 178), (340, 182))
+    draw_stroke(page, (20, 20), (180, 30), (340, 16))
     person.until("maskmill.scribble.board.isSaved")
     page.wait_for_timeout(1500)
     found = "document.querySelector('[data-testid=scribble]').dataset"
@@ -144,18 +144,6 @@ def _scribble(person: Annotator, camera: Camera, server: Server) -> None:
     page.wait_for_timeout(2500)
     page.locator("aside").evaluate("aside => aside.scrollTo(0, 160)")
     camera.take("scribble-rules")
-
-
-def _stroke(page: Any, *points: tuple[float, float]) -> None:
-    box = page.get_by_test_id("scribble-canvas").bounding_box()
-    view = page.evaluate("maskmill.scribble.view()")
-    left, top = box["x"] + view["x"], box["y"] + view["y"]
-    at = [(left + x * view["scale"], top + y * view["scale"]) for x, y in points]
-    page.mouse.move(*at[0])
-    page.mouse.down()
-    for each in at[1:]:
-        page.mouse.move(*each, steps=8)
-    page.mouse.up()
 
 
 def _page(

@@ -12,7 +12,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -155,16 +155,8 @@ class _Crew(Generic[Item, Result]):
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self._start), daemon=True)
-        before = {name: os.environ.get(name) for name in ONE_THREAD}
-        os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
-        try:
+        with one_thread():
             process.start()
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
         # With our copy of its end open, a dead worker would look like a silent one.
         theirs.close()
         return _Worker(process, ours)
@@ -221,6 +213,21 @@ class _Crew(Generic[Item, Result]):
             self._again.append(task)
             return None
         return Outcome(task.item, error=f"{task.deaths} workers died of it ({cause})")
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let processes that are started here have one thread in their numeric libraries."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _cause_of_death(exitcode: int | None) -> str:

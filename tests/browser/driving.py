@@ -215,6 +215,19 @@ class Annotator:
         return self.page.evaluate(FETCH, [path, method, body])
 
 
+def draw_stroke(page: Any, *points: tuple[float, float]) -> None:
+    """Draw a line on the Scribble page, in image pixels."""
+    box = page.get_by_test_id("scribble-canvas").bounding_box()
+    view = page.evaluate("maskmill.scribble.view()")
+    left, top = box["x"] + view["x"], box["y"] + view["y"]
+    first, *others = [(left + x * view["scale"], top + y * view["scale"]) for x, y in points]
+    page.mouse.move(*first)
+    page.mouse.down()
+    for x, y in others:
+        page.mouse.move(x, y, steps=6)
+    page.mouse.up()
+
+
 Started = Callable[..., Server]
 """What the fixtures `start` and `browse` hand out."""
 Opened = Callable[..., Annotator]

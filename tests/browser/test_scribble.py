@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from scribble_scene import scene
 
-from browser.driving import Annotator, Opened, Server, free_port
+from browser.driving import Annotator, Opened, Server, draw_stroke, free_port
 from maskmill import rle
 from maskmill.store import Project
 
@@ -48,25 +48,12 @@ class Drawer:
     def choose(self, name: str) -> None:
         self.page.get_by_role("radio", name=name).click()
 
-    def stroke(self, *points: tuple[float, float]) -> None:
-        box = self.page.get_by_test_id("scribble-canvas").bounding_box()
-        view = self.page.evaluate("maskmill.scribble.view()")
-        at = [
-            (box["x"] + x * view["scale"] + view["x"], box["y"] + y * view["scale"] + view["y"])
-            for x, y in points
-        ]
-        self.page.mouse.move(*at[0])
-        self.page.mouse.down()
-        for x, y in at[1:]:
-            self.page.mouse.move(x, y, steps=6)
-        self.page.mouse.up()
-
     def on(self, truth: np.ndarray, value: int, reach: int = 6) -> None:
         """Draw a short stroke where a class is deepest."""
         deep = cv2.distanceTransform((truth == value).astype(np.uint8), cv2.DIST_L2, 5)
         deep[:, :20] = deep[:, -20:] = 0
         y, x = (int(v) for v in np.unravel_index(deep.argmax(), deep.shape))
-        self.stroke((x - reach, y), (x + reach, y))
+        draw_stroke(self.page, (x - reach, y), (x + reach, y))
 
     def segmented(self, run: int) -> None:
         """Wait until all images were looked at by this classifier."""

@@ -9,13 +9,13 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from maskmill.errors import MaskmillError
-from maskmill.executor import ONE_THREAD
+from maskmill.executor import one_thread
 
 TRIES = 2
 """How often one question may kill it."""
@@ -35,19 +35,20 @@ class Child:
             module: the process is a fresh interpreter.
         arguments: Picklable.
         name: What a list of processes shows.
-        one_thread: Whether its numeric libraries get one thread: where there is a process a core.
+        alone: Whether its numeric libraries get one thread: where there is a process a core.
     """
 
     def __init__(
-        self, start: Callable[..., Answers], *arguments: Any, name: str, one_thread: bool = False
+        self, start: Callable[..., Answers], *arguments: Any, name: str, alone: bool = False
     ) -> None:
-        self._surroundings = dict.fromkeys(ONE_THREAD, "1") if one_thread else {}
         self._start, self._arguments, self._name = start, arguments, name
+        self._alone = alone
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
         self._closed = False
         self._starting = threading.Lock()
         self._told: tuple[Any, ...] | None = None
+        self._told_to = 0
         self.started = 0
         """How many processes it was so far."""
 
@@ -75,19 +76,16 @@ class Child:
         """Ask what every later process is to be asked first: what it has to know."""
         self._told = None
         self.ask(*question)
-        self._told = question
+        self._told, self._told_to = question, self.started
 
     def _answer(self, question: tuple[Any, ...]) -> tuple[bool, Any]:
-        before = self.started
         pipe = self._running()
-        asked = (
-            [question] if self._told is None or self.started == before else [self._told, question]
-        )
-        for each in asked:
-            pipe.send(each)
-            is_error, answer = pipe.recv()
-            if is_error:
-                break
+        if self._told is not None and self._told_to != self.started:
+            pipe.send(self._told)
+            pipe.recv()
+            self._told_to = self.started
+        pipe.send(question)
+        is_error, answer = pipe.recv()
         return is_error, answer
 
     def warm(self) -> None:
@@ -117,13 +115,8 @@ class Child:
             with self._starting:
                 if self._closed:
                     raise EOFError("the server is being stopped")
-                before = {key: os.environ.get(key) for key in self._surroundings}
-                os.environ.update(self._surroundings)  # read once, when they are first imported
-                try:
+                with one_thread() if self._alone else nullcontext():
                     process.start()
-                finally:
-                    for key, value in before.items():
-                        os.environ.pop(key) if value is None else os.environ.update({key: value})
                 self._process = process
                 self.started += 1
             theirs.close()

@@ -33,7 +33,6 @@ AUTOMATIC = 1000
 REMEMBERED = 20_000
 """Images of which what was found is kept."""
 PAGE = 500
-NO_RULES = msgspec.json.encode(RuleSet())
 log = logging.getLogger("maskmill.server")
 
 
@@ -353,7 +352,7 @@ class Scribbler:
     def _new_children(self) -> list[Child]:
         many = min(CHILDREN, os.cpu_count() or 1)
         children = [
-            Child(_start, self._project.folder, self._model, name="scribbler", one_thread=True)
+            Child(_start, self._project.folder, self._model, name="scribbler", alone=True)
             for _ in range(many)
         ]
         for child in children:

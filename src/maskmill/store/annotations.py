@@ -26,6 +26,7 @@ from maskmill.store.changes import (
 )
 from maskmill.store.counts import UNREVIEWED, Counted, count_changed
 from maskmill.store.database import Database, next_sequence, now
+from maskmill.store.operations import find, find_same, note
 from maskmill.store.rows import checked_text, chunks, in_project, is_key, require
 from maskmill.store.schema import (
     VERSION_COLUMNS,
@@ -34,7 +35,6 @@ from maskmill.store.schema import (
     categories,
     images,
     models,
-    operations,
     rounds,
 )
 
@@ -95,7 +95,6 @@ class Annotations:
             StoreError: If the operation's id was used for other changes, a value is not allowed,
                 or writing failed.
         """
-        checked_text("operation_id", operation_id)
         checked_text("the name of who makes the change", by)
         if not changes:
             raise StoreError("an operation needs at least one change; give one")
@@ -105,19 +104,12 @@ class Annotations:
         digest = digest_of(changes, by)
         with self._database.write() as connection:
             sequence = next_sequence(connection, self._project, len(changes))
-            earlier = self._earlier(connection, operation_id, digest)
+            earlier = find_same(connection, self._project, operation_id, digest)
             if earlier is not None:
-                return earlier
+                return self._answered(connection, earlier)
             made = self._apply(connection, operation_id, changes, by, sequence)
-            connection.execute(
-                insert(operations).values(
-                    project_id=self._project,
-                    operation_id=operation_id,
-                    digest=digest,
-                    answer=[[each.id, each.version] for each in made],
-                    sequence=sequence,
-                )
-            )
+            answer = [[each.id, each.version] for each in made]
+            note(connection, self._project, operation_id, digest, answer, sequence)
             if also is not None:
                 also(connection, made)
             return made
@@ -125,7 +117,7 @@ class Annotations:
     def done(self, operation_id: str) -> list[Annotation] | None:
         """Return what an operation answered; None if it was never done."""
         with self._database.read() as connection:
-            row = self._operation(connection, operation_id)
+            row = find(connection, self._project, operation_id)
             return None if row is None else self._answered(connection, row)
 
     def get(self, annotation_id: int) -> Annotation:
@@ -206,25 +198,6 @@ class Annotations:
         statement = statement.order_by(annotations.c.sequence).limit(limit)
         with self._database.read() as connection:
             return [_annotation(row) for row in connection.execute(statement)]
-
-    def _earlier(
-        self, connection: Connection, operation_id: str, digest: str
-    ) -> list[Annotation] | None:
-        """Return what an operation answered when it was done, if it was."""
-        row = self._operation(connection, operation_id)
-        if row is None:
-            return None
-        if row.digest != digest:
-            raise StoreError(
-                f"operation {operation_id} was used for other changes; give each its own id"
-            )
-        return self._answered(connection, row)
-
-    def _operation(self, connection: Connection, operation_id: str) -> Row[Any] | None:
-        statement = select(operations).where(
-            operations.c.project_id == self._project, operations.c.operation_id == operation_id
-        )
-        return connection.execute(statement).first()
 
     def _answered(self, connection: Connection, row: Row[Any]) -> list[Annotation]:
         return [self._version(connection, *each) for each in row.answer]

@@ -13,10 +13,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, insert, select, update
 
-from maskmill.errors import Conflict, StoreError
+from maskmill.errors import Conflict
 from maskmill.store.database import Database, next_sequence, now
-from maskmill.store.rows import checked, checked_text, require
-from maskmill.store.schema import images, operations
+from maskmill.store.operations import find_same, note
+from maskmill.store.rows import checked, require
+from maskmill.store.schema import images
 from maskmill.store.team_tables import rule_sets, strokes
 
 
@@ -96,12 +97,12 @@ class Scribbles:
             NotFound: If there is no such image.
             StoreError: If the operation's id was used for something else, or writing failed.
         """
-        asked = {"image_id": image_id, "drawn": list(drawn), "based_on": based_on}
+        digest = _digest({"image_id": image_id, "drawn": list(drawn), "based_on": based_on})
         with self._database.write() as connection:
             sequence = next_sequence(connection, self._project)
             require(connection, images, self._project, [image_id], "image")
             current = self._drawn(connection, image_id)
-            if self._is_repeat(connection, operation_id, asked):
+            if find_same(connection, self._project, operation_id, digest) is not None:
                 return current
             if current.version != based_on:
                 raise Conflict(
@@ -112,7 +113,7 @@ class Scribbles:
                 )
             row = {"image_id": image_id, "drawn": list(drawn), "changed_by": by}
             self._put(connection, strokes, row, based_on + 1, strokes.c.image_id == image_id)
-            self._note(connection, operation_id, asked, sequence)
+            note(connection, self._project, operation_id, digest, [], sequence)
             return self._drawn(connection, image_id)
 
     def rules(self) -> Rules:
@@ -124,11 +125,11 @@ class Scribbles:
         self, operation_id: str, rules: Mapping[str, Any], *, based_on: int, by: str
     ) -> Rules:
         """Replace the project's rules; arguments and errors as of `draw`."""
-        asked = {"rules": dict(rules), "based_on": based_on}
+        digest = _digest({"rules": dict(rules), "based_on": based_on})
         with self._database.write() as connection:
             sequence = next_sequence(connection, self._project)
             current = self._rules(connection)
-            if self._is_repeat(connection, operation_id, asked):
+            if find_same(connection, self._project, operation_id, digest) is not None:
                 return current
             if current.version != based_on:
                 raise Conflict(
@@ -140,7 +141,7 @@ class Scribbles:
             row = {"rules": dict(rules), "changed_by": by}
             mine = rule_sets.c.project_id == self._project
             self._put(connection, rule_sets, row, based_on + 1, mine)
-            self._note(connection, operation_id, asked, sequence)
+            note(connection, self._project, operation_id, digest, [], sequence)
             return self._rules(connection)
 
     def _put(
@@ -165,33 +166,6 @@ class Scribbles:
         if row is None:
             return Rules()
         return Rules(version=row.version, rules=row.rules, changed_by=row.changed_by)
-
-    def _is_repeat(self, connection: Connection, operation_id: str, asked: object) -> bool:
-        checked_text("operation_id", operation_id)
-        found = connection.execute(
-            select(operations.c.digest).where(
-                operations.c.project_id == self._project,
-                operations.c.operation_id == operation_id,
-            )
-        ).scalar()
-        if found not in (None, _digest(asked)):
-            raise StoreError(
-                f"operation {operation_id} was used for other changes; give each its own id"
-            )
-        return found is not None
-
-    def _note(
-        self, connection: Connection, operation_id: str, asked: object, sequence: int
-    ) -> None:
-        connection.execute(
-            insert(operations).values(
-                project_id=self._project,
-                operation_id=operation_id,
-                digest=_digest(asked),
-                answer=[],
-                sequence=sequence,
-            )
-        )
 
 
 def _drawn(row: Row[Any]) -> Drawn:

@@ -49,6 +49,12 @@ export function zoomAt(view: View, at: ScreenPoint, factor: number, image: Size)
   return { scale, x: at.x - fixed.x * scale, y: at.y - fixed.y * scale };
 }
 
+/** How far a turn of the wheel zooms; a pinch arrives as a wheel with ctrl that turns in small steps. */
+export function wheelFactor({ deltaY, deltaMode, ctrlKey }: { deltaY: number; deltaMode: number; ctrlKey: boolean }): number {
+  const unit = deltaMode === 1 ? 30 : 1; // lines instead of pixels
+  return Math.exp((-deltaY * unit * (ctrlKey ? 4 : 1)) / 500);
+}
+
 export function pan(view: View, dx: number, dy: number): View {
   return { ...view, x: view.x + dx, y: view.y + dy };
 }

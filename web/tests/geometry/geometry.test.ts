@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { boxOf, imagePoint, preprocessSize, screenPoint } from "../../src/geometry/frames";
-import { fit, keepInSight, pan, toImage, toScreen, zoomAt } from "../../src/geometry/view";
+import { fit, keepInSight, pan, toImage, toScreen, wheelFactor, zoomAt } from "../../src/geometry/view";
 import { area, intersect, iou, subtract, union } from "../../src/geometry/mask";
 import { fillPolygon } from "../../src/geometry/polygon";
 import { paintStroke } from "../../src/geometry/brush";
@@ -8,6 +8,14 @@ import { fillHoles, holeAt, islandAt, islands, split } from "../../src/geometry/
 import { drawn, random, shown } from "../scenes";
 
 describe("frames and views", () => {
+  test("a turn of the wheel zooms, in lines further than in pixels, and back again", () => {
+    const turn = { deltaY: -100, deltaMode: 0, ctrlKey: false };
+    expect(wheelFactor(turn)).toBeGreaterThan(1);
+    expect(wheelFactor({ ...turn, deltaMode: 1 })).toBeGreaterThan(wheelFactor(turn));
+    expect(wheelFactor({ ...turn, ctrlKey: true })).toBeGreaterThan(wheelFactor(turn));
+    expect(wheelFactor(turn) * wheelFactor({ ...turn, deltaY: 100 })).toBeCloseTo(1);
+  });
+
   test("the longer side becomes the input side, halves round up", () => {
     expect(preprocessSize({ width: 640, height: 480 }, 1024)).toEqual({ width: 1024, height: 768 });
     expect(preprocessSize({ width: 3, height: 1000 }, 384)).toEqual({ width: 1, height: 384 });
