@@ -167,19 +167,13 @@ def suggest(
 
 def _case(source: "Source", model: "PixelModel", image: "LabelledImage") -> "Labelled":
     """Predict a labelled image, and draw its labels by the model's categories."""
-    import numpy as np
-
-    from maskmill import rle
+    from maskmill.scribble.checking import truth_of
     from maskmill.scribble.classifier import at_size, predict
-    from maskmill.scribble.strokes import BACKGROUND
     from maskmill.scribble.suggest import Labelled
 
     _, features = source.read(image.path)
     if features.size != image.size:
         raise DatasetError(f"{image.path} has another size than its labels; label it again")
-    rest = model.categories.index(BACKGROUND) if BACKGROUND in model.categories else -1
-    labels = np.full(image.size, rest, np.int16)
-    for mask in image.annotations:
-        if mask.category in model.categories:
-            labels[rle.decode(mask.rle)] = model.categories.index(mask.category)
+    masks = [(mask.category, mask.rle) for mask in image.annotations]
+    labels = truth_of(masks, model.categories, image.size)
     return Labelled(probabilities=at_size(predict(model, features), image.size), labels=labels)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import cv2
 import msgspec
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int16, UInt8
 
 from maskmill import rle
 from maskmill.embed import embed_image
@@ -118,7 +118,7 @@ class Worker:
             ImageError: If the image cannot be used, or is another than was added.
         """
         if not self._cache.path(content_hash, self.predictor.model_id).exists():
-            self._features(content_hash, path)
+            self.features(content_hash, path)
 
     def train(self, marked: Sequence[Marked], categories: Sequence[str]) -> Trained:
         """Learn categories from strokes.
@@ -127,15 +127,24 @@ class Worker:
             PromptError: If strokes do not fit their image, or mark fewer than two categories.
             ImageError: If an image cannot be used.
         """
-        features = {each.path: self._features(*each[:2]) for each in marked}
-        labels = {
-            each.path: draw(each.strokes, categories, features[each.path].size) for each in marked
-        }
-        found = train(features, labels, categories)
+        found = train(*self.drawn(marked, categories), categories)
         return Trained(
             found.categories, found.forest.content, found.projections, found.model_id,
             found.warnings,
         )  # fmt: skip
+
+    def drawn(
+        self, marked: Sequence[Marked], categories: Sequence[str]
+    ) -> tuple[dict[str, Features], dict[str, Int16[np.ndarray, "_h _w"]]]:
+        """Return what a classifier learns from, by path: features, and strokes as label maps.
+
+        Errors as of `train`.
+        """
+        features = {each.path: self.features(*each[:2]) for each in marked}
+        labels = {
+            each.path: draw(each.strokes, categories, features[each.path].size) for each in marked
+        }
+        return features, labels
 
     def use(self, trained: Trained) -> None:
         """Answer with this classifier from now on."""
@@ -160,7 +169,7 @@ class Worker:
             ConfigError: If a rule speaks of a category that was not marked.
             NotFound: If there is no classifier yet.
         """
-        model, features = self._trained(), self._features(content_hash, path)
+        model, features = self.trained(), self.features(content_hash, path)
         wanted = msgspec.json.decode(rules, type=RuleSet)
         found = predict(model, features)
         labels = found.argmax(axis=0).astype(np.uint8)
@@ -168,7 +177,7 @@ class Worker:
         findings: tuple[tuple[bool, str], ...] = ()
         if wanted.categories or wanted.decisions:
             shaped = shape(at_size(found, features.size), model.categories, wanted)
-            whole = _levels(shaped, model)
+            whole = levels(shaped, model)
             labels = cv2.resize(whole, labels.shape[::-1], interpolation=cv2.INTER_NEAREST)
             passed, findings = _verdict(shaped, wanted)
         doubt = uncertainty(found)
@@ -183,15 +192,9 @@ class Worker:
             rules: A rule set as JSON.
             full: Classify every pixel instead of the working grid's cells; takes seconds.
         """
-        model, features = self._trained(), self._features(content_hash, path)
-        wanted = msgspec.json.decode(rules, type=RuleSet)
-        shaped = shape(self._at_size(features, path, content_hash, full), model.categories, wanted)
-        changed = np.zeros(features.size, np.uint8)
-        for step in shaped.steps:
-            changed[step.removed] = REMOVED
-            changed[step.added] = ADDED
-        passed, findings = _verdict(shaped, wanted)
-        return Close(_png(_levels(shaped, model)), _png(changed), passed, findings, shaped.warnings)
+        features = self.features(content_hash, path)
+        found = self._at_size(features, path, content_hash, full)
+        return closed(self.trained(), found, msgspec.json.decode(rules, type=RuleSet))
 
     def regions(
         self, content_hash: str, path: str, rules: bytes, *, refined: bool = False
@@ -204,7 +207,7 @@ class Worker:
             rules: A rule set as JSON.
             refined: Let the promptable model draw each region again.
         """
-        model, features = self._trained(), self._features(content_hash, path)
+        model, features = self.trained(), self.features(content_hash, path)
         found = self._at_size(features, path, content_hash, full=False)
         shaped = shape(found, model.categories, msgspec.json.decode(rules, type=RuleSet))
         embedding = self._embedding(content_hash, path)[0] if refined else None
@@ -219,7 +222,12 @@ class Worker:
                     out.append(Region(name, rle.encode(mask), float(certainty[mask].mean())))
         return out
 
-    def _trained(self) -> PixelModel:
+    def trained(self) -> PixelModel:
+        """Return the classifier that answers now.
+
+        Raises:
+            NotFound: If there is none yet.
+        """
         if self._model is None:
             raise NotFound("there is no classifier yet; draw strokes of two categories")
         return self._model
@@ -227,14 +235,19 @@ class Worker:
     def _at_size(
         self, features: Features, path: str, content_hash: str, full: bool
     ) -> Float32[np.ndarray, "k h w"]:
-        model = self._trained()
+        model = self.trained()
         if not full:
             return at_size(predict(model, features), features.size)
         embedding, opened = self._embedding(content_hash, path)
         opened = opened or open_image(Path(path))
         return predict_pixels(model, opened.array, embedding, features)
 
-    def _features(self, content_hash: str, path: str) -> Features:
+    def features(self, content_hash: str, path: str) -> Features:
+        """Return an image's features, kept in memory and on the disk.
+
+        Raises:
+            ImageError: If the image cannot be used, or is another than was added.
+        """
         kept = self._kept.pop(content_hash, None)
         kept = kept or self._cache.get(content_hash, self.predictor.model_id)
         if kept is None:
@@ -257,8 +270,19 @@ class Worker:
         return found, opened
 
 
-def _levels(shaped: Shaped, model: PixelModel) -> UInt8[np.ndarray, "h w"]:
-    # Without a background category, what no region covers stays 255.
+def closed(model: PixelModel, found: Float32[np.ndarray, "k h w"], rules: RuleSet) -> Close:
+    """Apply rules to what was found at an image's own size."""
+    shaped = shape(found, model.categories, rules)
+    changed = np.zeros(found.shape[1:], np.uint8)
+    for step in shaped.steps:
+        changed[step.removed] = REMOVED
+        changed[step.added] = ADDED
+    passed, findings = _verdict(shaped, rules)
+    return Close(_png(levels(shaped, model)), _png(changed), passed, findings, shaped.warnings)
+
+
+def levels(shaped: Shaped, model: PixelModel) -> UInt8[np.ndarray, "h w"]:
+    """Return places in the categories; without a background, 255 where no region is."""
     return np.asarray(shaped.labels(model.categories)).astype(np.uint8)
 
 

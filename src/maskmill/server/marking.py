@@ -6,13 +6,18 @@ from pathlib import Path
 
 import msgspec
 
+from maskmill.engine.dataset import answered_for
 from maskmill.errors import ConfigError
 from maskmill.scribble.rules import RuleSet
 from maskmill.scribble.strokes import BACKGROUND, Stroke
 from maskmill.scribble.worker import Marked
+from maskmill.server.finishing import Truth
 from maskmill.store import Image, Project
+from maskmill.store.filters import ImageFilter
 from maskmill.store.scribbles import Drawn
 
+MOST_JUDGES = 60
+"""Labelled images of a category that are looked at; more only narrow what is known."""
 BACKGROUND_ID = 0
 """Stands for the background where a category's number could be; it is no row of the project."""
 
@@ -56,6 +61,30 @@ def usable_rules(project: Project, classes: Sequence[str]) -> tuple[RuleSet, tup
         return (rules.for_categories(list(classes)) if classes else rules), ()
     except (ConfigError, msgspec.ValidationError) as error:
         return RuleSet(), (f"the rules are not applied: {error}",)
+
+
+def truths(project: Project, classes: Sequence[str]) -> list[Truth]:
+    """Return images that people labelled with these categories and did not draw strokes on.
+
+    The first `MOST_JUDGES` of each category in the order in which images were added. People answer
+    for a mask that they made, accepted or brought in.
+    """
+    names = {category.id: category.name for category in project.categories.all()}
+    drawn_on = {drawn.image_id for drawn in project.scribbles.all() if drawn.strokes}
+    chosen: dict[int, Image] = {}
+    for category_id, name in names.items():
+        if name in classes:
+            which = ImageFilter(category_id=category_id)
+            for image in project.images.page(which, limit=MOST_JUDGES + len(drawn_on)):
+                chosen[image.id] = image
+    found = []
+    masks = project.annotations.of_images(list(chosen))
+    for image_id, image in sorted(chosen.items()):
+        made = [mask for mask in masks.get(image_id, ()) if answered_for(mask)]
+        judged = [(names.get(mask.category_id or 0), mask.rle) for mask in made]
+        if image_id not in drawn_on and any(name in classes for name, _ in judged):
+            found.append(Truth(image_id, image.content_hash, image.path, image.size, tuple(judged)))
+    return found
 
 
 def missing_packages() -> tuple[str, ...]:

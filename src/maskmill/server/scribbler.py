@@ -24,6 +24,7 @@ from maskmill.scribble.rules import RuleSet
 from maskmill.scribble.worker import Close, Look, Region, Trained, Worker
 from maskmill.server.child import Answers, Child
 from maskmill.server.events import Events
+from maskmill.server.finishing import Finisher
 from maskmill.server.marking import marks, missing_packages, usable_rules
 from maskmill.store import Image, Project
 
@@ -156,7 +157,7 @@ class Scribbler:
             ImageError: If the image cannot be used.
         """
         known = self._looks.get(image.id)
-        return known if known is not None else self._look(image, self._rules())
+        return known if known is not None else self._look(image, self.rules())
 
     def close(self, image: Image, rules: RuleSet | None, *, full: bool = False) -> Close:
         """Return what is found on an image at its own size.
@@ -171,15 +172,15 @@ class Scribbler:
             ImageError: If the image cannot be used.
             ConfigError: If a rule speaks of a category that the classifier does not know.
         """
-        given = self._rules() if rules is None else msgspec.json.encode(rules)
-        found: Close = self._ask("close", image.content_hash, image.path, given, full=full)
+        given = self.rules() if rules is None else msgspec.json.encode(rules)
+        found: Close = self.ask("close", image.content_hash, image.path, given, full=full)
         return found
 
     def regions(self, image: Image, *, refined: bool) -> list[Region]:
         """Return an image's objects as masks; errors as of `close`."""
-        rules = self._rules()
+        rules = self.rules()
         asked = (image.content_hash, image.path, rules)
-        found: list[Region] = self._ask("regions", *asked, refined=refined)
+        found: list[Region] = self.ask("regions", *asked, refined=refined)
         return found
 
     def _begin(self, image_id: int | None, *, drawn: bool = False, ruled: bool = False) -> None:
@@ -226,7 +227,7 @@ class Scribbler:
             )
             return
         try:
-            self._trained = self._ask("train", marked, categories, bare=True)
+            self._trained = self.ask("train", marked, categories, bare=True)
         except MaskmillError as error:
             self._forget(str(error))
             return
@@ -243,7 +244,7 @@ class Scribbler:
 
     def _sweep(self) -> None:
         """Look at images until all are done or something changes."""
-        rules = self._rules()
+        rules = self.rules()
         with self._wake:
             if self._drawn or self._ruled:  # changed again while it was trained
                 return
@@ -300,7 +301,7 @@ class Scribbler:
 
     def _look(self, image: Image, rules: bytes) -> Look:
         run = self._run
-        look: Look = self._ask("look", image.content_hash, image.path, rules)
+        look: Look = self.ask("look", image.content_hash, image.path, rules)
         with self._wake:
             if run == self._run:
                 self._looks[image.id] = look
@@ -316,13 +317,24 @@ class Scribbler:
                 if self._stopping or self._drawn or self._ruled:
                     return
                 try:
-                    self._ask("warm", image.content_hash, image.path, bare=True)
+                    self.ask("warm", image.content_hash, image.path, bare=True)
                 except MaskmillError as error:
                     log.warning("image %d has no features: %s", image.id, error)
             after = page[-1].id
 
-    def _ask(self, what: str, *arguments: Any, bare: bool = False, **named: Any) -> Any:
-        """Ask whichever child is free; one that does not know the classifier is told first."""
+    def ask(self, what: str, *arguments: Any, bare: bool = False, **named: Any) -> Any:
+        """Ask whichever child is free; one that does not know the classifier is told first.
+
+        Args:
+            what: A method of `Worker` or of `Finisher`.
+            *arguments: Its arguments.
+            bare: Whether it needs no classifier.
+            **named: Its named arguments.
+
+        Raises:
+            NotFound: If there is no classifier yet.
+            MaskmillError: As the method.
+        """
         trained, run = self._trained, self._run
         if not bare and trained is None:
             raise NotFound("there is no classifier yet; draw strokes of two categories")
@@ -336,8 +348,8 @@ class Scribbler:
         finally:
             free.put(child)
 
-    def _rules(self) -> bytes:
-        """Return the project's rules without those of categories that nobody has marked."""
+    def rules(self) -> bytes:
+        """Return the project's rules, as JSON, without those of categories nobody has marked."""
         rules, self._troubles = usable_rules(self._project, self._classes)
         return msgspec.json.encode(rules)
 
@@ -366,8 +378,10 @@ def _start(folder: Path, model: str) -> Answers:
         import sklearn.ensemble  # noqa: F401  so that the first stroke need not wait for it
     cv2.setNumThreads(1)
     worker = Worker(folder, model)
+    finisher = Finisher(worker, model)
 
     def answer(what: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        return getattr(worker, what)(*arguments, **named)
+        whose = worker if hasattr(worker, what) else finisher
+        return getattr(whose, what)(*arguments, **named)
 
     return answer

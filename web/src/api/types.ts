@@ -1053,6 +1053,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/scribbles/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check
+         * @description Judge the classifier by strokes that are left out, and by images that people labelled.
+         */
+        post: operations["proving_check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rules/suggest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Suggest
+         * @description Search rules that raise IoU on labelled images, cross-validated; keeps nothing.
+         */
+        post: operations["proving_suggest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/scribbles/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try Image
+         * @description Segment an image that is in no project: the body is the file itself. It is not kept.
+         */
+        post: operations["proving_try_image"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/deployments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Deploy
+         * @description Write what `maskmill deploy` writes, with the project's rules, as an archive to fetch.
+         */
+        post: operations["proving_deploy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/deployments/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Fetch
+         * @description Return a deployment's archive.
+         */
+        get: operations["proving_fetch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/exports": {
         parameters: {
             query?: never;
@@ -1344,6 +1444,20 @@ export interface components {
             digit?: number | null;
         };
         /**
+         * CheckOut
+         * @description How good the classifier is on what it has not learned from.
+         */
+        CheckOut: {
+            /** Run */
+            run: number;
+            strokes: components["schemas"]["ConfusionOut"] | null;
+            /** Unjudged */
+            unjudged: string[];
+            masks: components["schemas"]["ConfusionOut"] | null;
+            /** Images */
+            images: components["schemas"]["ImageCheckOut"][];
+        };
+        /**
          * ClassOut
          * @description What one value of a label map stands for: its place in the list.
          */
@@ -1421,6 +1535,20 @@ export interface components {
             attempted: unknown;
         };
         /**
+         * ConfusionOut
+         * @description What was found where something was meant.
+         */
+        ConfusionOut: {
+            /** Categories */
+            categories: string[];
+            /** Counts */
+            counts: number[][];
+            /** Iou */
+            iou: (number | null)[];
+            /** Mean Iou */
+            mean_iou: number | null;
+        };
+        /**
          * DecideRequest
          * @description What a person says where the gate cannot.
          */
@@ -1469,6 +1597,18 @@ export interface components {
             kind: "delete";
             /** Base Version */
             base_version: number;
+        };
+        /**
+         * DeploymentOut
+         * @description An archive that can be fetched.
+         */
+        DeploymentOut: {
+            /** Name */
+            name: string;
+            /** Bytes */
+            bytes: number;
+            /** Categories */
+            categories: string[];
         };
         /**
          * EffortOut
@@ -1642,6 +1782,18 @@ export interface components {
             missing: number;
         };
         /**
+         * GainOut
+         * @description IoU of a category over the labelled images.
+         */
+        GainOut: {
+            /** Category */
+            category: string;
+            /** Before */
+            before: number;
+            /** After */
+            after: number;
+        };
+        /**
          * GateOut
          * @description What the gate said.
          */
@@ -1654,6 +1806,16 @@ export interface components {
             images: number;
             /** Comparisons */
             comparisons: components["schemas"]["ComparisonOut"][];
+        };
+        /**
+         * ImageCheckOut
+         * @description How well one labelled image is segmented.
+         */
+        ImageCheckOut: {
+            /** Image Id */
+            image_id: number;
+            /** Iou */
+            iou: number | null;
         };
         /**
          * ImageOut
@@ -2427,6 +2589,20 @@ export interface components {
             strokes: components["schemas"]["StrokeIO"][];
         };
         /**
+         * SuggestedOut
+         * @description Rules that help, in the form of `docs/visual-prompting.md`; none where none does.
+         */
+        SuggestedOut: {
+            /** Rules */
+            rules: {
+                [key: string]: unknown;
+            };
+            /** Images */
+            images: number;
+            /** Gains */
+            gains: components["schemas"]["GainOut"][];
+        };
+        /**
          * SuggestionOut
          * @description What comes next, as advice.
          */
@@ -2450,6 +2626,24 @@ export interface components {
         TokenRequest: {
             /** Token */
             token: string;
+        };
+        /**
+         * TriedOut
+         * @description What is found on an image that is in no project.
+         */
+        TriedOut: {
+            /** Labels */
+            labels: string;
+            /** Passed */
+            passed: boolean | null;
+            /** Reasons */
+            reasons: string[];
+            /** Warnings */
+            warnings: string[];
+            /** Doubt */
+            doubt: number;
+            /** Seconds */
+            seconds: number;
         };
         /**
          * WorkOut
@@ -6256,6 +6450,288 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RulesOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    proving_check: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    proving_suggest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SuggestedOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    proving_try_image: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TriedOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    proving_deploy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeploymentOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    proving_fetch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The archive. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": unknown;
                 };
             };
             /** @description Nobody is signed in. */

@@ -1,0 +1,150 @@
+"""Routes of what comes after strokes: how good they are, rules, an image tried, a deployment."""
+
+import base64
+import re
+import secrets
+import shutil
+import threading
+import zipfile
+from pathlib import Path as FilePath
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import FileResponse
+from starlette.concurrency import run_in_threadpool
+
+from maskmill.errors import NotFound
+from maskmill.images import ImageLimits
+from maskmill.scribble.checking import Confusion
+from maskmill.scribble.suggest import Suggestion, as_rules
+from maskmill.server.access import AnyMember, AnyReviewer, Busy
+from maskmill.server.finishing import Checked, Tried
+from maskmill.server.marking import marks, truths
+from maskmill.server.service import Service
+from maskmill.server.uploads import BODY
+from maskmill.server.wire_proving import (
+    CheckOut,
+    ConfusionOut,
+    DeploymentOut,
+    GainOut,
+    ImageCheckOut,
+    SuggestedOut,
+    TriedOut,
+)
+
+router = APIRouter(tags=["proving"])
+NAME = re.compile(r"deployment-[0-9a-f]{12}\.zip")
+FILE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/zip": {}}, "description": "The archive."}
+}
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@router.post("/scribbles/check")
+def check(request: Request, member: AnyMember) -> CheckOut:
+    """Judge the classifier by strokes that are left out, and by images that people labelled."""
+    service: Service = request.app.state.service
+    scribbler, project = service.scribbler, service.project
+    marked, categories = marks(project)
+    labelled = truths(project, scribbler.standing().classes)
+    run = scribbler.standing().run
+    told: Checked = scribbler.ask("check", marked, categories, labelled, scribbler.rules())
+    return CheckOut(
+        run=run,
+        strokes=_confusion(told.strokes),
+        unjudged=list(told.unjudged),
+        masks=_confusion(told.masks),
+        images=[ImageCheckOut(image_id=each.image_id, iou=each.iou) for each in told.images],
+    )
+
+
+@router.post("/rules/suggest")
+def suggest(request: Request, member: AnyMember) -> SuggestedOut:
+    """Search rules that raise IoU on labelled images, cross-validated; keeps nothing."""
+    service: Service = request.app.state.service
+    labelled = truths(service.project, service.scribbler.standing().classes)
+    told: list[Suggestion] = service.scribbler.ask("suggest", labelled)
+    return SuggestedOut(
+        rules=msgspec.to_builtins(as_rules(told)),
+        images=len(labelled),
+        gains=[
+            GainOut(category=each.category, before=each.before, after=each.after) for each in told
+        ],
+    )
+
+
+@router.post("/scribbles/try", openapi_extra=BODY, max_body_size=ImageLimits().max_bytes)
+async def try_image(request: Request, member: AnyMember) -> TriedOut:
+    """Segment an image that is in no project: the body is the file itself. It is not kept."""
+    service: Service = request.app.state.service
+    content = await request.body()
+    told: Tried = await run_in_threadpool(
+        service.scribbler.ask, "try_image", content, service.scribbler.rules()
+    )
+    return TriedOut(
+        labels=base64.b64encode(told.found.labels).decode(),
+        passed=told.found.passed,
+        reasons=[reason for _, reason in told.found.findings],
+        warnings=list(told.found.warnings),
+        doubt=told.doubt,
+        seconds=told.seconds,
+    )
+
+
+@router.post("/deployments")
+def deploy(request: Request, member: AnyReviewer) -> DeploymentOut:
+    """Write what `maskmill deploy` writes, with the project's rules, as an archive to fetch."""
+    service: Service = request.app.state.service
+    if not _ONE_AT_A_TIME.acquire(blocking=False):
+        raise Busy("another deployment is being written; ask again when it is done", retry_after=5)
+    folder = _folder(service)
+    part = folder / f".{secrets.token_hex(6)}"
+    try:
+        part.mkdir(parents=True)
+        card = service.scribbler.ask("deploy", str(part / "deployed"), service.scribbler.rules())
+        name = f"deployment-{secrets.token_hex(6)}.zip"
+        _zip(part / "deployed", part / "whole.zip")
+        (part / "whole.zip").replace(folder / name)
+        for old in folder.glob("deployment-*.zip"):
+            if old.name != name:
+                old.unlink(missing_ok=True)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        _ONE_AT_A_TIME.release()
+    service.project.audit.record(member.name, "deployed", name, {"model_id": card["model_id"]})
+    return DeploymentOut(
+        name=name, bytes=(folder / name).stat().st_size, categories=card["categories"]
+    )
+
+
+@router.get("/deployments/{name}", response_class=FileResponse, responses=FILE)
+def fetch(
+    request: Request, member: AnyReviewer, name: Annotated[str, Path(max_length=100)]
+) -> FileResponse:
+    """Return a deployment's archive."""
+    path = _folder(request.app.state.service) / name
+    if not NAME.fullmatch(name) or not path.is_file():
+        raise NotFound(f"no deployment {name[:60]!r}; make one, it replaces the one before")
+    return FileResponse(path, media_type="application/zip", filename=name)
+
+
+def _folder(service: Service) -> FilePath:
+    return service.project.folder / "deployments"
+
+
+def _zip(root: FilePath, path: FilePath) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for each in sorted(file for file in root.rglob("*") if file.is_file()):
+            archive.write(each, f"deployed/{each.relative_to(root).as_posix()}")
+
+
+def _confusion(told: Confusion | None) -> ConfusionOut | None:
+    if told is None:
+        return None
+    return ConfusionOut(
+        categories=list(told.categories),
+        counts=told.counts.tolist(),
+        iou=[told.iou(place) for place in range(len(told.categories))],
+        mean_iou=told.mean_iou(),
+    )

@@ -1,0 +1,79 @@
+"""What travels between server and browser about a classifier as a whole."""
+
+from typing import Any
+
+from maskmill.server.wire import Out
+
+
+class ConfusionOut(Out):
+    """What was found where something was meant."""
+
+    categories: list[str]
+    """Of the rows and of the columns."""
+    counts: list[list[int]]
+    """A row is what is true, a column what was found; the last column is nothing at all."""
+    iou: list[float | None]
+    """Of each category; null where there is none of it."""
+    mean_iou: float | None
+    """Over the categories that are there, background left out."""
+
+
+class ImageCheckOut(Out):
+    """How well one labelled image is segmented."""
+
+    image_id: int
+    iou: float | None
+    """Mean over its categories; null where it shows nothing to judge."""
+
+
+class CheckOut(Out):
+    """How good the classifier is on what it has not learned from."""
+
+    run: int
+    """Of the classifier that was judged."""
+    strokes: ConfusionOut | None
+    """In marked cells of images whose strokes were left out; null with fewer than two of them."""
+    unjudged: list[str]
+    """Categories that are marked on one image only."""
+    masks: ConfusionOut | None
+    """In pixels of labelled images without strokes; null where there is none."""
+    images: list[ImageCheckOut]
+    """Those images, the worst first."""
+
+
+class GainOut(Out):
+    """IoU of a category over the labelled images."""
+
+    category: str
+    before: float
+    """Without rules."""
+    after: float
+    """With rules that were found without the image they are judged on."""
+
+
+class SuggestedOut(Out):
+    """Rules that help, in the form of `docs/visual-prompting.md`; none where none does."""
+
+    rules: dict[str, Any]
+    images: int
+    gains: list[GainOut]
+
+
+class TriedOut(Out):
+    """What is found on an image that is in no project."""
+
+    labels: str
+    """Base64 of a PNG of the image's size: a place in `classes`, 255 for none."""
+    passed: bool | None
+    reasons: list[str]
+    warnings: list[str]
+    doubt: float
+    seconds: float
+
+
+class DeploymentOut(Out):
+    """An archive that can be fetched."""
+
+    name: str
+    bytes: int
+    categories: list[str]
