@@ -16,10 +16,14 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import cv2
 import skimage.data
 from PIL import Image
 from playwright.sync_api import sync_playwright
+
+from maskmill import rle
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
 from driving import CHROMIUM, FLAGS, Annotator, Server, draw_stroke, free_port
@@ -144,6 +148,43 @@ def _scribble(person: Annotator, camera: Camera, server: Server) -> None:
     page.wait_for_timeout(2500)
     page.locator("aside").evaluate("aside => aside.scrollTo(0, 160)")
     camera.take("scribble-rules")
+    _guide(person, camera, server)
+
+
+def _guide(person: Annotator, camera: Camera, server: Server) -> None:
+    """Draw on a second image, label a third, and go through the guide."""
+    page = person.page
+    _, second, third = (image["id"] for image in person.fetch("/api/images?limit=3")["images"])
+    page.evaluate("id => { location.hash = `#/scribble/${id}` }", second)
+    person.until("id => window.maskmill?.scribble?.board.image.id === id", second)
+    person.until("!!maskmill.scribble.board.picture")
+    page.get_by_role("radio", name="coin").click()
+    draw_stroke(page, (150, 98), (172, 104), (195, 112))
+    page.get_by_role("radio", name="Background").click()
+    draw_stroke(page, (20, 186), (180, 176), (340, 184))
+    person.until("maskmill.scribble.board.isSaved")
+    page.wait_for_timeout(6000)
+    for mask in _coins(server.folder / "coins3.png"):
+        body = {"op_id": str(uuid4()), "base_version": 0, "image_id": third, "mask": mask,
+                "category_id": 1, "made": {"seconds": 3.0, "clicks": 1, "edits": 0}}  # fmt: skip
+        person.fetch(f"/api/annotations/{uuid4()}", "PUT", body)
+    page.goto(f"{server.address}/#/guide")
+    page.get_by_role("button", name="Check").click()
+    page.get_by_test_id("worst").wait_for()
+    photograph = server.folder / "coins5.png"
+    page.get_by_label("Choose an image").set_input_files(photograph)
+    page.get_by_test_id("tried").wait_for()
+    page.set_viewport_size({"width": 1280, "height": 1700})
+    camera.take("guide")
+
+
+def _coins(path: Path) -> list[dict[str, Any]]:
+    """What is brighter than the ground, as masks: coins lie apart."""
+    grey = cv2.GaussianBlur(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), (0, 0), 3)
+    _, bright = cv2.threshold(grey, 0, 255, cv2.THRESH_OTSU)
+    count, labels = cv2.connectedComponents(bright)
+    coded = [rle.encode(labels == i) for i in range(1, count) if (labels == i).sum() > 1500]
+    return [{"size": list(each.size), "counts": each.counts.decode()} for each in coded]
 
 
 def _page(

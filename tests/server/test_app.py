@@ -26,6 +26,8 @@ SCHEMA = schemathesis.openapi.from_dict(described())
 OPERATIONS = {each.ok().label: each.ok() for each in SCHEMA.get_all_operations()}
 
 
+# Schemathesis draws from `random` itself, now and then; no request is worse for it.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("database_kind", "visitor"),

@@ -65,6 +65,17 @@ def test_what_is_labelled_and_not_drawn_on_judges(drawer: Drawer) -> None:
     assert told["unjudged"] == []
 
 
+def test_what_strokes_made_does_not_judge_strokes(drawer: Drawer) -> None:
+    image_id = drawer.images[1]
+    body = {"op_id": str(uuid4()), "refined": False}
+    made = post(drawer.client, f"/api/images/{image_id}/segmented/masks", json=body)
+    assert made["made"] >= 1
+    for mask in drawer.client.get(f"/api/images/{image_id}/annotations").json()["annotations"]:
+        yes = {"op_id": str(uuid4()), "base_version": mask["version"], "verdict": "accepted"}
+        post(drawer.client, f"/api/annotations/{mask['id']}/review", json=yes)
+    assert post(drawer.client, "/api/scribbles/check")["images"] == []
+
+
 def test_rules_are_suggested_on_labelled_images_and_not_kept(drawer: Drawer) -> None:
     refused = drawer.client.post("/api/rules/suggest")
     assert refused.status_code == 422

@@ -6,7 +6,7 @@ import time
 import pytest
 from starlette.testclient import TestClient
 
-from maskmill.server.scribbles import AUTHOR
+from maskmill.scribble.folder import AUTHOR
 from maskmill.server.service import Service
 
 from .scribbling import GROUND, RED, SQUARE, Drawer, picture, until

@@ -8,6 +8,7 @@ import msgspec
 
 from maskmill.engine.dataset import answered_for
 from maskmill.errors import ConfigError
+from maskmill.scribble.folder import AUTHOR
 from maskmill.scribble.rules import RuleSet
 from maskmill.scribble.strokes import BACKGROUND, Stroke
 from maskmill.scribble.worker import Marked
@@ -67,7 +68,8 @@ def truths(project: Project, classes: Sequence[str]) -> list[Truth]:
     """Return images that people labelled with these categories and did not draw strokes on.
 
     The first `MOST_JUDGES` of each category in the order in which images were added. People answer
-    for a mask that they made, accepted or brought in.
+    for a mask that they made, accepted or brought in; one that came of strokes judges nothing, also
+    where it was accepted: that would be the classifier's own answer.
     """
     names = {category.id: category.name for category in project.categories.all()}
     drawn_on = {drawn.image_id for drawn in project.scribbles.all() if drawn.strokes}
@@ -81,8 +83,9 @@ def truths(project: Project, classes: Sequence[str]) -> list[Truth]:
     masks = project.annotations.of_images(list(chosen))
     for image_id, image in sorted(chosen.items()):
         made = [mask for mask in masks.get(image_id, ()) if answered_for(mask)]
+        is_own = any((m.made.author or "").startswith(AUTHOR) for m in made)
         judged = [(names.get(mask.category_id or 0), mask.rle) for mask in made]
-        if image_id not in drawn_on and any(name in classes for name, _ in judged):
+        if image_id not in drawn_on and not is_own and any(n in classes for n, _ in judged):
             found.append(Truth(image_id, image.content_hash, image.path, image.size, tuple(judged)))
     return found
 

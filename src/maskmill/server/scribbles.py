@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from maskmill import rle
 from maskmill.errors import ConfigError
 from maskmill.rle import Rle
+from maskmill.scribble.folder import AUTHOR
 from maskmill.scribble.rules import RuleSet
 from maskmill.server.access import AnyMember, AnyReviewer
 from maskmill.server.changes import tell
@@ -34,8 +35,6 @@ from maskmill.store.scribbles import Drawn, Rules
 
 router = APIRouter(tags=["scribbles"])
 ImageId = Annotated[RowId, Path()]
-AUTHOR = "scribble"
-"""Who is said to have made masks out of strokes."""
 ALIKE = 0.5
 """IoU from which a region is the object of a mask that is there already."""
 PICTURE: dict[int | str, dict[str, Any]] = {

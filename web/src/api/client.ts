@@ -24,22 +24,23 @@ export function whenNobodyIsKnown(call: () => void): void {
   nobodyIsKnown = call;
 }
 
+/** A body that is a file goes as it is, anything else as JSON. */
 export async function request(method: string, path: string, body?: unknown): Promise<Response> {
   let answer: Response;
   try {
-    answer = await fetch(path, {
-      method,
-      credentials: "same-origin",
-      ...(body === undefined
-        ? {}
-        : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
-    });
+    answer = await fetch(path, { method, credentials: "same-origin", ...sent(body) });
   } catch (error) {
     throw new Offline(String(error));
   }
   if (answer.status === 401 && path !== SESSION) nobodyIsKnown();
   if (!answer.ok) throw await refusal(answer);
   return answer;
+}
+
+function sent(body: unknown): RequestInit {
+  if (body === undefined) return {};
+  if (body instanceof Blob) return { body, headers: { "content-type": "application/octet-stream" } };
+  return { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
 }
 
 export async function get<T>(path: string): Promise<T> {

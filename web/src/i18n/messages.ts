@@ -1,7 +1,10 @@
 /** Everything the pages say, in every language: one row per message. `{name}` is filled in, `{s}` where
  * `count` is not one. */
 
+import { GUIDE } from "./guide";
+
 export const MESSAGES = {
+  ...GUIDE,
   "page.annotate": ["Annotate", "标注"],
   "page.images": ["Images", "图像"],
   "page.review": ["Review", "审核"],

@@ -1,6 +1,6 @@
 /** Where the person is: `#/annotate/12`. The fragment never reaches a server. */
 
-export const PAGES = ["annotate", "images", "review", "scribble", "engine", "statistics", "members"] as const;
+export const PAGES = ["guide", "annotate", "images", "review", "scribble", "engine", "statistics", "members"] as const;
 export type Page = (typeof PAGES)[number];
 
 export interface Place {

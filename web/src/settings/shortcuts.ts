@@ -58,6 +58,7 @@ export const ACTIONS = [
   ["pages", "page.members", "alt+5"],
   ["pages", "page.engine", "alt+6"],
   ["pages", "page.scribble", "alt+7"],
+  ["pages", "page.guide", "alt+8"],
   ["pages", "theme", "alt+t"],
   ["pages", "language", "alt+l"],
   ["pages", "help", "?"],
