@@ -51,16 +51,22 @@ def measure(predictor: Predictor, detector: Detector, folder: Path, limit: int) 
     """Propose both ways on val images, and hold them against the labels."""
     images = even_sample(read_dataset(folder, split="val").images, limit)
     truths = [[m.rle for m in image.annotations if not m.is_crowd] for image in images]
-    found: dict[str, list[list[proposals.Proposal]]] = {"detector": [], "everything mode": []}
+    found: dict[str, list[list[proposals.Proposal]]] = {way: [] for way in proposals.WAYS}
     seconds = dict.fromkeys(found, 0.0)
     for image in images:
         pixels = read_pixels(image)
-        began = time.process_time()
-        found["detector"].append(proposals.detected(predictor, predictor.embed(pixels), detector))
-        between = time.process_time()
-        found["everything mode"].append(proposals.candidates(predictor, pixels))
-        seconds["detector"] += between - began
-        seconds["everything mode"] += time.process_time() - between
+        clock = [time.process_time()]
+        boxed = proposals.detected(predictor, predictor.embed(pixels), detector)
+        clock.append(time.process_time())
+        edged = proposals.along_edges(boxed, pixels)
+        clock.append(time.process_time())
+        everywhere = proposals.candidates(predictor, pixels)
+        clock.append(time.process_time())
+        for way, masks in zip(proposals.WAYS, (boxed, edged, everywhere), strict=True):
+            found[way].append(masks)
+        seconds["detector"] += clock[1] - clock[0]
+        seconds["detector along edges"] += clock[2] - clock[0]
+        seconds["everything mode"] += clock[3] - clock[2]
     ways = {}
     for way, masks in found.items():
         at = {

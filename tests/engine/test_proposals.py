@@ -7,6 +7,7 @@ from maskmill import rle
 from maskmill.engine.proposals import (
     Calibration,
     Proposal,
+    along_edges,
     best_way,
     calibrate,
     candidates,
@@ -33,6 +34,29 @@ def found(mask: rle.Rle, score: float) -> Proposal:
 
 TRUTH = [square(0, 0), square(20, 0)]
 WRONG = square(0, 25)
+
+
+def test_masks_along_edges_are_new_masks_of_the_same_score() -> None:
+    pixels = np.full((SIDE, SIDE, 3), 40, np.uint8)
+    pixels[:12, :12] = 200
+    first, second = along_edges([found(square(0, 0), 0.9), found(WRONG, 0.4)], pixels)
+    truth = np.zeros((SIDE, SIDE), bool)
+    truth[:12, :12] = True
+    assert rle.iou([first.rle], [rle.encode(truth)])[0, 0] > 0.9 > 100 / 144
+    assert (first.area, first.score) == (rle.area(first.rle), 0.9)
+    left, top, right, bottom = first.box
+    assert (left, top) == (0, 0)
+    assert right >= 12 <= bottom
+    assert first.by == second.by == "detector along edges"
+    assert rle.iou([second.rle], [WRONG])[0, 0] > 0.8, "there is no edge to follow"
+
+
+def test_two_masks_that_become_one_are_proposed_once() -> None:
+    pixels = np.full((SIDE, SIDE, 3), 40, np.uint8)
+    pixels[4:16, 4:16] = 200
+    both = [found(square(3, 3, 11), 0.9), found(square(7, 7, 10), 0.8)]
+    assert rle.iou([both[0].rle], [both[1].rle])[0, 0] < 0.5
+    assert [mask.score for mask in along_edges(both, pixels)] == [0.9]
 
 
 def image(right: float, wrong: float) -> list[Proposal]:

@@ -78,6 +78,9 @@ def calibrate_ways(
         precision: Share of the masks kept that has to be right.
         config: Everything mode's settings; None for a grid alone.
         points_per_side: That grid.
+
+    Returns:
+        Everything mode, and of the detector's two ways the one that finds more.
     """
     pixels = [read_image(Path(image.path)) for image, _ in labelled]
     truths = [masks for _, masks in labelled]
@@ -89,7 +92,16 @@ def calibrate_ways(
     ways["everything mode"] = proposals.calibrate(everything, truths, precision=precision)
     if detector is not None:
         found = [proposals.detected(predictor, predictor.embed(p), detector) for p in pixels]
-        ways["detector"] = proposals.calibrate(found, truths, precision=precision, way="detector")
+        edged = [proposals.along_edges(f, p) for f, p in zip(found, pixels, strict=True)]
+        both: dict[Way, list[list[proposals.Proposal]]] = {
+            "detector": found, "detector along edges": edged,
+        }  # fmt: skip
+        tried = {
+            way: proposals.calibrate(masks, truths, precision=precision, way=way)
+            for way, masks in both.items()
+        }
+        best = proposals.best_way(tried)
+        ways[best.way] = best
     return ways
 
 

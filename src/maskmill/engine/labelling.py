@@ -302,10 +302,10 @@ def find_masks(
     kept: list[Proposal] = []
     largest = LARGEST * pixels.shape[0] * pixels.shape[1]
     for way, threshold in sorted(settings.thresholds.items()):
-        if way == "detector":
+        if way != "everything mode":
             if detector is None or threshold is None:
                 continue
-            found = proposals.detected(predictor, predictor.embed(pixels), detector)
+            found = proposals.by_detector(predictor, pixels, detector, way)
         else:
             grid = settings.automask if threshold is None else nearly_open(settings.automask)
             found = proposals.candidates(predictor, pixels, config=grid)

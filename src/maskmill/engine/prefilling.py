@@ -180,8 +180,8 @@ def propose_all(
             write_atomically(path, b"[]")  # one bad image stops nobody
             continue
         found: list[Proposal]
-        if calibration.way == "detector" and detector is not None:
-            found = proposals.detected(predictor, predictor.embed(pixels), detector)
+        if calibration.way != "everything mode" and detector is not None:
+            found = proposals.by_detector(predictor, pixels, detector, calibration.way)
         else:
             found = proposals.candidates(predictor, pixels, points_per_side=points_per_side)
         sure = proposals.propose(found, calibration)

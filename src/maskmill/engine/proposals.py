@@ -1,9 +1,10 @@
 """Stages 2 and 3: masks that a model makes for people, kept at a precision that was measured.
 
-Two ways propose: everything mode, and the box detector where a round has trained one. What either
-finds is kept above a threshold of its score: the lowest at which the hold-out, whose images people
-labelled whole, says that enough of what is kept is right. Where no threshold reaches that, nothing
-is kept: a wrong mask costs a person more than a missing one.
+Two ways propose: everything mode, and the box detector where a round has trained one; letting the
+detector's masks follow the image's edges (`boundary`) is a way of its own. What a way finds is kept
+above a threshold of its score: the lowest at which the hold-out, whose images people labelled
+whole, says that enough of what is kept is right. Where no threshold reaches that, nothing is kept:
+a wrong mask costs a person more than a missing one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,8 +16,10 @@ from jaxtyping import Float, UInt8
 
 from maskmill import rle
 from maskmill.automask import AutoMask, automask
+from maskmill.boundary import as_colours, follow_edges
 from maskmill.config import AutomaskConfig
 from maskmill.engine.detector import Detector, detect
+from maskmill.masks import mask_to_box
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
 from maskmill.values import Embedding
@@ -28,7 +31,7 @@ LEAST = 10
 OVERLAP = 0.5
 """What overlaps a mask that is there by this IoU is not proposed again."""
 
-Way = Literal["detector", "everything mode"]
+Way = Literal["detector", "detector along edges", "everything mode"]
 WAYS: tuple[Way, ...] = get_args(Way)
 
 
@@ -111,6 +114,45 @@ def detected(predictor: Predictor, embedding: Embedding, detector: Detector) -> 
         for one in detect(predictor, embedding, detector.boxes(embedding))
     ]
     return without_overlaps(sorted(found, key=lambda mask: -mask.score))
+
+
+def by_detector(
+    predictor: Predictor, image: UInt8[np.ndarray, "h w 3"], detector: Detector, way: Way
+) -> list[Proposal]:
+    """Return what the detector's way finds on an image, best first.
+
+    Args:
+        predictor: The model.
+        image: RGB pixels.
+        detector: Of this model.
+        way: Which of the two.
+    """
+    found = detected(predictor, predictor.embed(image), detector)
+    return along_edges(found, image) if way == "detector along edges" else found
+
+
+def along_edges(found: Sequence[Proposal], image: UInt8[np.ndarray, "h w 3"]) -> list[Proposal]:
+    """Let the outlines of masks follow the image; scores and order stay.
+
+    Args:
+        found: Best first.
+        image: RGB pixels.
+    """
+    colours = as_colours(image)
+    moved = []
+    for mask in found:
+        pixels = follow_edges(colours, rle.decode(mask.rle))
+        left, top, right, bottom = mask_to_box(pixels).tolist()
+        moved.append(
+            replace(
+                mask,
+                rle=rle.encode(pixels),
+                box=(left, top, right, bottom),
+                area=int(pixels.sum()),
+                by="detector along edges",
+            )
+        )
+    return without_overlaps(moved)
 
 
 def propose(

@@ -286,8 +286,8 @@ def _pixels(play: Play, image_id: int) -> Any:
 def _found(
     play: Play, predictor: Predictor, detector: Any, pixels: Any, way: proposals.Way
 ) -> list[proposals.Proposal]:
-    if way == "detector":
-        return proposals.detected(predictor, predictor.embed(pixels), detector)
+    if way != "everything mode":
+        return proposals.by_detector(predictor, pixels, detector, way)
     return proposals.candidates(predictor, pixels, points_per_side=play.config.points_per_side)
 
 

@@ -47,7 +47,7 @@ class Quantised:
 
     def values(self) -> Map:
         """Return the map; off by half a step at most."""
-        values = self.levels * self.step[:, None, None]
+        values: Map = self.levels * self.step[:, None, None]
         values += self.least[:, None, None]  # in place: megabytes that are new cost more than sums
         return values
 
@@ -197,7 +197,7 @@ def relative(
     flat = np.ascontiguousarray(of[:, ::step, ::step]).reshape(len(of), -1)
     middle = np.median(flat, axis=1)[:, None]
     spread = np.median(np.abs(flat - middle), axis=1)[:, None] + np.float32(0.01)
-    told = responses - middle[:, :, None]
+    told: Map = responses - middle[:, :, None]
     told /= spread[:, :, None]
     return told
 
