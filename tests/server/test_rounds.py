@@ -11,6 +11,7 @@ from labelled_scene import SMALL, write_scene
 from starlette.testclient import TestClient
 
 from maskmill.engine.rounds import RoundConfig
+from maskmill.errors import StoreError
 from maskmill.exchange.importing import import_labelled
 from maskmill.model.checkpoint import save_model
 from maskmill.model.sam import build
@@ -186,3 +187,23 @@ def test_pre_filling_takes_what_is_left_and_says_why_not(
     assert told["threshold"] is None, "nothing is labelled, so nothing is proved"
     assert told["message"] == "no threshold"
     assert service.project.annotations.of_image(1) == []
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_a_round_of_stage_three_has_a_profile_of_its_own(
+    labelled: Service, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[RoundConfig] = []
+
+    def begin(config: RoundConfig) -> None:
+        asked.append(config)
+        raise StoreError("what it trains is tested elsewhere")
+
+    monkeypatch.setattr(labelled.trainer, "start", begin)
+    monkeypatch.setattr("maskmill.server.rounds.missing_packages", tuple)
+    for body in ({}, {"profile": "automatic", "masks": "all"}, {"profile": "other"}):
+        client.post("/api/rounds", json=body)
+    usual, automatic = asked
+    assert (usual.stage, usual.recipe, usual.masks) == ("assisted", RoundConfig().recipe, "new")
+    assert (automatic.stage, automatic.recipe) == ("automatic", "automatic")
+    assert automatic.masks == "all"

@@ -37,6 +37,7 @@ from maskmill.server.wire_rounds import (
     WorkingOut,
     WorkOut,
 )
+from maskmill.store.changes import Stage
 from maskmill.store.models import Round
 from maskmill.store.round_work import Work
 
@@ -105,8 +106,10 @@ def start(request: Request, member: AnyReviewer, body: RoundRequest) -> WorkingO
         )
     stage = standing(service.project).stage
     training: dict[str, Any] = {} if body.steps is None else {"steps": body.steps}
+    by_hand: Stage = "semi" if stage == "semi" else "assisted"
     config = RoundConfig(
-        stage="semi" if stage == "semi" else "assisted",
+        stage="automatic" if body.profile == "automatic" else by_hand,
+        recipe="automatic" if body.profile == "automatic" else RoundConfig.recipe,
         masks=body.masks,
         start=body.start,
         training=training,

@@ -2418,6 +2418,12 @@ export interface components {
             start: "current" | "default";
             /** Steps */
             steps?: number | null;
+            /**
+             * Profile
+             * @default usual
+             * @enum {string}
+             */
+            profile: "usual" | "automatic";
         };
         /**
          * RoundsOut

@@ -1,4 +1,4 @@
-/** What the guide says, and rules' suggestions; in the form of `messages.ts`. */
+/** What the guide says, rules' suggestions and a round's profile; in the form of `messages.ts`. */
 
 export const GUIDE = {
   "page.guide": ["Guide", "向导"],
@@ -48,6 +48,9 @@ export const GUIDE = {
   "guide.deploy.fetch": ["Fetch {name} ({size}\u00a0MB)", "下载 {name}（{size} MB）"],
   "guide.deploy.run": ["Then, where it is to run:", "然后在运行处执行："],
   "guide.needs": ["This needs a classifier: draw strokes of two classes.", "需要分类器：请画两个类别的笔画。"],
+  "engine.profile": ["For", "用途"],
+  "engine.profile.usual": ["the next images: short", "接下来的图像：短时"],
+  "engine.profile.automatic": ["labelling the rest: what people made, longer", "标注其余：仅人工掩码，较长"],
   "rules.suggest": ["Suggest", "建议"],
   "rules.suggesting": ["Searching…", "正在搜索…"],
   "rules.suggested": ["On {count} labelled image{s}, IoU of {gains}. Keep them if the image looks right.", "在 {count} 张已标注图像上，IoU：{gains}。若图像正确请保存。"],
