@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from labelled_scene import write_scene
 
-from maskmill.engine.prefilling import CALIBRATION, look_over, prefill_images
+from maskmill.engine.prefilling import CALIBRATION, look_over, prefill_images, propose_all
 from maskmill.engine.proposals import Calibration
 from maskmill.exchange.importing import import_labelled
 from maskmill.formats import LabelledImage
@@ -24,6 +24,24 @@ def bare(scene: LabelledImage) -> LabelledImage:
     return LabelledImage(
         image_id=scene.image_id, path=scene.path, size=scene.size, source=scene.source
     )
+
+
+def test_a_run_asks_for_the_precision_that_it_was_told(
+    tmp_path: Path, scenes: list[LabelledImage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    def calibrated(*arguments: object, precision: float, **named: object) -> dict[str, Calibration]:
+        asked.append(precision)
+        none = Calibration(threshold=None, precision=0.0, kept=0, found=0.0)
+        return {"everything mode": none}
+
+    monkeypatch.setattr("maskmill.engine.prefilling.calibrate_ways", calibrated)
+    with Project.create(tmp_path / "project") as project:
+        import_labelled(project, list(map(bare, scenes)), name="s", by="test")
+        propose_all(project, tmp_path, [], points_per_side=4, precision=0.7)
+    assert asked == [0.7]
+    assert json.loads((tmp_path / CALIBRATION).read_text())["threshold"] is None
 
 
 def test_sure_masks_are_the_models_until_a_person_has_looked(

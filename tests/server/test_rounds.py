@@ -178,8 +178,9 @@ def test_pre_filling_takes_what_is_left_and_says_why_not(
 ) -> None:
     assert client.get("/api/engine").json()["prefill"] is None
     assert client.post("/api/prefill/cancel").status_code == 422
-    begun = client.post("/api/prefill", json={"images": 2}).json()
-    assert (begun["total"], begun["done"]) == (2, 0)
+    assert client.post("/api/prefill", json={"precision": 1.5}).status_code == 422
+    begun = client.post("/api/prefill", json={"images": 2, "precision": 0.8}).json()
+    assert (begun["total"], begun["done"], begun["asked"]) == (2, 0, 0.8)
     end = time.monotonic() + 120
     while (told := client.get("/api/engine").json()["prefill"])["running"]:
         assert time.monotonic() < end

@@ -1,6 +1,6 @@
 """Stage 2 in a project: sure masks on the images that people will see next.
 
-    python -m maskmill.engine.prefilling PROJECT OUT POINTS_PER_SIDE IMAGE_ID ...
+    python -m maskmill.engine.prefilling PROJECT OUT POINTS_PER_SIDE PRECISION IMAGE_ID ...
 
 A child process measures on the hold-out which way to propose is precise enough, and from which
 score; then it writes a file for each image. Whoever holds the project commits those files, each as
@@ -38,6 +38,7 @@ def prefill_images(
     folder: Path,
     *,
     points_per_side: int = 32,
+    precision: float = proposals.PRECISION,
     stop: threading.Event | None = None,
     progress: Callable[[int, int], None] = lambda images, masks: None,
 ) -> Calibration:
@@ -48,6 +49,7 @@ def prefill_images(
         image_ids: The images; those that hold a mask by then are passed over.
         folder: Where the child leaves what it found; named again, the work goes on.
         points_per_side: Everything mode's grid.
+        precision: Share of the masks that has to be right, on the hold-out.
         stop: Set when the work is to rest.
         progress: Called with the images done and the masks on them.
 
@@ -64,8 +66,8 @@ def prefill_images(
     )
     watching.start()
     try:
-        arguments = (str(project.folder), str(folder), *map(str, (points_per_side, *image_ids)))
-        run_child("maskmill.engine.prefilling", *arguments, stop=stop)
+        told = map(str, (project.folder, folder, points_per_side, precision, *image_ids))
+        run_child("maskmill.engine.prefilling", *told, stop=stop)
     finally:
         ended.set()
         watching.join()
@@ -146,7 +148,12 @@ def _commit(project: Project, image_id: int, folder: Path) -> int:
 
 
 def propose_all(
-    project: Project, folder: Path, image_ids: Sequence[int], *, points_per_side: int
+    project: Project,
+    folder: Path,
+    image_ids: Sequence[int],
+    *,
+    points_per_side: int,
+    precision: float,
 ) -> None:
     """Find the masks of each image; what the child process does.
 
@@ -155,6 +162,7 @@ def propose_all(
         folder: Where the files go; those that are there stay.
         image_ids: The images.
         points_per_side: Everything mode's grid.
+        precision: As of `prefill_images`.
     """
     model = current_model(project)
     predictor = Predictor.load(model_path(project, model), threads=1)
@@ -164,7 +172,11 @@ def propose_all(
         calibration = Calibration(**json.loads(kept.read_text("utf-8")))
     else:
         ways = calibrate_ways(
-            predictor, detector, holdout(project), points_per_side=points_per_side
+            predictor,
+            detector,
+            holdout(project),
+            precision=precision,
+            points_per_side=points_per_side,
         )
         calibration = proposals.best_way(ways)
         write_atomically(kept, json.dumps(asdict(calibration)).encode())
@@ -201,11 +213,14 @@ def _told(mask: Proposal) -> dict[str, Any]:
 
 def main() -> int:
     """Do what the command line says; what went wrong is the last line of stderr."""
-    points, *ids = (int(each) for each in sys.argv[3:])
+    points, precision = int(sys.argv[3]), float(sys.argv[4])
+    ids = [int(each) for each in sys.argv[5:]]
 
     def work() -> None:
         with Project(Path(sys.argv[1]), writes=False) as project:
-            propose_all(project, Path(sys.argv[2]), ids, points_per_side=points)
+            propose_all(
+                project, Path(sys.argv[2]), ids, points_per_side=points, precision=precision
+            )
 
     return as_child(work)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from maskmill.engine.children import Interrupted
 from maskmill.engine.prefilling import prefill_images
+from maskmill.engine.proposals import PRECISION
 from maskmill.errors import MaskmillError, StoreError
 from maskmill.server.events import Events
 from maskmill.store import ImageFilter, Project
@@ -36,8 +37,12 @@ class Prefiller:
         """Whether images are being pre-filled."""
         return self._thread is not None and self._thread.is_alive()
 
-    def start(self, images: int) -> Job:
+    def start(self, images: int, precision: float = PRECISION) -> Job:
         """Begin to pre-fill the next images without a mask; returns at once.
+
+        Args:
+            images: How many.
+            precision: Share of the masks that has to be right, on the hold-out.
 
         Raises:
             StoreError: If that is going on, or no image is left.
@@ -48,7 +53,8 @@ class Prefiller:
         ids = [image.id for image in self._project.images.page(which, limit=images)]
         if not ids:
             raise StoreError("every image has masks or is done; there is none to pre-fill")
-        job = self._project.jobs.queue(KIND, {"image_ids": ids}, total=len(ids))
+        settings = {"image_ids": ids, "precision": precision}
+        job = self._project.jobs.queue(KIND, settings, total=len(ids))
         return self._begin(job)
 
     def go_on(self) -> None:
@@ -102,7 +108,10 @@ class Prefiller:
 
         try:
             folder = self._project.folder / "prefilled" / f"{job.id:06d}"
-            found = prefill_images(self._project, ids, folder, stop=self._stop, progress=progress)
+            found = prefill_images(
+                self._project, ids, folder,
+                precision=asked_of(job), stop=self._stop, progress=progress,
+            )  # fmt: skip
             jobs.finish(job, message=None if found.threshold is not None else "no threshold")
         except Interrupted:
             if not self._ending:
@@ -114,6 +123,11 @@ class Prefiller:
             jobs.finish(job, status="failed", message="an error; see the server's output")
         finally:
             self._events.tell("engine")
+
+
+def asked_of(job: Job) -> float:
+    """Return the share of masks that a run wanted right."""
+    return float(dict(job.settings or {}).get("precision", PRECISION))
 
 
 def calibration_of(project: Project, job: Job) -> dict[str, Any] | None:

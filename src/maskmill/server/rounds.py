@@ -18,7 +18,7 @@ from maskmill.engine.standing import (
 )
 from maskmill.errors import StoreError
 from maskmill.server.access import AnyMember, AnyReviewer
-from maskmill.server.prefiller import calibration_of
+from maskmill.server.prefiller import asked_of, calibration_of
 from maskmill.server.service import Service
 from maskmill.server.trainer import curve
 from maskmill.server.wire_rounds import (
@@ -160,7 +160,7 @@ def roll_back(request: Request, member: AnyReviewer) -> RoundOut:
 def prefill(request: Request, member: AnyReviewer, body: PrefillRequest) -> PrefillOut:
     """Put the masks that the model is sure of on the next images without one."""
     service: Service = request.app.state.service
-    service.prefiller.start(body.images)
+    service.prefiller.start(body.images, body.precision)
     told = _prefill(service)
     assert told is not None  # it was begun just now
     return told
@@ -186,6 +186,7 @@ def _prefill(service: Service) -> PrefillOut | None:
         done=job.done,
         total=job.total,
         message=job.message if job.status in ("failed", "done") else None,
+        asked=asked_of(job),
         threshold=told.get("threshold"),
         precision=told.get("precision"),
         found=told.get("found"),

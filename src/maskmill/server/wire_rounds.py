@@ -124,6 +124,8 @@ class PrefillOut(Out):
     total: int | None
     message: str | None
     """Why it ended, if not by reaching its end."""
+    asked: float
+    """Share of the masks that had to be right."""
     threshold: float | None
     """Score from which masks are pre-filled; null where none is precise enough or known."""
     precision: float | None
@@ -133,9 +135,11 @@ class PrefillOut(Out):
 
 
 class PrefillRequest(In):
-    """How many images to pre-fill."""
+    """How many images to pre-fill, and how sure it has to be."""
 
     images: Annotated[int, Field(ge=1, le=100_000)] = 20
+    precision: Annotated[float, Field(ge=0.3, le=0.99)] = 0.95
+    """Share of the pre-filled masks that has to be right, on the hold-out."""
 
 
 class ExampleOut(Out):

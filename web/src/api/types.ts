@@ -2174,6 +2174,8 @@ export interface components {
             total: number | null;
             /** Message */
             message: string | null;
+            /** Asked */
+            asked: number;
             /** Threshold */
             threshold: number | null;
             /** Precision */
@@ -2183,7 +2185,7 @@ export interface components {
         };
         /**
          * PrefillRequest
-         * @description How many images to pre-fill.
+         * @description How many images to pre-fill, and how sure it has to be.
          */
         PrefillRequest: {
             /**
@@ -2191,6 +2193,11 @@ export interface components {
              * @default 20
              */
             images: number;
+            /**
+             * Precision
+             * @default 0.95
+             */
+            precision: number;
         };
         /**
          * Put

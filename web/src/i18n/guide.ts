@@ -51,6 +51,7 @@ export const GUIDE = {
   "engine.profile": ["For", "用途"],
   "engine.profile.usual": ["the next images: short", "接下来的图像：短时"],
   "engine.profile.automatic": ["labelling the rest: what people made, longer", "标注其余：仅人工掩码，较长"],
+  "prefill.precision": ["Of the pre-filled masks", "预填掩码中"],
   "rules.suggest": ["Suggest", "建议"],
   "rules.suggesting": ["Searching…", "正在搜索…"],
   "rules.suggested": ["On {count} labelled image{s}, IoU of {gains}. Keep them if the image looks right.", "在 {count} 张已标注图像上，IoU：{gains}。若图像正确请保存。"],
