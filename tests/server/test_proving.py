@@ -112,6 +112,9 @@ def test_an_image_is_tried_and_not_kept(drawer: Drawer, photos: Path) -> None:
 def test_a_deployment_is_fetched_and_says_what_the_project_says(
     drawer: Drawer, photos: Path, tmp_path: Path
 ) -> None:
+    left = drawer.service.project.folder / "deployments" / ".part" / "deployed"
+    left.mkdir(parents=True)
+    (left / "half.onnx").write_bytes(b"a killed server's")
     made = post(drawer.client, "/api/deployments")
     assert made["categories"] == ["background", "red"]
     again = post(drawer.client, "/api/deployments")

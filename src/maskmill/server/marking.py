@@ -83,7 +83,8 @@ def truths(project: Project, classes: Sequence[str]) -> list[Truth]:
     masks = project.annotations.of_images(list(chosen))
     for image_id, image in sorted(chosen.items()):
         made = [mask for mask in masks.get(image_id, ()) if answered_for(mask)]
-        is_own = any((m.made.author or "").startswith(AUTHOR) for m in made)
+        by_models = [m.made.author or "" for m in made if m.made.made_by == "model"]
+        is_own = any(author.startswith(AUTHOR) for author in by_models)
         judged = [(names.get(mask.category_id or 0), mask.rle) for mask in made]
         if image_id not in drawn_on and not is_own and any(n in classes for n, _ in judged):
             found.append(Truth(image_id, image.content_hash, image.path, image.size, tuple(judged)))

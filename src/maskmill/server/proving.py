@@ -35,6 +35,8 @@ from maskmill.server.wire_proving import (
 
 router = APIRouter(tags=["proving"])
 NAME = re.compile(r"deployment-[0-9a-f]{12}\.zip")
+PART = ".part"
+"""Where the archive that is being written lies."""
 FILE: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/zip": {}}, "description": "The archive."}
 }
@@ -99,8 +101,9 @@ def deploy(request: Request, member: AnyReviewer) -> DeploymentOut:
     if not _ONE_AT_A_TIME.acquire(blocking=False):
         raise Busy("another deployment is being written; ask again when it is done", retry_after=5)
     folder = _folder(service)
-    part = folder / f".{secrets.token_hex(6)}"
+    part = folder / PART
     try:
+        shutil.rmtree(part, ignore_errors=True)  # what a killed server left
         part.mkdir(parents=True)
         card = service.scribbler.ask("deploy", str(part / "deployed"), service.scribbler.rules())
         name = f"deployment-{secrets.token_hex(6)}.zip"
