@@ -27,16 +27,17 @@ def ask(url: str, image: bytes, timeout: float = 60) -> dict[str, Any]:
         decided), `findings`, `doubt`, `seconds`.
 
     Raises:
-        RuntimeError: If the server refuses; with its reason.
+        RuntimeError: If the server refuses, with its reason, or does not answer.
     """
-    request = urllib.request.Request(url.rstrip("/") + "/predict", data=image, method="POST")
     try:
+        request = urllib.request.Request(url.rstrip("/") + "/predict", data=image, method="POST")
         with urllib.request.urlopen(request, timeout=timeout) as response:
             answer: dict[str, Any] = json.load(response)
             return answer
     except urllib.error.HTTPError as error:
-        reason = json.load(error).get("error", str(error))
-        raise RuntimeError(reason) from error
+        raise RuntimeError(json.load(error).get("error", str(error))) from error
+    except (OSError, ValueError) as error:
+        raise RuntimeError(f"{url} does not answer: {error}") from error
 
 
 def mask_pixels(segmentation: dict[str, Any]) -> list[list[int]]:
@@ -56,14 +57,23 @@ def mask_pixels(segmentation: dict[str, Any]) -> list[list[int]]:
     return [flat[row::height] for row in range(height)] if width else []
 
 
-def main() -> None:
-    """Print a line per image."""
+def main() -> int:
+    """Print a line per image; 1 if one was not answered."""
+    if len(sys.argv) < 3:
+        sys.exit("usage: python client.py http://HOST:PORT IMAGE [IMAGE ...]")
     url, *names = sys.argv[1:]
+    failed = False
     for name in names:
-        found = ask(url, Path(name).read_bytes())
+        try:
+            found = ask(url, Path(name).read_bytes())
+        except (RuntimeError, OSError) as error:
+            failed = True
+            print(f"{name}: {error}", file=sys.stderr)
+            continue
         verdict = {True: "passed", False: "failed", None: "no verdict"}[found["passed"]]
         print(f"{name}: {len(found['masks'])} regions, {verdict}, {found['seconds']:.3f} s")
+    return int(failed)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

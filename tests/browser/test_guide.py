@@ -16,7 +16,8 @@ from maskmill.deploy import load_deployment
 
 IMAGES = 4
 COLOURS = (
-    "Array.from(document.querySelector('canvas').getContext('2d').getImageData(0,0,{},{}).data)"
+    "(() => { const c = document.querySelector('canvas'); return Array.from("
+    "c.getContext('2d').getImageData(0, 0, c.width, c.height).data) })()"
 )
 
 

@@ -41,6 +41,11 @@ def test_background_and_absent_categories_are_not_in_the_mean() -> None:
     told = Confusion(categories=("background", "leaf", "stem"), counts=counts)
     assert told.iou(2) is None
     assert told.mean_iou() == pytest.approx(0.5)
+    counts[0, 2] = 9
+    strange = Confusion(categories=told.categories, counts=counts)
+    assert strange.shown() == (1,)
+    assert strange.mean_iou() == pytest.approx(0.5), "no stem is labelled, so none is judged"
+    assert strange.mean_iou((1, 2)) == pytest.approx(0.25), "it is labelled elsewhere: it is wrong"
     empty = Confusion(categories=("background",), counts=np.zeros((1, 2), np.int64))
     assert empty.mean_iou() is None
 

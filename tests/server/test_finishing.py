@@ -12,7 +12,7 @@ from scribble_scene import CATEGORIES, scene, strokes
 
 from maskmill import rle
 from maskmill.deploy import load_deployment
-from maskmill.errors import ConfigError, DatasetError, ImageError, NotFound
+from maskmill.errors import ConfigError, ImageError, NotFound
 from maskmill.scribble.rules import Count, MinArea, RuleSet
 from maskmill.scribble.worker import Marked, Worker
 from maskmill.server.finishing import Finisher, Truth
@@ -71,6 +71,34 @@ def test_labelled_images_and_strokes_judge_and_the_worst_is_first(bench: Bench) 
     assert told.masks.counts[1, 2] > 100, "discs that were called bars"
 
 
+def test_an_image_that_cannot_be_used_is_named_and_stops_nobody(
+    bench: Bench, tmp_path: Path
+) -> None:
+    broken = tmp_path / "half.jpg"
+    broken.write_bytes(bench.paths[2].read_bytes()[:2000])
+    lost = bench.truth(2)._replace(image_id=9, path=str(broken), content_hash=digest(broken))
+    told = bench.finisher.check(bench.marked, CATEGORIES, [lost, bench.truth(2)], NONE)
+    assert [each.image_id for each in told.images] == [2]
+    assert [each.image_id for each in told.left_out] == [9]
+    assert told.left_out[0].reason.startswith("the image")
+    assert str(tmp_path) not in told.left_out[0].reason
+
+
+def test_a_category_that_is_labelled_nowhere_is_not_judged(bench: Bench) -> None:
+    discs = [
+        each._replace(masks=tuple(mask for mask in each.masks if mask[0] == "disc"))
+        for each in (bench.truth(0), bench.truth(2))
+    ]
+    ious = [each.iou for each in bench.finisher.check([], CATEGORIES, discs, NONE).images]
+    assert min(iou for iou in ious if iou is not None) > 0.7, "bars are found, and nobody asked"
+    assert [each.category for each in bench.finisher.suggest(discs)] == ["disc"]
+    nameless = [
+        each._replace(masks=tuple(("tree", mask) for _, mask in each.masks)) for each in discs
+    ]
+    with pytest.raises(ConfigError, match="no label is called disc, bar"):
+        bench.finisher.suggest(nameless)
+
+
 def test_nothing_labelled_judges_by_strokes_alone(bench: Bench) -> None:
     told = bench.finisher.check(bench.marked, CATEGORIES, [], NONE)
     assert told.masks is None
@@ -91,9 +119,13 @@ def test_rules_are_suggested_for_every_category(bench: Bench) -> None:
         bench.finisher.suggest([bench.truth(2)])
 
 
-def test_labels_of_another_size_are_refused(bench: Bench) -> None:
-    with pytest.raises(DatasetError, match="another size"):
-        bench.finisher.suggest([bench.truth(0)._replace(size=(10, 10))])
+def test_labels_of_another_size_judge_nothing(bench: Bench) -> None:
+    small = bench.truth(0)._replace(size=(10, 10))
+    told = bench.finisher.check([], CATEGORIES, [small], NONE)
+    assert told.images == ()
+    assert "another size than its labels" in told.left_out[0].reason
+    with pytest.raises(ConfigError, match="judged on 0 labelled images"):
+        bench.finisher.suggest([small, small])
 
 
 def test_an_image_of_no_project_is_answered_as_one_of_the_project_would_be(bench: Bench) -> None:

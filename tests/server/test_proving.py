@@ -118,8 +118,8 @@ def test_a_deployment_is_fetched_and_says_what_the_project_says(
     made = post(drawer.client, "/api/deployments")
     assert made["categories"] == ["background", "red"]
     again = post(drawer.client, "/api/deployments")
-    gone = drawer.client.get(f"/api/deployments/{made['name']}")
-    assert gone.status_code == 404, "the new one replaces it"
+    older = drawer.client.get(f"/api/deployments/{made['name']}")
+    assert older.status_code == 200, "somebody may still have the link"
     answer = drawer.client.get(f"/api/deployments/{again['name']}")
     assert len(answer.content) == again["bytes"]
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
@@ -130,6 +130,39 @@ def test_a_deployment_is_fetched_and_says_what_the_project_says(
     shown = picture(base64.b64decode(told["labels"]))
     assert sum(mask["area"] for mask in found["masks"]) == (shown == 1).sum() > 0
     assert not list((drawer.service.project.folder / "deployments").glob(".*"))
+
+
+def test_rules_that_do_not_fit_are_no_reason_to_deploy_without_them(
+    drawer: Drawer, photos: Path
+) -> None:
+    rules = {"categories": {"gone": [{"rule": "min_area", "area": 5}]}}
+    body = {"op_id": str(uuid4()), "base_version": 0, "rules": rules}
+    assert drawer.client.put("/api/rules", json=body).status_code == 200
+    refused = drawer.client.post("/api/deployments")
+    assert refused.status_code == 422
+    assert "nothing was deployed" in refused.json()["error"]
+    assert "gone" in refused.json()["error"]
+    content = (photos / "b.png").read_bytes()
+    told = post(drawer.client, "/api/scribbles/try", content=content)
+    assert "the rules are not applied" in told["warnings"][-1]
+
+
+def test_nothing_is_said_of_strokes_that_are_still_to_be_learned(
+    drawer: Drawer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(drawer.service.scribbler), "learning", True)
+    for path in ("scribbles/check", "rules/suggest", "deployments"):
+        answer = drawer.client.post(f"/api/{path}")
+        assert answer.status_code == 503, path
+        assert int(answer.headers["retry-after"]) > 0
+
+
+def test_a_new_stroke_is_being_learned_until_it_was(drawer: Drawer) -> None:
+    assert not drawer.service.scribbler.learning
+    drawer.put(1, (drawer.red, RED), (0, GROUND))
+    assert drawer.service.scribbler.learning
+    drawer.trained(2)
+    assert not drawer.service.scribbler.learning
 
 
 def test_nothing_is_said_of_what_nobody_has_drawn(client: TestClient) -> None:

@@ -35,16 +35,26 @@ class Confusion:
     categories: tuple[str, ...]
     counts: Int64[np.ndarray, "k k_and_1"]
 
+    def shown(self) -> tuple[int, ...]:
+        """Return the places of the categories that are there, background left out."""
+        there = np.flatnonzero(self.counts.sum(axis=1))
+        return tuple(int(i) for i in there if self.categories[i] != BACKGROUND)
+
     def iou(self, place: int) -> float | None:
-        """Return a category's IoU, or None where there is none of it."""
+        """Return a category's IoU; None where it is neither there nor found."""
         common = int(self.counts[place, place])
         either = int(self.counts[place].sum() + self.counts[:, place].sum()) - common
         return common / either if either else None
 
-    def mean_iou(self) -> float | None:
-        """Return the mean over the categories that are there, background left out."""
-        named = [i for i, name in enumerate(self.categories) if name != BACKGROUND]
-        known = [iou for i in named if (iou := self.iou(i)) is not None]
+    def mean_iou(self, places: Sequence[int] | None = None) -> float | None:
+        """Return the mean over some categories.
+
+        Args:
+            places: Those to be judged; by default those that are there. What is nowhere labelled
+                says nothing, and one that is labelled elsewhere and found here wrongly counts 0.
+        """
+        judged = self.shown() if places is None else places
+        known = [iou for i in judged if (iou := self.iou(i)) is not None]
         return float(np.mean(known)) if known else None
 
 

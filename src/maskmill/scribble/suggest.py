@@ -70,22 +70,28 @@ class Suggestion:
 
 
 def suggest(images: Sequence[Labelled], categories: Sequence[str]) -> list[Suggestion]:
-    """Search rules for every category but the background.
+    """Search rules for every category that is labelled, but the background.
 
     Args:
         images: At least two; more are better judges.
         categories: Names of the probabilities' channels.
 
     Raises:
-        ConfigError: If there are fewer than two images.
+        ConfigError: If there are fewer than two images, or no category is labelled on any.
     """
     if len(images) < 2:
         raise ConfigError(
             f"rules cannot be judged on {len(images)} labelled images; label at least two"
         )
-    return [
-        _of_category(images, k, name) for k, name in enumerate(categories) if name != BACKGROUND
-    ]
+    named = [(k, name) for k, name in enumerate(categories) if name != BACKGROUND]
+    # Of a category that is labelled nowhere the best rule is the one that leaves nothing of it.
+    shown = [(k, name) for k, name in named if any((each.labels == k).any() for each in images)]
+    if not shown:
+        raise ConfigError(
+            f"no label is called {', '.join(name for _, name in named)}; the names of the labels' "
+            "categories have to be those of the strokes"
+        )
+    return [_of_category(images, k, name) for k, name in shown]
 
 
 def as_rules(suggestions: Sequence[Suggestion]) -> RuleSet:

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from maskmill.deploy import deploy
-from maskmill.errors import DatasetError
+from maskmill.errors import DatasetError, ImageError
 from maskmill.images import open_image
 from maskmill.rle import Rle
 from maskmill.scribble.checking import Confusion, confuse, leave_out, truth_of
@@ -42,6 +42,13 @@ class ImageCheck(NamedTuple):
     iou: float | None
 
 
+class LeftOut(NamedTuple):
+    """A labelled image that cannot be used, and why."""
+
+    image_id: int
+    reason: str
+
+
 class Checked(NamedTuple):
     """How good the classifier is on what it has not learned from."""
 
@@ -53,6 +60,7 @@ class Checked(NamedTuple):
     """In pixels of labelled images; None without any."""
     images: tuple[ImageCheck, ...]
     """Labelled images, the worst first."""
+    left_out: tuple[LeftOut, ...]
 
 
 class Tried(NamedTuple):
@@ -96,28 +104,28 @@ class Finisher:
         model = self._worker.trained()
         strokes, unjudged = leave_out(*self._worker.drawn(marked, categories), categories)
         wanted = msgspec.json.decode(rules, type=RuleSet)
-        told = []
-        for truth in labelled:
-            case = self._case(truth)
+        cases, left_out = self._cases(labelled)
+        told = {}
+        for image_id, case in cases.items():
             shaped = shape(case.probabilities, model.categories, wanted)
             found = levels(shaped, model).astype(np.int16)
-            told.append(confuse(case.labels, found, model.categories))
-        images = [ImageCheck(t.image_id, c.mean_iou()) for t, c in zip(labelled, told, strict=True)]
+            told[image_id] = confuse(case.labels, found, model.categories)
+        if not told:
+            return Checked(strokes, unjudged, None, (), left_out)
+        counts = np.sum([each.counts for each in told.values()], axis=0)
+        masks = Confusion(categories=model.categories, counts=counts)
+        images = [ImageCheck(i, each.mean_iou(masks.shown())) for i, each in told.items()]
         images.sort(key=lambda each: 2.0 if each.iou is None else each.iou)
-        masks = None
-        if told:
-            counts = np.sum([c.counts for c in told], axis=0)
-            masks = Confusion(categories=model.categories, counts=counts)
-        return Checked(strokes, unjudged, masks, tuple(images))
+        return Checked(strokes, unjudged, masks, tuple(images), left_out)
 
     def suggest(self, labelled: Sequence[Truth]) -> list[Suggestion]:
         """Search rules that raise IoU on labelled images; errors as of `check`.
 
         Raises:
-            ConfigError: If there are fewer than two labelled images.
+            ConfigError: If there are fewer than two labelled images that can be used.
         """
-        cases = [self._case(truth) for truth in labelled]
-        return suggest(cases, self._worker.trained().categories)
+        cases, _ = self._cases(labelled)
+        return suggest(list(cases.values()), self._worker.trained().categories)
 
     def try_image(self, image: bytes, rules: bytes) -> Tried:
         """Segment an image's bytes, as a deployment would.
@@ -149,6 +157,17 @@ class Finisher:
         with TemporaryDirectory() as scratch:
             save(self._worker.trained(), Path(scratch))
             return deploy(Path(scratch), Path(out), model=self._model, rules=wanted)
+
+    def _cases(self, labelled: Sequence[Truth]) -> tuple[dict[int, Labelled], tuple[LeftOut, ...]]:
+        """Predict labelled images; one that cannot be used is named and stops nobody."""
+        cases, left_out = {}, []
+        for truth in labelled:
+            try:
+                cases[truth.image_id] = self._case(truth)
+            except (ImageError, DatasetError) as error:
+                reason = str(error).replace(truth.path, "the image")
+                left_out.append(LeftOut(truth.image_id, reason))
+        return cases, tuple(left_out)
 
     def _case(self, truth: Truth) -> Labelled:
         model = self._worker.trained()

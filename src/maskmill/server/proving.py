@@ -14,13 +14,14 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
-from maskmill.errors import NotFound
+from maskmill.errors import ConfigError, NotFound
 from maskmill.images import ImageLimits
 from maskmill.scribble.checking import Confusion
 from maskmill.scribble.suggest import Suggestion, as_rules
 from maskmill.server.access import AnyMember, AnyReviewer, Busy
 from maskmill.server.finishing import Checked, Tried
-from maskmill.server.marking import marks, truths
+from maskmill.server.images import shown_name
+from maskmill.server.marking import marks, truths, usable_rules
 from maskmill.server.service import Service
 from maskmill.server.uploads import BODY
 from maskmill.server.wire_proving import (
@@ -29,12 +30,15 @@ from maskmill.server.wire_proving import (
     DeploymentOut,
     GainOut,
     ImageCheckOut,
+    LeftOutOut,
     SuggestedOut,
     TriedOut,
 )
 
 router = APIRouter(tags=["proving"])
 NAME = re.compile(r"deployment-[0-9a-f]{12}\.zip")
+KEPT = 3
+"""Archives that are kept: a link that somebody still has open goes on."""
 PART = ".part"
 """Where the archive that is being written lies."""
 FILE: dict[int | str, dict[str, Any]] = {
@@ -48,6 +52,7 @@ def check(request: Request, member: AnyMember) -> CheckOut:
     """Judge the classifier by strokes that are left out, and by images that people labelled."""
     service: Service = request.app.state.service
     scribbler, project = service.scribbler, service.project
+    _refuse_while_learning(service)
     marked, categories = marks(project)
     labelled = truths(project, scribbler.standing().classes)
     run = scribbler.standing().run
@@ -58,6 +63,10 @@ def check(request: Request, member: AnyMember) -> CheckOut:
         unjudged=list(told.unjudged),
         masks=_confusion(told.masks),
         images=[ImageCheckOut(image_id=each.image_id, iou=each.iou) for each in told.images],
+        left_out=[
+            LeftOutOut(name=shown_name(project.images.get(each.image_id)), reason=each.reason)
+            for each in told.left_out
+        ],
     )
 
 
@@ -65,6 +74,7 @@ def check(request: Request, member: AnyMember) -> CheckOut:
 def suggest(request: Request, member: AnyMember) -> SuggestedOut:
     """Search rules that raise IoU on labelled images, cross-validated; keeps nothing."""
     service: Service = request.app.state.service
+    _refuse_while_learning(service)
     labelled = truths(service.project, service.scribbler.standing().classes)
     told: list[Suggestion] = service.scribbler.ask("suggest", labelled)
     return SuggestedOut(
@@ -81,14 +91,15 @@ async def try_image(request: Request, member: AnyMember) -> TriedOut:
     """Segment an image that is in no project: the body is the file itself. It is not kept."""
     service: Service = request.app.state.service
     content = await request.body()
+    rules, troubles = usable_rules(service.project, service.scribbler.standing().classes)
     told: Tried = await run_in_threadpool(
-        service.scribbler.ask, "try_image", content, service.scribbler.rules()
+        service.scribbler.ask, "try_image", content, msgspec.json.encode(rules)
     )
     return TriedOut(
         labels=base64.b64encode(told.found.labels).decode(),
         passed=told.found.passed,
         reasons=[reason for _, reason in told.found.findings],
-        warnings=list(told.found.warnings),
+        warnings=[*told.found.warnings, *troubles],
         doubt=told.doubt,
         seconds=told.seconds,
     )
@@ -98,6 +109,13 @@ async def try_image(request: Request, member: AnyMember) -> TriedOut:
 def deploy(request: Request, member: AnyReviewer) -> DeploymentOut:
     """Write what `maskmill deploy` writes, with the project's rules, as an archive to fetch."""
     service: Service = request.app.state.service
+    _refuse_while_learning(service)
+    rules, troubles = usable_rules(service.project, service.scribbler.standing().classes)
+    if troubles:
+        raise ConfigError(
+            f"nothing was deployed, for without its rules it would say something else: "
+            f"{'; '.join(troubles)}; change or remove them in Scribble"
+        )
     if not _ONE_AT_A_TIME.acquire(blocking=False):
         raise Busy("another deployment is being written; ask again when it is done", retry_after=5)
     folder = _folder(service)
@@ -105,13 +123,13 @@ def deploy(request: Request, member: AnyReviewer) -> DeploymentOut:
     try:
         shutil.rmtree(part, ignore_errors=True)  # what a killed server left
         part.mkdir(parents=True)
-        card = service.scribbler.ask("deploy", str(part / "deployed"), service.scribbler.rules())
+        told = msgspec.json.encode(rules)
+        card = service.scribbler.ask("deploy", str(part / "deployed"), told)
         name = f"deployment-{secrets.token_hex(6)}.zip"
         _zip(part / "deployed", part / "whole.zip")
         (part / "whole.zip").replace(folder / name)
-        for old in folder.glob("deployment-*.zip"):
-            if old.name != name:
-                old.unlink(missing_ok=True)
+        for old in sorted(folder.glob("*.zip"), key=lambda path: -path.stat().st_mtime)[KEPT:]:
+            old.unlink(missing_ok=True)
     finally:
         shutil.rmtree(part, ignore_errors=True)
         _ONE_AT_A_TIME.release()
@@ -128,8 +146,14 @@ def fetch(
     """Return a deployment's archive."""
     path = _folder(request.app.state.service) / name
     if not NAME.fullmatch(name) or not path.is_file():
-        raise NotFound(f"no deployment {name[:60]!r}; make one, it replaces the one before")
+        raise NotFound(f"no deployment {name[:60]!r}; make one, the last {KEPT} are kept")
     return FileResponse(path, media_type="application/zip", filename=name)
+
+
+def _refuse_while_learning(service: Service) -> None:
+    """What is said of a classifier is said of the strokes that are there now."""
+    if service.scribbler.learning:
+        raise Busy("the latest strokes are being learned; ask again in a moment", retry_after=2)
 
 
 def _folder(service: Service) -> FilePath:

@@ -82,6 +82,7 @@ class Scribbler:
         self._classes: tuple[str, ...] = ()
         self._trouble: str | None = None
         self._troubles: tuple[str, ...] = ()
+        self._learning = False
         self._drawn = self._ruled = self._wanted = self._everything = False
         self._first: int | None = None
         self._said: tuple[int, str, str | None] = (0, "idle", None)
@@ -131,6 +132,11 @@ class Scribbler:
             child.close()
         if self._thread is not None:
             self._thread.join(10)
+
+    @property
+    def learning(self) -> bool:
+        """Whether what was drawn last is still to be learned."""
+        return self._learning
 
     def standing(self) -> Standing:
         """Say how far it is."""
@@ -186,6 +192,7 @@ class Scribbler:
     def _begin(self, image_id: int | None, *, drawn: bool = False, ruled: bool = False) -> None:
         with self._wake:
             self._drawn |= drawn
+            self._learning |= drawn
             self._ruled |= ruled
             self._wanted = True
             self._first = image_id or self._first
@@ -206,12 +213,16 @@ class Scribbler:
             try:
                 if drawn and not self._stopping:
                     self._train()
+                    with self._wake:
+                        self._learning = self._drawn
                 if (drawn or ruled) and self._trained is not None and self._trouble is None:
                     self._sweep()
                 self._prepare()
             except Exception:
                 if not self._stopping:
                     log.exception("Visual Prompting met an error")
+            with self._wake:
+                self._learning = self._drawn
             self._tell("idle")
 
     def _train(self) -> None:

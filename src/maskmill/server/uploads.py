@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from maskmill.durable import sync_folder
 from maskmill.errors import ImageError
-from maskmill.images import ImageLimits
+from maskmill.images import ImageLimits, open_image
 from maskmill.server.access import AnyReviewer
 from maskmill.server.images import UPLOADED, described
 from maskmill.server.pictures import checked_header
@@ -70,6 +70,7 @@ def _added(service: Service, part: FilePath, content_hash: str, name: str) -> Im
     """
     try:
         (height, width), ending = checked_header(part)
+        open_image(part)  # half a file has a whole header, and would wait for its embedding forever
     except ImageError as error:
         raise ImageError(str(error).replace(str(part), "the upload")) from error
     path = part.parent / f"{content_hash}{ending}"

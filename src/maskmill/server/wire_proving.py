@@ -23,7 +23,14 @@ class ImageCheckOut(Out):
 
     image_id: int
     iou: float | None
-    """Mean over its categories; null where it shows nothing to judge."""
+    """Mean over the labelled categories that are there or were found; null where none is."""
+
+
+class LeftOutOut(Out):
+    """A labelled image that cannot be used."""
+
+    name: str
+    reason: str
 
 
 class CheckOut(Out):
@@ -39,6 +46,7 @@ class CheckOut(Out):
     """In pixels of labelled images without strokes; null where there is none."""
     images: list[ImageCheckOut]
     """Those images, the worst first."""
+    left_out: list[LeftOutOut]
 
 
 class GainOut(Out):

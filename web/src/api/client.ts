@@ -30,7 +30,7 @@ export async function request(method: string, path: string, body?: unknown): Pro
   try {
     answer = await fetch(path, { method, credentials: "same-origin", ...sent(body) });
   } catch (error) {
-    throw new Offline(String(error));
+    throw new Offline(`the server is not reached (${String(error)})`);
   }
   if (answer.status === 401 && path !== SESSION) nobodyIsKnown();
   if (!answer.ok) throw await refusal(answer);

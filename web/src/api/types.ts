@@ -1456,6 +1456,8 @@ export interface components {
             masks: components["schemas"]["ConfusionOut"] | null;
             /** Images */
             images: components["schemas"]["ImageCheckOut"][];
+            /** Left Out */
+            left_out: components["schemas"]["LeftOutOut"][];
         };
         /**
          * ClassOut
@@ -1920,6 +1922,16 @@ export interface components {
             expires_at: number;
             /** Seconds */
             seconds: number;
+        };
+        /**
+         * LeftOutOut
+         * @description A labelled image that cannot be used.
+         */
+        LeftOutOut: {
+            /** Name */
+            name: string;
+            /** Reason */
+            reason: string;
         };
         /**
          * MadeIn
