@@ -12,10 +12,12 @@ from maskmill import rle
 from maskmill.engine.auditing import audits
 from maskmill.engine.lineage import current_model
 from maskmill.engine.oracle import OracleConfig
-from maskmill.engine.people import record_of
+from maskmill.engine.people import Oracle, record_of
+from maskmill.engine.proposals import Calibration
 from maskmill.engine.report import gate_curve, rows, write_report
 from maskmill.engine.rounds import RoundConfig
-from maskmill.engine.simulate import SimulateConfig, simulate
+from maskmill.engine.simulate import Play, SimulateConfig, _go_on, simulate
+from maskmill.engine.time_model import TimeModel
 from maskmill.errors import ConfigError
 from maskmill.formats.labelled import LabelledImage
 from maskmill.store import Project
@@ -187,3 +189,18 @@ def test_a_dataset_that_is_too_small_is_refused_before_anything_is_made(tmp_path
     with pytest.raises(ConfigError, match="need 12, the dataset has 1"):
         simulate(images, tmp_path / "out", SMALL)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_a_round_pre_fills_by_outlives_a_kill(tmp_path: Path) -> None:
+    """Measured again it would rest on the very images that the round has labelled since."""
+    config, person = SimulateConfig(), Oracle({}, OracleConfig(), TimeModel())
+    measured = Calibration(threshold=0.4, precision=0.6, kept=30, found=0.2, way="detector")
+    with Project.create(tmp_path / "project") as project:
+        state = tmp_path / "played.json"
+        play = Play(project=project, person=person, config=config, state=state)
+        play.chosen, play.calibration = [1], measured
+        play.keep()
+        again = Play(project=project, person=person, config=config, state=state)
+        _go_on(again)
+    assert again.calibration == measured
+    assert again.chosen == [1]

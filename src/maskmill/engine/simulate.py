@@ -84,6 +84,8 @@ class Play:
     """Images of the round that is being played."""
     sat: list[dict[str, Any]] = field(default_factory=list)
     """What came of those that were labelled."""
+    calibration: proposals.Calibration | None = None
+    """What the round pre-fills by; measured before its own images were labelled."""
 
     def keep(self) -> None:
         """Write down how far it is."""
@@ -92,6 +94,7 @@ class Play:
             "rounds": self.rounds,
             "chosen": self.chosen,
             "sat": self.sat,
+            "calibration": None if self.calibration is None else asdict(self.calibration),
         }
         write_atomically(self.state, json.dumps(told).encode())
 
@@ -167,6 +170,8 @@ def _go_on(play: Play) -> None:
             "new folder"
         )
     play.rounds, play.chosen, play.sat = told["rounds"], told["chosen"], told["sat"]
+    if told.get("calibration"):
+        play.calibration = proposals.Calibration(**told["calibration"])
 
 
 def _play_round(play: Play, stage: Stage, say: Callable[[str], None]) -> None:
@@ -175,22 +180,11 @@ def _play_round(play: Play, stage: Stage, say: Callable[[str], None]) -> None:
     model = current_model(play.project)
     predictor = Predictor.load(model_path(play.project, model), threads=1)
     detector = detector_of(play.project, model) if stage == "semi" else None
-    calibration = None
-    if stage == "semi":
-        labelled = holdout(play.project, val_share=play.config.round.val_share)
-        ways = calibrate_ways(
-            predictor,
-            detector,
-            labelled,
-            precision=play.config.precision,
-            points_per_side=play.config.points_per_side,
-        )
-        calibration = proposals.best_way(ways)
-        for each in ways.values():
-            say(f"round {number}: {in_words(each, len(labelled), play.config.precision)}")
     if not play.chosen:
+        play.calibration = _calibrate(play, predictor, detector, say) if stage == "semi" else None
         play.chosen = [choice.image_id for choice in _choose(play, predictor, number)]
         play.keep()
+    calibration = play.calibration
     for image_id in play.chosen[len(play.sat) :]:
         pixels = _pixels(play, image_id)
         found = []
@@ -214,12 +208,30 @@ def _play_round(play: Play, stage: Stage, say: Callable[[str], None]) -> None:
         "calibration": None if calibration is None else asdict(calibration),
     }
     play.rounds.append(told)
-    play.chosen, play.sat = [], []
+    play.chosen, play.sat, play.calibration = [], [], None
     play.keep()
     say(
         f"round {round_.number}, {stage}: {told['seconds_per_mask']:.1f} s a mask, "
         f"{told['masks']} masks on {told['images']} images; {round_.reason}"
     )
+
+
+def _calibrate(
+    play: Play, predictor: Predictor, detector: Any, say: Callable[[str], None]
+) -> proposals.Calibration:
+    """Choose what a round of stage 2 pre-fills by, on the hold-out as it is labelled by now."""
+    config = play.config
+    labelled = holdout(play.project, val_share=config.round.val_share)
+    ways = calibrate_ways(
+        predictor,
+        detector,
+        labelled,
+        precision=config.precision,
+        points_per_side=config.points_per_side,
+    )
+    for each in ways.values():
+        say(f"round {len(play.rounds) + 1}: {in_words(each, len(labelled), config.precision)}")
+    return proposals.best_way(ways)
 
 
 def _train_and_judge(play: Play, stage: Stage, number: int, say: Callable[[str], None]) -> Round:
