@@ -133,7 +133,7 @@ def test_turbo_and_oops(person: Annotator) -> None:
 def test_categories_by_digit(person: Annotator) -> None:
     person.page.get_by_label("Name of the category").fill("person")
     person.page.get_by_label("Add a category").click()
-    person.page.get_by_role("radio", name="person").wait_for()
+    person.page.get_by_role("radio", name="person", checked=True).wait_for()
     person.press("Escape")
     person.press("`")
     person.press("b")

@@ -50,7 +50,9 @@ def get(request: Request, member: AnyMember) -> EngineOut:
     """Say where the engine stands, what it suggests, and why."""
     service: Service = request.app.state.service
     project = service.project
-    found = standing(project, working=service.trainer.working)
+    # Asked once: a round that comes to rest between two looks would be "going on" and "resting".
+    working = _working(service)
+    found = standing(project, working=working is not None and not working.resting)
     model = current_model(project)
     return EngineOut(
         stage=found.stage,
@@ -61,7 +63,7 @@ def get(request: Request, member: AnyMember) -> EngineOut:
         ),
         rounds=_rounds(service, found.rounds),
         collecting=_work(found.collecting),
-        working=_working(service),
+        working=working,
         example=None if found.rounds else _example(),
         prefill=_prefill(service),
         new_masks=found.new_masks,
