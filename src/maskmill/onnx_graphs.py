@@ -13,12 +13,14 @@ from typing import Any
 import onnx
 import onnxscript.optimizer
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from maskmill.model.box_head import BoxHead
 from maskmill.model.grid_decoder import Drawn, GridDecoder, Seen, Shared
 from maskmill.model.grid_drawing import Canvas
+from maskmill.model.region_head import RegionHead
 from maskmill.model.sam import Sam
 from maskmill.model.tiny_encoder import fold_batch_norm
 from maskmill.onnx_backend import (
@@ -75,6 +77,16 @@ def box_head_graph(
     shapes = (None, (None,) * len(high_res))
     head = copy.deepcopy(head).requires_grad_(False)
     return _trace(_BoxHead(head), (embedding, high_res), shapes, names, ["logits", "reach"])
+
+
+def region_head_graph(
+    head: RegionHead, image: Float[Tensor, "1 3 h w"], maps: Float[Tensor, "1 c _h _w"]
+) -> onnx.ModelProto:
+    """Return the graph of a region head, for images of any size that it can halve."""
+    head = copy.deepcopy(head).requires_grad_(False)
+    rows, columns = torch.export.Dim("rows", min=1), torch.export.Dim("columns", min=1)
+    shapes = ({2: 16 * rows, 3: 16 * columns}, {2: 4 * rows, 3: 4 * columns})
+    return _trace(head, (image, maps), shapes, ["image", "maps"], ["logits"])
 
 
 def _grid_graphs(

@@ -11,8 +11,11 @@ from PIL import Image as Picture
 from maskmill import rle
 from maskmill.config import AutomaskConfig
 from maskmill.engine.calibration import calibrate_ways, holdout, stage_three
+from maskmill.engine.heads import Heads
+from maskmill.engine.proposals import candidates, nearly_open
 from maskmill.exchange.importing import import_labelled
 from maskmill.formats.labelled import LabelledImage, LabelledMask
+from maskmill.images import read_image
 from maskmill.predict import Predictor
 from maskmill.store import Edit, Project
 
@@ -65,19 +68,43 @@ def test_stage_three_keeps_masks_from_the_calibrated_score_on(project: Project) 
     threshold = settings.thresholds["everything mode"]
     assert threshold is not None
     assert "on 2 hold-out images are right" in why[0]
-    ways = calibrate_ways(
-        Predictor.load("tiny", threads=1), None, holdout(project), precision=0.6, points_per_side=12
-    )
+    predictor, grid = Predictor.load("tiny", threads=1), nearly_open(GRID)
+    (ways,) = calibrate_ways(predictor, Heads(), holdout(project), grid, precisions=[0.6])
     assert ways["everything mode"].threshold == pytest.approx(threshold)
     assert ways["everything mode"].precision >= 0.6
 
 
-def test_where_nothing_is_known_it_says_so_and_the_models_own_thresholds_decide(
-    project: Project, tmp_path: Path
+def test_where_the_precision_cannot_be_had_the_next_lower_one_is_asked_for(
+    project: Project,
 ) -> None:
-    settings, why = stage_three(project, precision=1.0, grid=GRID)
-    if settings.thresholds == {"everything mode": None}:
-        assert "the model's own thresholds" in why[-1]
+    # The two objects that everything mode is surest of are no objects for this project's people.
+    image, _ = holdout(project)[0]
+    masks = project.annotations.of_image(image.id)
+    pixels = read_image(Path(image.path))
+    sure = candidates(Predictor.load("tiny", threads=1), pixels, nearly_open(GRID))[:2]
+    for row in rle.iou([m.rle for m in sure], [m.rle for m in masks]):
+        wrong = masks[int(row.argmax())]
+        reject = Edit(annotation_id=wrong.id, based_on=1, review="rejected")
+        project.annotations.apply(f"reject {wrong.id}", [reject], by="Ada")
+    settings, why = stage_three(project, precision=0.95, grid=GRID)
+    assert settings.thresholds["everything mode"] is not None
+    assert [line for line in why if line.startswith("so")] == [
+        "so 95% cannot be had, and less is asked for",
+        "so 90% cannot be had, and less is asked for",
+    ]
+    assert "83% of 12 masks" in why[-1]
+
+
+def test_where_no_precision_can_be_had_the_models_own_thresholds_decide(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maskmill.engine.proposals.LEAST", 1000)
+    settings, why = stage_three(project, grid=GRID)
+    assert settings.thresholds == {"everything mode": None}
+    assert "the model's own thresholds" in why[-1]
+
+
+def test_where_nothing_is_known_it_says_so(tmp_path: Path) -> None:
     with Project.create(tmp_path / "empty") as empty:
         settings, why = stage_three(empty, grid=GRID)
     assert settings.thresholds == {"everything mode": None}

@@ -31,10 +31,10 @@ def test_a_run_asks_for_the_precision_that_it_was_told(
 ) -> None:
     asked: list[float] = []
 
-    def calibrated(*arguments: object, precision: float, **named: object) -> dict[str, Calibration]:
-        asked.append(precision)
+    def calibrated(*arguments: object, precisions: list[float]) -> list[dict[str, Calibration]]:
+        asked.extend(precisions)
         none = Calibration(threshold=None, precision=0.0, kept=0, found=0.0)
-        return {"everything mode": none}
+        return [{"everything mode": none}]
 
     monkeypatch.setattr("maskmill.engine.prefilling.calibrate_ways", calibrated)
     with Project.create(tmp_path / "project") as project:

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from maskmill import rle
+from maskmill.config import AutomaskConfig
+from maskmill.engine.heads import Heads
 from maskmill.engine.proposals import (
     Calibration,
     Proposal,
@@ -11,6 +13,8 @@ from maskmill.engine.proposals import (
     best_way,
     calibrate,
     candidates,
+    found_by,
+    nearly_open,
     propose,
     without_overlaps,
 )
@@ -125,9 +129,16 @@ def test_everything_mode_offers_its_masks_best_first_and_none_over_another() -> 
     y, x = np.mgrid[:96, :128]
     image = np.full((96, 128, 3), 90, np.uint8)
     image[(y - 48) ** 2 + (x - 36) ** 2 < 24**2] = (220, 40, 40)
-    offered = candidates(Predictor.load("tiny", threads=1), image, points_per_side=6)
+    grid = nearly_open(AutomaskConfig(points_per_side=6))
+    offered = candidates(Predictor.load("tiny", threads=1), image, grid)
     assert offered
     scores = [mask.score for mask in offered]
     assert scores == sorted(scores, reverse=True) == [mask.predicted_iou for mask in offered]
     iou = rle.iou([m.rle for m in offered], [m.rle for m in offered]) - np.eye(len(offered))
     assert iou.max() < 0.5
+
+
+def test_a_way_without_its_head_finds_nothing() -> None:
+    predictor, image = Predictor.load("tiny", threads=1), np.zeros((48, 64, 3), np.uint8)
+    for way in ("detector", "detector along edges", "regions"):
+        assert found_by(way, predictor, image, Heads(), AutomaskConfig()) == []

@@ -31,6 +31,7 @@ def simulate(
     points_per_side: int = 32,
     crop_n_layers: int = 0,
     precision: float = 0.95,
+    automatic_precision: float = 0.95,
     detector: Annotated[bool, Parameter(negative="--no-detector")] = True,
     queue_by: Literal["doubt", "random"] = "doubt",
     masks: Literal["new", "all"] = "all",
@@ -60,7 +61,8 @@ def simulate(
         points_per_side: Everything mode's grid.
         crop_n_layers: Layers of overlapping crops that stage 3 looks at too.
         precision: Share of pre-filled masks that has to be right at IoU 0.75, on the hold-out.
-        detector: Train the box detector in each round, and let it propose.
+        automatic_precision: The same for the masks of stage 3, which nobody looks at.
+        detector: Train the box detector and the region head in each round, and let them propose.
         queue_by: Choose images by the model's doubt, or at random.
         masks: Train each round on the masks made since the last promotion, or on all.
         start: Train each round from the current model, or from the embedded default.
@@ -88,7 +90,8 @@ def simulate(
     config = SimulateConfig(
         images_per_round=images_per_round, assisted_rounds=assisted_rounds,
         semi_rounds=semi_rounds, automatic=automatic, points_per_side=points_per_side,
-        crop_n_layers=crop_n_layers, precision=precision, queue_by=queue_by, round=round_,
+        crop_n_layers=crop_n_layers, precision=precision,
+        automatic_precision=automatic_precision, queue_by=queue_by, round=round_,
         oracle=OracleConfig(accept=accept, miss=miss), seed=seed,
     )  # fmt: skip
     limited = even_sample(images, limit)

@@ -12,8 +12,8 @@ is the child process that a server has choose for stage 3, so that its pages sta
 import json
 import sys
 import threading
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from maskmill.config import AutomaskConfig
@@ -21,11 +21,10 @@ from maskmill.durable import write_atomically
 from maskmill.engine import proposals
 from maskmill.engine.children import as_child, run_child
 from maskmill.engine.dataset import answered_for
-from maskmill.engine.detector import Detector
+from maskmill.engine.heads import Heads, heads_of
 from maskmill.engine.labelling import DATA_ENGINE, LabelSettings
 from maskmill.engine.lineage import current_model, model_path
-from maskmill.engine.proposals import Calibration, Way
-from maskmill.engine.rounds import detector_of
+from maskmill.engine.proposals import Calibration, Proposal, Way
 from maskmill.images import read_image
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
@@ -36,6 +35,9 @@ from maskmill.store.snapshots import SnapshotConfig
 MOST_IMAGES = 60
 """Hold-out images that are looked at; more only narrow what is known."""
 VAL_SHARE = 0.2
+FALLBACKS = (0.9, 0.8, 0.7, 0.6, 0.5)
+"""Precisions that stage 3 asks for when none is as high as was wanted: what a way is known to get
+right half of the time is more than what nothing is known of."""
 
 
 def holdout(
@@ -62,47 +64,55 @@ def holdout(
 
 def calibrate_ways(
     predictor: Predictor,
-    detector: Detector | None,
+    heads: Heads,
     labelled: Sequence[tuple[Image, list[Rle]]],
+    grid: AutomaskConfig,
     *,
-    precision: float = proposals.PRECISION,
-    config: AutomaskConfig | None = None,
-    points_per_side: int = 32,
-) -> dict[Way, Calibration]:
+    precisions: Sequence[float] = (proposals.PRECISION,),
+) -> list[dict[Way, Calibration]]:
     """Hold each way to propose masks against images that people labelled whole.
 
     Args:
         predictor: The model.
-        detector: Its detector, if there is one.
+        heads: Its heads.
         labelled: Hold-out images and all their objects.
-        precision: Share of the masks kept that has to be right.
-        config: Everything mode's settings; None for a grid alone.
-        points_per_side: That grid.
+        grid: Everything mode's settings.
+        precisions: Shares of the masks kept that have to be right.
 
     Returns:
-        Everything mode, and of the detector's two ways the one that finds more.
+        For each precision everything mode, the region head, and of the detector's two ways the one
+        that finds more; the one that finds most first.
     """
-    pixels = [read_image(Path(image.path)) for image, _ in labelled]
     truths = [masks for _, masks in labelled]
-    ways: dict[Way, Calibration] = {}
-    everything = [
-        proposals.candidates(predictor, p, points_per_side=points_per_side, config=config)
-        for p in pixels
-    ]
-    ways["everything mode"] = proposals.calibrate(everything, truths, precision=precision)
-    if detector is not None:
-        found = [proposals.detected(predictor, predictor.embed(p), detector) for p in pixels]
-        edged = [proposals.along_edges(f, p) for f, p in zip(found, pixels, strict=True)]
-        both: dict[Way, list[list[proposals.Proposal]]] = {
-            "detector": found, "detector along edges": edged,
-        }  # fmt: skip
-        tried = {
-            way: proposals.calibrate(masks, truths, precision=precision, way=way)
-            for way, masks in both.items()
-        }
-        best = proposals.best_way(tried)
-        ways[best.way] = best
-    return ways
+    found: dict[Way, list[list[Proposal]]] = {"everything mode": []}
+    for image, _ in labelled:
+        pixels = read_image(Path(image.path))
+        found["everything mode"].append(proposals.candidates(predictor, pixels, grid))
+        embedding = predictor.embed(pixels)
+        if heads.regions is not None:
+            outlined = proposals.outlined(heads.regions, pixels, embedding)
+            found.setdefault("regions", []).append(outlined)
+        if heads.detector is not None:
+            boxed = proposals.detected(predictor, embedding, heads.detector)
+            found.setdefault("detector", []).append(boxed)
+            edged = proposals.along_edges(boxed, pixels)
+            found.setdefault("detector along edges", []).append(edged)
+    return [_at_precision(found, truths, precision) for precision in precisions]
+
+
+def _at_precision(
+    found: Mapping[Way, Sequence[Sequence[Proposal]]],
+    truths: Sequence[Sequence[Rle]],
+    precision: float,
+) -> dict[Way, Calibration]:
+    ways = {
+        way: proposals.calibrate(masks, truths, precision=precision, way=way)
+        for way, masks in found.items()
+    }
+    if "detector" in ways:  # the same boxes twice would be no second opinion
+        both: tuple[Way, Way] = ("detector", "detector along edges")
+        del ways[min(both, key=lambda way: proposals.worth(ways[way]))]
+    return dict(sorted(ways.items(), key=lambda each: proposals.worth(each[1]), reverse=True))
 
 
 def stage_three(
@@ -116,8 +126,9 @@ def stage_three(
 
     Args:
         project: Open for reading or writing.
-        precision: Share of the masks kept that has to be right, on the hold-out.
-        use_detector: Whether the detector may propose.
+        precision: Share of the masks kept that has to be right, on the hold-out. Where no way
+            reaches it, the first of `FALLBACKS` that one does reach is asked for.
+        use_detector: Whether the box detector and the region head may propose.
         grid: Everything mode's settings.
 
     Returns:
@@ -126,29 +137,36 @@ def stage_three(
     model = current_model(project)
     folder = model_path(project, model)
     predictor = Predictor.load(folder, threads=1)
-    detector = detector_of(project, model) if use_detector else None
+    heads = heads_of(project, model) if use_detector else Heads()
     labelled = holdout(project)
     settings = LabelSettings(
         model=str(folder),
-        detector=None if detector is None else str(detector.folder),
+        detector=None if heads.detector is None else str(heads.detector.folder),
+        regions=None if heads.regions is None else str(heads.regions.folder),
         automask=grid,
         model_id=None if model is None else model.id,
         round_id=_round_of(project, model),
     )
+    told: list[str] = []
     if not labelled:
         return settings, [
             "no hold-out image is labelled: everything mode's masks are kept by the model's own "
             "thresholds, and nothing is known of their precision; run `maskmill audit draw` then"
         ]
     opened = proposals.nearly_open(grid)
-    ways = calibrate_ways(predictor, detector, labelled, precision=precision, config=opened)
-    told = [in_words(each, len(labelled), precision) for each in ways.values()]
-    thresholds = {way: c.threshold for way, c in ways.items() if c.threshold is not None}
-    if not thresholds:
-        told.append("so everything mode's masks are kept by the model's own thresholds")
-        return settings, told
-    chosen: dict[Way, float | None] = {**thresholds}
-    return LabelSettings(**{**vars(settings), "thresholds": chosen}), told
+    tried = [precision, *(each for each in FALLBACKS if each < precision)]
+    for asked, ways in zip(
+        tried, calibrate_ways(predictor, heads, labelled, opened, precisions=tried), strict=True
+    ):
+        told += [in_words(each, len(labelled), asked) for each in ways.values()]
+        thresholds: dict[Way, float | None] = {
+            way: each.threshold for way, each in ways.items() if each.threshold is not None
+        }
+        if thresholds:
+            return replace(settings, thresholds=thresholds), told
+        told.append(f"so {asked:.0%} cannot be had, and less is asked for")
+    told[-1] = "so everything mode's masks are kept by the model's own thresholds"
+    return settings, told
 
 
 def choose(

@@ -1,73 +1,80 @@
-"""The child process of a round that trains the box detector; it writes no row.
+"""The child process of a round that trains the heads which propose masks; it writes no row.
 
-    python -m maskmill.engine.detecting PROJECT ROUND MODEL_FOLDER OUT
+    python -m maskmill.engine.detecting PROJECT ROUND MODEL_FOLDER
 
-The encoder stands still, so this takes a small part of what a round takes. The detector is written
-whole or not at all: killed, it is trained again.
+The encoder stands still, so this takes a small part of what a round takes. A head is written whole
+or not at all: killed, it is trained again.
 """
 
-import json
-import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import UInt8
 
 from maskmill.engine.children import as_child
 from maskmill.engine.dataset import labelled_images
-from maskmill.engine.detector import DETECTOR_CARD, DETECTOR_FILE, Detector
+from maskmill.engine.detector import Detector
+from maskmill.engine.head_files import head_folder, write_head
+from maskmill.engine.heads import missing_heads
 from maskmill.engine.lineage import round_named
-from maskmill.errors import CheckpointError
+from maskmill.engine.region_finder import RegionFinder, as_seen
 from maskmill.predict import Predictor
 from maskmill.store import Project
 from maskmill.store.models import Round
 
 if TYPE_CHECKING:
     from maskmill.model.box_head import BoxHead
-
-MAX_DIFFERENCE = 1e-3
-"""What ONNX Runtime and PyTorch may differ by, in logits."""
+    from maskmill.model.region_head import RegionHead
 
 
-def train_round_detector(project: Project, round_: Round, model: Path, out: Path) -> Path:
-    """Train the detector of a model on a round's snapshot: all masks outside the hold-out.
+def train_round_heads(project: Project, round_: Round, model: Path) -> None:
+    """Train a model's heads on a round's snapshot: all masks outside the hold-out.
+
+    A head that this round has trained already stays.
 
     Args:
         project: Open for reading.
         round_: With its snapshot and settings.
-        model: The folder of the model whose embeddings it will read.
-        out: The folder to make.
-
-    Returns:
-        `out`.
+        model: The folder of the model whose embeddings they will read.
 
     Raises:
         DatasetError: If no image has a mask.
-        CheckpointError: If the exported file does not do what PyTorch does.
+        CheckpointError: If an exported file does not do what PyTorch does.
     """
     from maskmill.train.detector import DetectorConfig, train_detector
+    from maskmill.train.regions import RegionConfig, train_regions
 
     snapshot = next(s for s in project.snapshots.all() if s.id == round_.snapshot_id)
     images = labelled_images(project, snapshot, "train")
-    settings = dict((round_.settings or {}).get("detector_training") or {})
-    config = DetectorConfig(**{"seed": round_.number, **settings})
+    settings = {"seed": round_.number}
+    told = dict(round_.settings or {})
     predictor = Predictor.load(model, threads=1)
-    head = train_detector(predictor, images, config)
     card = {
         "model": predictor.model_id,
         "round": round_.number,
         "snapshot": snapshot.name,
         "images": len(images),
         "masks": sum(len(image.annotations) for image in images),
-        "settings": asdict(config),
     }
-    return write_detector(head, predictor, out, card)
+    for kind in missing_heads(project, round_, predictor.model_id):
+        out = head_folder(project.folder, kind, predictor.model_id)
+        if kind == "detector":
+            boxes = DetectorConfig(**{**settings, **(told.get("detector_training") or {})})
+            write_detector(
+                train_detector(predictor, images, boxes), predictor, out,
+                {**card, "settings": asdict(boxes)},
+            )  # fmt: skip
+        else:
+            areas = RegionConfig(**{**settings, **(told.get("regions_training") or {})})
+            head, side = train_regions(predictor, images, areas)
+            write_regions(head, side, predictor, out, {**card, "settings": asdict(areas)})
 
 
 def write_detector(head: "BoxHead", predictor: Predictor, out: Path, card: dict[str, Any]) -> Path:
-    """Export a head, hold it against PyTorch on a random embedding, and put it where it belongs.
+    """Export a box head, hold it against PyTorch on a random embedding, and put it in a folder.
 
     Args:
         head: Trained, in evaluation mode.
@@ -76,45 +83,61 @@ def write_detector(head: "BoxHead", predictor: Predictor, out: Path, card: dict[
         card: What to say of it.
 
     Raises:
-        CheckpointError: If the two runtimes differ by more than `MAX_DIFFERENCE`.
+        CheckpointError: If the two runtimes differ.
     """
     import torch
 
     from maskmill.onnx_graphs import box_head_graph
 
-    part = out.with_name(f"{out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8)
-    embedding = predictor.embed(noise)
+    embedding = predictor.embed(_noise())
     maps = [
         torch.from_numpy(m[None].astype(np.float32)) for m in (embedding.array, *embedding.high_res)
     ]
     graph = box_head_graph(head, maps[0], tuple(maps[1:]))
-    (part / DETECTOR_FILE).write_bytes(graph.SerializeToString())
+
+    def difference(folder: Path) -> float:
+        with torch.no_grad():
+            expected = head(*maps)[0].numpy()
+        return float(np.abs(Detector(folder).answer(embedding)[0] - expected).max())
+
     told = {**card, "stride": head.stride}
-    (part / DETECTOR_CARD).write_text(json.dumps(told, indent=1) + "\n", "utf-8")
-    with torch.no_grad():
-        expected = head(*maps)[0].numpy()
-    found = Detector(part).answer(embedding)[0]
-    if not np.abs(found - expected).max() <= MAX_DIFFERENCE:
-        raise CheckpointError(
-            f"ONNX Runtime and PyTorch differ by {np.abs(found - expected).max():.2g} on the "
-            "detector; report this"
-        )
-    shutil.rmtree(out, ignore_errors=True)
-    part.rename(out)
-    return out
+    return write_head("detector", graph.SerializeToString(), told, out, difference)
+
+
+def write_regions(
+    head: "RegionHead", side: int, predictor: Predictor, out: Path, card: dict[str, Any]
+) -> Path:
+    """Do the same with a region head that works at this side."""
+    import torch
+
+    from maskmill.onnx_graphs import region_head_graph
+
+    image = _noise()
+    embedding = predictor.embed(image)
+    seen, maps = as_seen(image, embedding, side)
+    graph = region_head_graph(head, torch.from_numpy(seen), torch.from_numpy(maps))
+
+    def difference(folder: Path) -> float:
+        with torch.no_grad():
+            expected = head(torch.from_numpy(seen), torch.from_numpy(maps)).numpy()
+        return float(np.abs(RegionFinder(folder).logits(seen, maps) - expected).max())
+
+    told = {**card, "side": side}
+    return write_head("regions", graph.SerializeToString(), told, out, difference)
+
+
+def _noise() -> UInt8[np.ndarray, "h w 3"]:
+    return np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8)
 
 
 def main() -> int:
     """Train what the command line names; what went wrong is the last line of stderr."""
-    folder, number, model, out = sys.argv[1:]
+    folder, number, model = sys.argv[1:]
 
     def work() -> None:
         with Project(Path(folder), writes=False) as project:
             round_ = round_named(project, int(number))
-            train_round_detector(project, round_, Path(model), Path(out))
+            train_round_heads(project, round_, Path(model))
 
     return as_child(work)
 

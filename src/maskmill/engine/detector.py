@@ -4,7 +4,6 @@ It runs its ONNX file and needs no PyTorch. A detector belongs to one model, bec
 model's embeddings; a project keeps them beside its models, in `detectors/MODEL_ID/`.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,12 @@ from jaxtyping import Bool, Float, Float32
 
 from maskmill import rle
 from maskmill.automask import AutoMask
-from maskmill.errors import CheckpointError, NotFound
+from maskmill.engine.head_files import open_head, read_head_card, refuse_other_model
 from maskmill.geometry import box_iou
 from maskmill.masks import mask_to_box, nms, stability_score
 from maskmill.predict import Predictor
 from maskmill.values import Candidates, Embedding, box_prompt, point_prompt
 
-DETECTOR_FILE, DETECTOR_CARD = "detector.onnx", "detector.json"
 LEAST_SCORE = 0.05
 """Less likely centres are not looked at."""
 MOST_BOXES = 200
@@ -55,20 +53,8 @@ class Detector:
     """
 
     def __init__(self, folder: Path) -> None:
-        import onnxruntime
-
-        self.folder, self.card = folder, read_detector_card(folder)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(folder / DETECTOR_FILE), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # ONNX Runtime's own classes derive from nothing narrower
-            raise CheckpointError(
-                f"{folder / DETECTOR_FILE} is not a usable ONNX file; run a round to train another"
-            ) from error
+        self.folder, self.card = folder, read_head_card(folder, "detector", {"model", "stride"})
+        self._session = open_head(folder, "detector")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Detector, (self.folder,)
@@ -79,11 +65,7 @@ class Detector:
         Raises:
             ValueError: If the embedding was made by another model.
         """
-        if embedding.model_id != self.card["model"]:
-            raise ValueError(
-                f"the embedding was made by {embedding.model_id!r}, this detector reads those of "
-                f"{self.card['model']!r}; embed the image with that model"
-            )
+        refuse_other_model(embedding, self.card, "detector")
         logits, reach = self.answer(embedding)
         return boxes_of(logits[0, 0], reach[0], embedding, int(self.card["stride"]))
 
@@ -96,25 +78,6 @@ class Detector:
         feeds = {n: m[None].astype(np.float32) for n, m in zip(names, maps, strict=True)}
         logits, reach = self._session.run(None, feeds)
         return logits, reach
-
-
-def read_detector_card(folder: Path) -> dict[str, Any]:
-    """Read what is said of a detector.
-
-    Raises:
-        NotFound: If there is none.
-        CheckpointError: If it is damaged.
-    """
-    path = folder / DETECTOR_CARD
-    try:
-        card = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise NotFound(f"{folder} holds no detector; a round trains one") from error
-    except ValueError as error:
-        raise CheckpointError(f"{path} is damaged ({error}); run a round again") from error
-    if not isinstance(card, dict) or not {"model", "stride"} <= set(card):
-        raise CheckpointError(f"{path} is not a detector's card; run a round again")
-    return card
 
 
 def boxes_of(

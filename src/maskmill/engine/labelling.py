@@ -22,7 +22,8 @@ from maskmill.automask.limits import refuse_nonsense
 from maskmill.config import AutomaskConfig
 from maskmill.engine import proposals
 from maskmill.engine.children import Interrupted
-from maskmill.engine.detector import Detector
+from maskmill.engine.head_files import Kind
+from maskmill.engine.heads import Heads, open_heads
 from maskmill.engine.proposals import Proposal, Way, nearly_open
 from maskmill.errors import ImageError
 from maskmill.executor import Outcome, run
@@ -59,10 +60,11 @@ class LabelSettings:
 
     Attributes:
         model: The model's folder or name.
-        detector: The detector's folder; None where there is none, or everything mode alone is
-            wanted.
-        thresholds: Score from which each way's masks are kept; a way that is not named is not
-            run. Everything mode's may be None: then the model's own two thresholds decide.
+        detector: The detector's folder; None where there is none, or it is not wanted.
+        regions: The same of the region head.
+        thresholds: Score from which each way's masks are kept, the best way first; a way that is
+            not named is not run. Everything mode's may be None: then the model's own two
+            thresholds decide.
         automask: Everything mode.
         model_id: The model's row, for the masks' record.
         round_id: The round that made it.
@@ -70,6 +72,7 @@ class LabelSettings:
 
     model: str
     detector: str | None = None
+    regions: str | None = None
     thresholds: Mapping[Way, float | None] = field(
         default_factory=lambda: {"everything mode": None}
     )
@@ -271,21 +274,22 @@ def _labelled(image: Image, found: list[Proposal], settings: LabelSettings) -> L
 def _start(settings: LabelSettings) -> Callable[[Image], list[Proposal]]:
     """Load a worker's models and return its work; see `maskmill.executor.run`."""
     predictor = Predictor.load(settings.model, threads=1)
-    detector = None if settings.detector is None else Detector(Path(settings.detector))
-    return partial(_label, predictor, detector, settings)
+    folders: dict[Kind, str | None] = {"detector": settings.detector, "regions": settings.regions}
+    heads = open_heads({kind: Path(at) for kind, at in folders.items() if at is not None})
+    return partial(_label, predictor, heads, settings)
 
 
 def _label(
-    predictor: Predictor, detector: Detector | None, settings: LabelSettings, image: Image
+    predictor: Predictor, heads: Heads, settings: LabelSettings, image: Image
 ) -> list[Proposal]:
     opened = open_image(Path(image.path))
     if opened.sha256 != image.content_hash:
         raise ImageError(f"{image.path} is not the file that was added; put the old one back")
-    return find_masks(predictor, opened.array, settings, detector)
+    return find_masks(predictor, opened.array, settings, heads)
 
 
 def find_masks(
-    predictor: Predictor, pixels: Any, settings: LabelSettings, detector: Detector | None = None
+    predictor: Predictor, pixels: Any, settings: LabelSettings, heads: Heads | None = None
 ) -> list[Proposal]:
     """Find the masks of one image that are kept, by every way that has a threshold.
 
@@ -293,22 +297,16 @@ def find_masks(
         predictor: The model.
         pixels: The image, uint8 RGB `h w 3`.
         settings: Thresholds, and everything mode's settings.
-        detector: Where its way has a threshold.
+        heads: Where their ways have thresholds.
 
     Returns:
-        The detector's masks first, as they are surer of being one object; of everything mode's what
-        overlaps none of them by half.
+        The first way's masks; of each further way's what overlaps none of those by half.
     """
     kept: list[Proposal] = []
     largest = LARGEST * pixels.shape[0] * pixels.shape[1]
-    for way, threshold in sorted(settings.thresholds.items()):
-        if way != "everything mode":
-            if detector is None or threshold is None:
-                continue
-            found = proposals.by_detector(predictor, pixels, detector, way)
-        else:
-            grid = settings.automask if threshold is None else nearly_open(settings.automask)
-            found = proposals.candidates(predictor, pixels, config=grid)
+    for way, threshold in settings.thresholds.items():
+        grid = settings.automask if threshold is None else nearly_open(settings.automask)
+        found = proposals.found_by(way, predictor, pixels, heads or Heads(), grid)
         sure = [m for m in found if m.area <= largest and m.score >= (threshold or 0.0)]
         kept += proposals.without_overlaps(sure, [mask.rle for mask in kept])
     return kept

@@ -16,13 +16,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from maskmill.config import AutomaskConfig
 from maskmill.durable import write_atomically
 from maskmill.engine import proposals
 from maskmill.engine.calibration import calibrate_ways, holdout
 from maskmill.engine.children import as_child, run_child
+from maskmill.engine.heads import heads_of
 from maskmill.engine.lineage import current_model, model_path
 from maskmill.engine.proposals import Calibration, Proposal
-from maskmill.engine.rounds import detector_of
 from maskmill.errors import Conflict, ImageError, NotFound
 from maskmill.images import read_image
 from maskmill.predict import Predictor
@@ -166,18 +167,13 @@ def propose_all(
     """
     model = current_model(project)
     predictor = Predictor.load(model_path(project, model), threads=1)
-    detector = detector_of(project, model)
+    heads = heads_of(project, model)
+    grid = proposals.nearly_open(AutomaskConfig(points_per_side=points_per_side))
     kept = folder / CALIBRATION
     if kept.is_file():
         calibration = Calibration(**json.loads(kept.read_text("utf-8")))
     else:
-        ways = calibrate_ways(
-            predictor,
-            detector,
-            holdout(project),
-            precision=precision,
-            points_per_side=points_per_side,
-        )
+        (ways,) = calibrate_ways(predictor, heads, holdout(project), grid, precisions=[precision])
         calibration = proposals.best_way(ways)
         write_atomically(kept, json.dumps(asdict(calibration)).encode())
     if calibration.threshold is None:
@@ -191,11 +187,7 @@ def propose_all(
         except (ImageError, NotFound):
             write_atomically(path, b"[]")  # one bad image stops nobody
             continue
-        found: list[Proposal]
-        if calibration.way != "everything mode" and detector is not None:
-            found = proposals.by_detector(predictor, pixels, detector, calibration.way)
-        else:
-            found = proposals.candidates(predictor, pixels, points_per_side=points_per_side)
+        found = proposals.found_by(calibration.way, predictor, pixels, heads, grid)
         sure = proposals.propose(found, calibration)
         write_atomically(path, json.dumps([_told(each) for each in sure]).encode())
 

@@ -1,10 +1,10 @@
 """Stages 2 and 3: masks that a model makes for people, kept at a precision that was measured.
 
-Two ways propose: everything mode, and the box detector where a round has trained one; letting the
-detector's masks follow the image's edges (`boundary`) is a way of its own. What a way finds is kept
-above a threshold of its score: the lowest at which the hold-out, whose images people labelled
-whole, says that enough of what is kept is right. Where no threshold reaches that, nothing is kept:
-a wrong mask costs a person more than a missing one.
+Three ways propose: everything mode and, where a round has trained them, the box detector and the
+region head; the detector's masks let follow the image's edges (`boundary`) are a way of their own.
+What a way finds is kept above a threshold of its score: the lowest at which the hold-out, whose
+images people labelled whole, says that enough of what is kept is right. Where no threshold reaches
+that, nothing is kept: a wrong mask costs a person more than a missing one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from maskmill import rle
 from maskmill.automask import AutoMask, automask
 from maskmill.boundary import as_colours, follow_edges
 from maskmill.config import AutomaskConfig
 from maskmill.engine.detector import Detector, detect
+from maskmill.engine.heads import Heads
+from maskmill.engine.region_finder import RegionFinder
 from maskmill.masks import mask_to_box
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
@@ -31,7 +33,7 @@ LEAST = 10
 OVERLAP = 0.5
 """What overlaps a mask that is there by this IoU is not proposed again."""
 
-Way = Literal["detector", "detector along edges", "everything mode"]
+Way = Literal["detector", "detector along edges", "regions", "everything mode"]
 WAYS: tuple[Way, ...] = get_args(Way)
 
 
@@ -42,7 +44,7 @@ class Proposal(AutoMask):
     Attributes:
         score: What it is kept by: predicted IoU in everything mode; where the detector found it,
             times stability, the box's score, the agreement of box and mask, and that of the masks
-            from the box and from its middle.
+            from the box and from its middle; a region's own score.
         by: Which way found it.
     """
 
@@ -72,22 +74,18 @@ class Calibration:
 def candidates(
     predictor: Predictor,
     image: UInt8[np.ndarray, "h w 3"],
-    *,
-    points_per_side: int = 32,
-    config: AutomaskConfig | None = None,
+    grid: AutomaskConfig,
 ) -> list[Proposal]:
-    """Return what everything mode finds with its quality filters nearly open, best first.
+    """Return what everything mode finds, best first.
 
     Args:
         predictor: The model.
         image: RGB pixels.
-        points_per_side: The grid, where no `config` says more.
-        config: All of everything mode's settings.
+        grid: Everything mode's settings; see `nearly_open`.
     """
-    config = config or nearly_open(AutomaskConfig(points_per_side=points_per_side))
     found = [
         Proposal(**vars(mask), score=mask.predicted_iou, by="everything mode")
-        for mask in automask(predictor, image, config)
+        for mask in automask(predictor, image, grid)
     ]
     # A part of an object, or the object with its surroundings, is not counted against the way
     # that also found the object itself, and surer: it would never be proposed.
@@ -116,18 +114,53 @@ def detected(predictor: Predictor, embedding: Embedding, detector: Detector) -> 
     return without_overlaps(sorted(found, key=lambda mask: -mask.score))
 
 
-def by_detector(
-    predictor: Predictor, image: UInt8[np.ndarray, "h w 3"], detector: Detector, way: Way
+def outlined(
+    finder: RegionFinder, image: UInt8[np.ndarray, "h w 3"], embedding: Embedding
 ) -> list[Proposal]:
-    """Return what the detector's way finds on an image, best first.
+    """Return the region head's objects, best first; they do not overlap."""
+    height, width = image.shape[:2]
+    return [
+        Proposal(
+            rle=rle.encode(region.mask),
+            box=_box(region.mask),
+            area=int(region.mask.sum()),
+            predicted_iou=region.score,
+            stability_score=region.sure,
+            point=region.middle,
+            crop_box=(0, 0, width, height),
+            score=region.score,
+            by="regions",
+        )
+        for region in finder.find(image, embedding)
+        if region.mask.any()
+    ]
+
+
+def found_by(
+    way: Way,
+    predictor: Predictor,
+    image: UInt8[np.ndarray, "h w 3"],
+    heads: Heads,
+    grid: AutomaskConfig,
+) -> list[Proposal]:
+    """Return what one way finds on an image, best first.
 
     Args:
+        way: Which.
         predictor: The model.
         image: RGB pixels.
-        detector: Of this model.
-        way: Which of the two.
+        heads: Of this model; a way whose head is missing finds nothing.
+        grid: Everything mode's settings.
     """
-    found = detected(predictor, predictor.embed(image), detector)
+    if way == "everything mode":
+        return candidates(predictor, image, grid)
+    if way == "regions":
+        return (
+            [] if heads.regions is None else outlined(heads.regions, image, predictor.embed(image))
+        )
+    if heads.detector is None:
+        return []
+    found = detected(predictor, predictor.embed(image), heads.detector)
     return along_edges(found, image) if way == "detector along edges" else found
 
 
@@ -142,17 +175,21 @@ def along_edges(found: Sequence[Proposal], image: UInt8[np.ndarray, "h w 3"]) ->
     moved = []
     for mask in found:
         pixels = follow_edges(colours, rle.decode(mask.rle))
-        left, top, right, bottom = mask_to_box(pixels).tolist()
         moved.append(
             replace(
                 mask,
                 rle=rle.encode(pixels),
-                box=(left, top, right, bottom),
+                box=_box(pixels),
                 area=int(pixels.sum()),
                 by="detector along edges",
             )
         )
     return without_overlaps(moved)
+
+
+def _box(mask: Bool[np.ndarray, "h w"]) -> tuple[int, int, int, int]:
+    left, top, right, bottom = mask_to_box(mask).tolist()
+    return left, top, right, bottom
 
 
 def propose(
@@ -190,7 +227,12 @@ def without_overlaps(found: Sequence[Proposal], taken: Sequence[Rle] = ()) -> li
 
 def best_way(calibrations: Mapping[Way, Calibration]) -> Calibration:
     """Return the calibration that finds the most objects at the precision that was asked for."""
-    return max(calibrations.values(), key=lambda c: (c.threshold is not None, c.found))
+    return max(calibrations.values(), key=worth)
+
+
+def worth(calibration: Calibration) -> tuple[bool, float]:
+    """Return what ways are compared by: a threshold at all, and the objects found from it on."""
+    return calibration.threshold is not None, calibration.found
 
 
 def calibrate(

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from maskmill.engine.children import Interrupted, run_child
-from maskmill.engine.detector import DETECTOR_CARD, Detector, read_detector_card
 from maskmill.engine.gate import TARGET
+from maskmill.engine.heads import missing_heads
 from maskmill.engine.judging import read_verdict
 from maskmill.engine.lineage import (
     DEFAULT,
@@ -52,9 +52,12 @@ class RoundConfig:
     target: str = TARGET
     """What has to get better."""
     detector: bool = True
-    """Train a box detector for the model that comes out of the round."""
+    """Train what proposes masks for the model that comes out of the round: a box detector and a
+    region head."""
     detector_training: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the detector's training that differ from `DetectorConfig`'s."""
+    regions_training: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the region head's training that differ from `RegionConfig`'s."""
     export: bool = True
     """Write the candidate's ONNX files, which browsers need, and judge those; else PyTorch's."""
 
@@ -87,7 +90,7 @@ def run_round(
         candidate = _train(project, round_, say, stop)
         round_ = _register(project, round_, candidate)
         verdict = _gate(project, round_, say, stop)
-        _train_detector(project, round_, verdict["promoted"], say, stop)
+        _train_heads(project, round_, verdict["promoted"], say, stop)
     except Interrupted:
         raise
     except MaskmillError as error:
@@ -227,40 +230,24 @@ def _register(project: Project, round_: Round, exported: Path) -> Round:
     return project.models.change_round(round_.id, status="gating", candidate_id=row.id)
 
 
-def _train_detector(
+def _train_heads(
     project: Project,
     round_: Round,
     promoted: bool | None,
     say: Callable[[str], None],
     stop: threading.Event | None,
 ) -> None:
-    """Train the detector of the model that goes on; of the new one, where a person decides."""
+    """Train the heads of the model that goes on; of the new one, where a person decides."""
     if not _settings(round_).detector:
         return
     known = {model.id: model for model in project.models.all()}
     kept = promoted is False
     model = known[(round_.incumbent_id if kept else round_.candidate_id) or 0]
-    out = detector_folder(project, model.model_id)
-    if (out / DETECTOR_CARD).is_file() and read_detector_card(out)["round"] == round_.number:
+    if not missing_heads(project, round_, model.model_id):
         return
-    say(f"round {round_.number}: box detector of {model.model_id}")
-    out.parent.mkdir(exist_ok=True)
-    run_child(
-        "maskmill.engine.detecting",
-        str(project.folder), str(round_.number), str(model_path(project, model)), str(out),
-        stop=stop,
-    )  # fmt: skip
-
-
-def detector_folder(project: Project, model_id: str) -> Path:
-    """Return where the detector of a model lies, or would."""
-    return project.folder / "detectors" / model_id
-
-
-def detector_of(project: Project, model: Model | None) -> Detector | None:
-    """Load the detector that belongs to a project's model; None if no round trained one."""
-    folder = detector_folder(project, model_id_of(read_card(model_path(project, model))))
-    return Detector(folder) if (folder / DETECTOR_CARD).is_file() else None
+    say(f"round {round_.number}: box detector and region head of {model.model_id}")
+    told = map(str, (project.folder, round_.number, model_path(project, model)))
+    run_child("maskmill.engine.detecting", *told, stop=stop)
 
 
 def _incumbent(project: Project, round_: Round) -> Model | None:

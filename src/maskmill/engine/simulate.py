@@ -19,10 +19,11 @@ from maskmill.config import AutomaskConfig
 from maskmill.durable import write_atomically
 from maskmill.engine import auditing, labelling, proposals, queue
 from maskmill.engine.calibration import calibrate_ways, holdout, in_words, stage_three
+from maskmill.engine.heads import Heads, heads_of
 from maskmill.engine.lineage import current_model, model_path
 from maskmill.engine.oracle import HandMade, OracleConfig, Sitting
 from maskmill.engine.people import ORACLE, Oracle, Person, Recorded, correct_sample, sit
-from maskmill.engine.rounds import RoundConfig, decide, detector_of, run_round, verdict_of
+from maskmill.engine.rounds import RoundConfig, decide, run_round, verdict_of
 from maskmill.engine.time_model import TimeModel
 from maskmill.errors import ConfigError
 from maskmill.exchange.importing import import_labelled
@@ -59,6 +60,8 @@ class SimulateConfig:
     """Layers of crops in stage 3; the data engine's two take twenty-one times as long."""
     precision: float = proposals.PRECISION
     """Share of pre-filled masks that has to be right, on the hold-out."""
+    automatic_precision: float = proposals.PRECISION
+    """The same of stage 3's masks, which nobody looks at."""
     queue_by: Literal["doubt", "random"] = "doubt"
     """How images are chosen."""
     oracle: OracleConfig = field(default_factory=OracleConfig)
@@ -179,9 +182,9 @@ def _play_round(play: Play, stage: Stage, say: Callable[[str], None]) -> None:
     number = len(play.rounds) + 1
     model = current_model(play.project)
     predictor = Predictor.load(model_path(play.project, model), threads=1)
-    detector = detector_of(play.project, model) if stage == "semi" else None
+    heads = heads_of(play.project, model) if stage == "semi" else Heads()
     if not play.chosen:
-        play.calibration = _calibrate(play, predictor, detector, say) if stage == "semi" else None
+        play.calibration = _calibrate(play, predictor, heads, say) if stage == "semi" else None
         play.chosen = [choice.image_id for choice in _choose(play, predictor, number)]
         play.keep()
     calibration = play.calibration
@@ -189,9 +192,8 @@ def _play_round(play: Play, stage: Stage, say: Callable[[str], None]) -> None:
         pixels = _pixels(play, image_id)
         found = []
         if calibration is not None and calibration.threshold is not None:
-            found = proposals.propose(
-                _found(play, predictor, detector, pixels, calibration.way), calibration
-            )
+            every = proposals.found_by(calibration.way, predictor, pixels, heads, _grid(play))
+            found = proposals.propose(every, calibration)
         sitting = sit(
             play.project, play.person, predictor, image_id, found,
             pixels=pixels, stage=stage, rng=np.random.default_rng([play.config.seed, image_id]),
@@ -217,18 +219,12 @@ def _play_round(play: Play, stage: Stage, say: Callable[[str], None]) -> None:
 
 
 def _calibrate(
-    play: Play, predictor: Predictor, detector: Any, say: Callable[[str], None]
+    play: Play, predictor: Predictor, heads: Heads, say: Callable[[str], None]
 ) -> proposals.Calibration:
     """Choose what a round of stage 2 pre-fills by, on the hold-out as it is labelled by now."""
     config = play.config
     labelled = holdout(play.project, val_share=config.round.val_share)
-    ways = calibrate_ways(
-        predictor,
-        detector,
-        labelled,
-        precision=config.precision,
-        points_per_side=config.points_per_side,
-    )
+    (ways,) = calibrate_ways(predictor, heads, labelled, _grid(play), precisions=[config.precision])
     for each in ways.values():
         say(f"round {len(play.rounds) + 1}: {in_words(each, len(labelled), config.precision)}")
     return proposals.best_way(ways)
@@ -295,12 +291,9 @@ def _pixels(play: Play, image_id: int) -> Any:
     return read_image(Path(play.project.images.get(image_id).path))
 
 
-def _found(
-    play: Play, predictor: Predictor, detector: Any, pixels: Any, way: proposals.Way
-) -> list[proposals.Proposal]:
-    if way != "everything mode":
-        return proposals.by_detector(predictor, pixels, detector, way)
-    return proposals.candidates(predictor, pixels, points_per_side=play.config.points_per_side)
+def _grid(play: Play) -> AutomaskConfig:
+    """Return everything mode's settings in stage 2."""
+    return proposals.nearly_open(AutomaskConfig(points_per_side=play.config.points_per_side))
 
 
 def _numbers(sitting: Sitting) -> dict[str, float]:
@@ -350,7 +343,7 @@ def _play_automatic(play: Play, say: Callable[[str], None]) -> dict[str, Any]:
         crop_n_layers=config.crop_n_layers,
         crop_n_points_downscale_factor=2,
     )
-    settings, why = stage_three(project, precision=config.precision, grid=grid)
+    settings, why = stage_three(project, precision=config.automatic_precision, grid=grid)
     for line in why:
         say(f"automatic: {line}")
     report = labelling.label_project(project, settings, workers=0)

@@ -1,0 +1,94 @@
+"""The region head at work: an image and its embedding in, one region for each object out.
+
+It runs its ONNX file and needs no PyTorch; flooding needs scikit-image, which comes with training.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+
+from maskmill.engine.head_files import open_head, read_head_card, refuse_other_model
+from maskmill.regions import (
+    CELL,
+    MULTIPLE,
+    Answer,
+    Region,
+    regions_in,
+    working_image,
+    working_maps,
+    working_size,
+)
+from maskmill.values import Embedding
+
+
+class RegionFinder:
+    """An exported region head, ready to run on one thread.
+
+    Args:
+        folder: What `detecting.write_regions` wrote.
+
+    Attributes:
+        card: Which model it belongs to, and how it was trained.
+
+    Raises:
+        NotFound: If there is none.
+        CheckpointError: If its files cannot be used.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.card = folder, read_head_card(folder, "regions", {"model", "side"})
+        self._session = open_head(folder, "regions")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RegionFinder, (self.folder,)
+
+    def find(self, image: UInt8[np.ndarray, "h w 3"], embedding: Embedding) -> list[Region]:
+        """Find the regions of an image, best first; masks and points are in pixels of the image.
+
+        Raises:
+            ValueError: If the embedding was made by another model.
+        """
+        refuse_other_model(embedding, self.card, "regions")
+        side = int(self.card["side"])
+        seen, maps = as_seen(image, embedding, side)
+        height, width = working_size((image.shape[0], image.shape[1]), side)
+        logits = self.logits(seen, maps)[0, :, :height, :width]
+        inside, outline, depth = 1 / (1 + np.exp(-logits))
+        found = regions_in(Answer(inside, outline, depth))
+        size = (image.shape[0], image.shape[1])
+        return [_at(region, size) for region in found]
+
+    def logits(
+        self, image: Float32[np.ndarray, "1 3 h w"], maps: Float32[np.ndarray, "1 c _h _w"]
+    ) -> Float32[np.ndarray, "1 3 h w"]:
+        """Run the head itself; see `maskmill.model.region_head`."""
+        (logits,) = self._session.run(None, {"image": image, "maps": maps})
+        return np.asarray(logits)
+
+
+def as_seen(
+    image: UInt8[np.ndarray, "H W 3"], embedding: Embedding, side: int
+) -> tuple[Float32[np.ndarray, "1 3 h w"], Float32[np.ndarray, "1 c _h _w"]]:
+    """Return what a head that works at this side is shown: mirrored up to sides it can halve."""
+    seen = working_image(image, side)
+    size = (seen.shape[0], seen.shape[1])
+    below, beside = (-n % MULTIPLE for n in size)
+    seen = np.pad(seen, ((0, below), (0, beside), (0, 0)), "symmetric")
+    cells = (seen.shape[0] // CELL, seen.shape[1] // CELL)
+    maps = working_maps(embedding, size, cells)
+    return np.ascontiguousarray(seen.transpose(2, 0, 1))[None], maps[None]
+
+
+def _at(region: Region, size: tuple[int, int]) -> Region:
+    """Move a region from the working image to the image itself."""
+    height, width = region.mask.shape
+    if (height, width) == size:
+        return region
+    grown = cv2.resize(region.mask.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR)
+    mask: Bool[np.ndarray, "H W"] = grown > 0.5
+    x, y = region.middle
+    middle = (x * size[1] / width, y * size[0] / height)
+    return Region(mask=mask, score=region.score, sure=region.sure, middle=middle)
