@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from maskmill.model.box_head import BoxHead
+from maskmill.model.category_head import CategoryHead
 from maskmill.model.grid_decoder import Drawn, GridDecoder, Seen, Shared
 from maskmill.model.grid_drawing import Canvas
 from maskmill.model.region_head import RegionHead
@@ -87,6 +88,13 @@ def region_head_graph(
     rows, columns = torch.export.Dim("rows", min=1), torch.export.Dim("columns", min=1)
     shapes = ({2: 16 * rows, 3: 16 * columns}, {2: 4 * rows, 3: 4 * columns})
     return _trace(head, (image, maps), shapes, ["image", "maps"], ["logits"])
+
+
+def category_head_graph(head: CategoryHead, descriptors: Float[Tensor, "n f"]) -> onnx.ModelProto:
+    """Return the graph of a category head, for any number of masks."""
+    head = copy.deepcopy(head).requires_grad_(False)
+    free = ({0: torch.export.Dim.DYNAMIC},)
+    return _trace(head, (descriptors,), free, ["descriptors"], ["logits"])
 
 
 def _grid_graphs(

@@ -7,10 +7,17 @@ from labelled_scene import SMALL
 
 from browser.driving import Annotator, Opened, Server, Started
 from maskmill import rle
+from maskmill.engine.dataset import labelled_images
+from maskmill.engine.detecting import write_categories
+from maskmill.engine.head_files import head_folder
+from maskmill.engine.lineage import model_path
 from maskmill.engine.rounds import RoundConfig, run_round
 from maskmill.model.checkpoint import save_model
 from maskmill.model.sam import build
-from maskmill.store import Create, Made, Project
+from maskmill.predict import Predictor
+from maskmill.store import Create, Edit, Made, Project
+from maskmill.store.snapshots import SnapshotConfig
+from maskmill.train.categories import CategoryConfig, train_categories
 
 
 def label(project: Path) -> None:
@@ -40,6 +47,34 @@ def judged(project: Path) -> None:
     with Project(project) as opened:
         config = RoundConfig(training=training, export=False, detector=False)
         assert run_round(opened, config, say=lambda _: None).status == "gating"
+
+
+def named(project: Path) -> None:
+    """Do the same with masks of two categories, which a category head learns."""
+    with Project(project) as opened:
+        ids = opened.categories.ensure(["tile", "other"])
+    judged(project)
+    with Project(project) as opened:
+        for image in opened.images.page(limit=2):
+            masks = opened.annotations.of_image(image.id)
+            edits = [
+                Edit(
+                    annotation_id=m.id,
+                    based_on=m.version,
+                    category_id=ids["tile" if i < 3 else "other"],
+                )
+                for i, m in enumerate(masks)
+            ]
+            opened.annotations.apply(f"name/{image.id}", edits, by="Ada")
+        candidate = opened.models.all()[-1]
+        snapshot = opened.snapshots.take("named", SnapshotConfig())
+        learned, held_out = (labelled_images(opened, snapshot, s) for s in ("train", "val"))
+        predictor = Predictor.load(model_path(opened, candidate), threads=1)
+        trained = train_categories(predictor, learned, CategoryConfig(least=2))
+        assert trained is not None
+        out = head_folder(opened.folder, "categories", candidate.model_id)
+        card = {"model": candidate.model_id, "round": 1}
+        write_categories(*trained, predictor, held_out, out, card)
 
 
 def advice(person: Annotator) -> str:
@@ -76,6 +111,29 @@ def test_a_person_decides_the_page_follows_and_goes_back(start: Started, browse:
     page.get_by_role("button", name="Go back to the model before").click()
     page.get_by_text("went back").wait_for()
     assert person.fetch("/api/model")["id"] == before
+
+
+def test_a_round_shows_how_it_names_masks(start: Started, browse: Opened) -> None:
+    server = start(named)
+    person = browse(server.links[-1]).ready()
+    page = person.page
+    page.goto(f"{server.address}/#/engine")
+    page.get_by_role("button", name="Round 1").click()
+    table = page.get_by_test_id("naming").get_by_test_id("confusion")
+    table.wait_for()
+    naming = person.fetch("/api/engine")["rounds"][0]["naming"]
+    assert naming["table"]["categories"] == ["other", "tile"]
+    counts = naming["table"]["counts"]
+    assert sum(map(sum, counts)) == 5, "the masks of the image that is held out"
+    shown = [cell.get_attribute("title") for cell in table.locator("tbody td").all()]
+    assert shown == [str(count) for row in counts for count in row[: len(shown) // 2]]
+    page.goto(f"{server.address}/#/guide")
+    page.get_by_test_id("naming").wait_for()
+    (image,) = naming["images"]
+    assert (image["image_id"], image["masks"]) == (2, 5)
+    if image["wrong"]:
+        page.get_by_test_id("worst").get_by_role("button").first.click()
+        page.wait_for_url("**/#/annotate/2")
 
 
 def test_pause_and_a_killed_server_go_on(start: Started, browse: Opened) -> None:

@@ -143,6 +143,7 @@ def stage_three(
         model=str(folder),
         detector=None if heads.detector is None else str(heads.detector.folder),
         regions=None if heads.regions is None else str(heads.regions.folder),
+        categories=None if heads.categories is None else str(heads.categories.folder),
         automask=grid,
         model_id=None if model is None else model.id,
         round_id=_round_of(project, model),

@@ -7,6 +7,8 @@ or not at all: killed, it is trained again.
 """
 
 import sys
+import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import UInt8
 
+from maskmill.engine.categories import Categoriser, check_categories
 from maskmill.engine.children import as_child
 from maskmill.engine.dataset import labelled_images
 from maskmill.engine.detector import Detector
@@ -21,13 +24,17 @@ from maskmill.engine.head_files import head_folder, write_head
 from maskmill.engine.heads import missing_heads
 from maskmill.engine.lineage import round_named
 from maskmill.engine.region_finder import RegionFinder, as_seen
+from maskmill.formats import LabelledImage
 from maskmill.predict import Predictor
 from maskmill.store import Project
 from maskmill.store.models import Round
 
 if TYPE_CHECKING:
     from maskmill.model.box_head import BoxHead
+    from maskmill.model.category_head import CategoryHead
     from maskmill.model.region_head import RegionHead
+
+Images = Sequence[LabelledImage]
 
 
 def train_round_heads(project: Project, round_: Round, model: Path) -> None:
@@ -44,13 +51,9 @@ def train_round_heads(project: Project, round_: Round, model: Path) -> None:
         DatasetError: If no image has a mask.
         CheckpointError: If an exported file does not do what PyTorch does.
     """
-    from maskmill.train.detector import DetectorConfig, train_detector
-    from maskmill.train.regions import RegionConfig, train_regions
-
     snapshot = next(s for s in project.snapshots.all() if s.id == round_.snapshot_id)
     images = labelled_images(project, snapshot, "train")
-    settings = {"seed": round_.number}
-    told = dict(round_.settings or {})
+    held_out = labelled_images(project, snapshot, "val")
     predictor = Predictor.load(model, threads=1)
     card = {
         "model": predictor.model_id,
@@ -62,15 +65,49 @@ def train_round_heads(project: Project, round_: Round, model: Path) -> None:
     for kind in missing_heads(project, round_, predictor.model_id):
         out = head_folder(project.folder, kind, predictor.model_id)
         if kind == "detector":
-            boxes = DetectorConfig(**{**settings, **(told.get("detector_training") or {})})
-            write_detector(
-                train_detector(predictor, images, boxes), predictor, out,
-                {**card, "settings": asdict(boxes)},
-            )  # fmt: skip
+            _train_detector(predictor, images, _settings(round_, "detector_training"), card, out)
+        elif kind == "regions":
+            _train_regions(predictor, images, _settings(round_, "regions_training"), card, out)
         else:
-            areas = RegionConfig(**{**settings, **(told.get("regions_training") or {})})
-            head, side = train_regions(predictor, images, areas)
-            write_regions(head, side, predictor, out, {**card, "settings": asdict(areas)})
+            _train_categories(predictor, images, held_out, card, out)
+
+
+def _settings(round_: Round, name: str) -> dict[str, Any]:
+    return {"seed": round_.number, **(dict(round_.settings or {}).get(name) or {})}
+
+
+def _train_detector(
+    predictor: Predictor, images: Images, told: dict[str, Any], card: dict[str, Any], out: Path
+) -> None:
+    from maskmill.train.detector import DetectorConfig, train_detector
+
+    config = DetectorConfig(**told)
+    head = train_detector(predictor, images, config)
+    write_detector(head, predictor, out, {**card, "settings": asdict(config)})
+
+
+def _train_regions(
+    predictor: Predictor, images: Images, told: dict[str, Any], card: dict[str, Any], out: Path
+) -> None:
+    from maskmill.train.regions import RegionConfig, train_regions
+
+    config = RegionConfig(**told)
+    head, side = train_regions(predictor, images, config)
+    write_regions(head, side, predictor, out, {**card, "settings": asdict(config)})
+
+
+def _train_categories(
+    predictor: Predictor, images: Images, held_out: Images, card: dict[str, Any], out: Path
+) -> None:
+    """Train a category head where there are categories, and judge it on the hold-out."""
+    from maskmill.train.categories import CategoryConfig, train_categories
+
+    config = CategoryConfig()
+    trained = train_categories(predictor, images, config)
+    if trained is not None:
+        head, names = trained
+        told = {**card, "settings": asdict(config)}
+        write_categories(head, names, predictor, held_out, out, told)
 
 
 def write_detector(head: "BoxHead", predictor: Predictor, out: Path, card: dict[str, Any]) -> Path:
@@ -124,6 +161,39 @@ def write_regions(
 
     told = {**card, "side": side}
     return write_head("regions", graph.SerializeToString(), told, out, difference)
+
+
+def write_categories(
+    head: "CategoryHead",
+    names: Sequence[str],
+    predictor: Predictor,
+    held_out: Images,
+    out: Path,
+    card: dict[str, Any],
+) -> Path:
+    """Do the same with a category head, and write on its card how it names the hold-out."""
+    import torch
+
+    from maskmill.onnx_graphs import category_head_graph
+
+    size = len(head.mean)
+    some = np.random.default_rng(0).normal(size=(3, size)).astype(np.float32)
+    graph = category_head_graph(head, torch.from_numpy(some))
+    with tempfile.TemporaryDirectory() as scratch:
+        # Judged before it is put where others look for it: a card is written once.
+        tried = write_head(
+            "categories", graph.SerializeToString(), {**card, "names": list(names)},
+            Path(scratch) / "head", lambda _: 0.0,
+        )  # fmt: skip
+        check = check_categories(Categoriser(tried), predictor, held_out)
+
+    def difference(folder: Path) -> float:
+        with torch.no_grad():
+            expected = head(torch.from_numpy(some)).numpy()
+        return float(np.abs(Categoriser(folder).logits(some) - expected).max())
+
+    told = {**card, "names": list(names), "holdout": None if check is None else asdict(check)}
+    return write_head("categories", graph.SerializeToString(), told, out, difference)
 
 
 def _noise() -> UInt8[np.ndarray, "h w 3"]:

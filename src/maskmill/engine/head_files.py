@@ -13,9 +13,17 @@ from typing import Any, Literal
 from maskmill.errors import CheckpointError, NotFound
 from maskmill.values import Embedding
 
-Kind = Literal["detector", "regions"]
-NAMES: dict[Kind, str] = {"detector": "detector", "regions": "region head"}
-FOLDERS: dict[Kind, str] = {"detector": "detectors", "regions": "regions"}
+Kind = Literal["detector", "regions", "categories"]
+NAMES: dict[Kind, str] = {
+    "detector": "detector",
+    "regions": "region head",
+    "categories": "category head",
+}
+FOLDERS: dict[Kind, str] = {
+    "detector": "detectors",
+    "regions": "regions",
+    "categories": "categories",
+}
 """Of a project."""
 MAX_DIFFERENCE = 1e-3
 """What ONNX Runtime and PyTorch may differ by, in logits."""

@@ -62,6 +62,7 @@ class LabelSettings:
         model: The model's folder or name.
         detector: The detector's folder; None where there is none, or it is not wanted.
         regions: The same of the region head.
+        categories: The same of the category head.
         thresholds: Score from which each way's masks are kept, the best way first; a way that is
             not named is not run. Everything mode's may be None: then the model's own two
             thresholds decide.
@@ -73,6 +74,7 @@ class LabelSettings:
     model: str
     detector: str | None = None
     regions: str | None = None
+    categories: str | None = None
     thresholds: Mapping[Way, float | None] = field(
         default_factory=lambda: {"everything mode": None}
     )
@@ -200,6 +202,7 @@ def _work(
     progress: Callable[[int], None] | None,
 ) -> None:
     ready: list[Labelled] = []
+    known = frozenset(category.name for category in project.categories.all())
     began = committed = time.monotonic()
     with _errors(project, job).open("w", encoding="utf-8") as errors:
 
@@ -224,7 +227,7 @@ def _work(
                 errors.write(json.dumps({"image": outcome.item.path, "reason": reason}) + "\n")
                 errors.flush()
                 continue
-            ready.append(_labelled(outcome.item, outcome.result, settings))
+            ready.append(_labelled(outcome.item, outcome.result, settings, known))
             if len(ready) >= IMAGES_AT_ONCE or time.monotonic() - committed >= SECONDS_AT_ONCE:
                 commit()
         if ready:
@@ -249,11 +252,14 @@ def _summary(report: LabelReport) -> str:
     return text + (f", {len(report.failed)} could not be used" if report.failed else "")
 
 
-def _labelled(image: Image, found: list[Proposal], settings: LabelSettings) -> Labelled:
+def _labelled(
+    image: Image, found: list[Proposal], settings: LabelSettings, known: frozenset[str]
+) -> Labelled:
     new = {name: getattr(image, name) for name in NewImage.__dataclass_fields__}
     masks = tuple(
         NewMask(
             rle=each.rle,
+            category=each.category if each.category in known else None,
             made=Made(
                 made_by="model",
                 author=each.by,
@@ -274,7 +280,11 @@ def _labelled(image: Image, found: list[Proposal], settings: LabelSettings) -> L
 def _start(settings: LabelSettings) -> Callable[[Image], list[Proposal]]:
     """Load a worker's models and return its work; see `maskmill.executor.run`."""
     predictor = Predictor.load(settings.model, threads=1)
-    folders: dict[Kind, str | None] = {"detector": settings.detector, "regions": settings.regions}
+    folders: dict[Kind, str | None] = {
+        "detector": settings.detector,
+        "regions": settings.regions,
+        "categories": settings.categories,
+    }
     heads = open_heads({kind: Path(at) for kind, at in folders.items() if at is not None})
     return partial(_label, predictor, heads, settings)
 

@@ -125,9 +125,11 @@ def _commit(project: Project, image_id: int, folder: Path) -> int:
     if has_masks or not found:
         return 0  # people were faster, or this was done before
     model = current_model(project)
+    known = {category.name: category.id for category in project.categories.all()}
     changes = [
         Create(
             image_id=image_id,
+            category_id=known.get(each.get("category") or ""),
             rle=Rle((each["size"][0], each["size"][1]), each["counts"].encode()),
             made=Made(
                 made_by="model",
@@ -200,6 +202,7 @@ def _told(mask: Proposal) -> dict[str, Any]:
         "stability_score": float(mask.stability_score),
         "point": [float(each) for each in mask.point],
         "by": mask.by,
+        "category": mask.category,
     }
 
 

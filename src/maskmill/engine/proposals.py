@@ -46,10 +46,12 @@ class Proposal(AutoMask):
             times stability, the box's score, the agreement of box and mask, and that of the masks
             from the box and from its middle; a region's own score.
         by: Which way found it.
+        category: What it shows, where a category head is sure.
     """
 
     score: float
     by: Way
+    category: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +145,7 @@ def found_by(
     heads: Heads,
     grid: AutomaskConfig,
 ) -> list[Proposal]:
-    """Return what one way finds on an image, best first.
+    """Return what one way finds on an image, best first, and named where a head knows names.
 
     Args:
         way: Which.
@@ -152,6 +154,20 @@ def found_by(
         heads: Of this model; a way whose head is missing finds nothing.
         grid: Everything mode's settings.
     """
+    found = _found_by(way, predictor, image, heads, grid)
+    if heads.categories is None or not found:
+        return found
+    names = heads.categories.name(image, predictor.embed(image), [mask.rle for mask in found])
+    return [replace(mask, category=name) for mask, name in zip(found, names, strict=True)]
+
+
+def _found_by(
+    way: Way,
+    predictor: Predictor,
+    image: UInt8[np.ndarray, "h w 3"],
+    heads: Heads,
+    grid: AutomaskConfig,
+) -> list[Proposal]:
     if way == "everything mode":
         return candidates(predictor, image, grid)
     if way == "regions":

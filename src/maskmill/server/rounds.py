@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Request
 
 from maskmill.engine.example import read_example
 from maskmill.engine.gate import MIN_IMAGES
+from maskmill.engine.heads import naming_of
 from maskmill.engine.lineage import current_model, round_named, rounds_that_made
 from maskmill.engine.rounds import RoundConfig, verdict_of
 from maskmill.engine.standing import (
@@ -21,11 +22,14 @@ from maskmill.server.access import AnyMember, AnyReviewer
 from maskmill.server.prefiller import asked_of, calibration_of
 from maskmill.server.service import Service
 from maskmill.server.trainer import curve
+from maskmill.server.wire_proving import ConfusionOut
 from maskmill.server.wire_rounds import (
     DecideRequest,
     EngineOut,
     ExampleOut,
     GateOut,
+    NamedImageOut,
+    NamingOut,
     PointOut,
     PrefillOut,
     PrefillRequest,
@@ -42,6 +46,8 @@ from maskmill.store.models import Round
 from maskmill.store.round_work import Work
 
 router = APIRouter(tags=["engine"])
+WORST = 12
+"""Images that are shown of those whose masks a round names wrongly."""
 Number = Annotated[int, Path(ge=1, lt=2**31)]
 
 
@@ -220,6 +226,7 @@ def _example() -> ExampleOut:
                 ),
             ),
             gate=GateOut.model_validate({**each["gate"], "reason": ""}),
+            naming=None,
         )
         for each in told["rounds"]
     ]
@@ -246,6 +253,25 @@ def _round(service: Service, round_: Round, work: Work | None) -> RoundOut:
         start=settings.get("start"),
         work=None if work is None else _work(work),
         gate=None if gate is None else GateOut.model_validate(gate),
+        naming=_naming(service, round_),
+    )
+
+
+def _naming(service: Service, round_: Round) -> NamingOut | None:
+    check = naming_of(service.project, round_)
+    if check is None:
+        return None
+    return NamingOut(
+        table=ConfusionOut(
+            categories=list(check.categories),
+            counts=[list(row) for row in check.counts],
+            iou=[None] * len(check.categories),
+            mean_iou=None,
+        ),
+        images=[
+            NamedImageOut(image_id=image_id, wrong=wrong, masks=masks)
+            for image_id, wrong, masks in check.images[:WORST]
+        ],
     )
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from maskmill.server.wire import In, Out
+from maskmill.server.wire_proving import ConfusionOut
 
 
 class WorkOut(Out):
@@ -50,6 +51,24 @@ class GateOut(Out):
     comparisons: list[ComparisonOut]
 
 
+class NamedImageOut(Out):
+    """How the masks of a hold-out image are named."""
+
+    image_id: int
+    wrong: int
+    """Masks that were given another category than people gave, or none."""
+    masks: int
+
+
+class NamingOut(Out):
+    """How a round's category head names masks that it has not learned from."""
+
+    table: ConfusionOut
+    """In masks; without IoU."""
+    images: list[NamedImageOut]
+    """The worst first."""
+
+
 class RoundOut(Out):
     """One round of the engine."""
 
@@ -66,6 +85,8 @@ class RoundOut(Out):
     work: WorkOut | None
     """What was collected for it; null where it froze no data."""
     gate: GateOut | None
+    naming: NamingOut | None
+    """Null where there are not two categories, or none of them on the hold-out."""
 
 
 class PointOut(Out):

@@ -2105,6 +2105,27 @@ export interface components {
             decoder_mask_url: string | null;
         };
         /**
+         * NamedImageOut
+         * @description How the masks of a hold-out image are named.
+         */
+        NamedImageOut: {
+            /** Image Id */
+            image_id: number;
+            /** Wrong */
+            wrong: number;
+            /** Masks */
+            masks: number;
+        };
+        /**
+         * NamingOut
+         * @description How a round's category head names masks that it has not learned from.
+         */
+        NamingOut: {
+            table: components["schemas"]["ConfusionOut"];
+            /** Images */
+            images: components["schemas"]["NamedImageOut"][];
+        };
+        /**
          * NextOut
          * @description The next image and why; null if none.
          *
@@ -2391,6 +2412,7 @@ export interface components {
             start: ("current" | "default") | null;
             work: components["schemas"]["WorkOut"] | null;
             gate: components["schemas"]["GateOut"] | null;
+            naming: components["schemas"]["NamingOut"] | null;
             /** Points */
             points: components["schemas"]["PointOut"][];
         };
@@ -2417,6 +2439,7 @@ export interface components {
             start: ("current" | "default") | null;
             work: components["schemas"]["WorkOut"] | null;
             gate: components["schemas"]["GateOut"] | null;
+            naming: components["schemas"]["NamingOut"] | null;
         };
         /**
          * RoundRequest

@@ -36,6 +36,8 @@ export const GUIDE = {
   "guide.try.looking": ["Looking at {name}…", "正在查看 {name}…"],
   "guide.check.worst": ["The worst first", "最差的在前"],
   "guide.check.gate": ["The latest round", "最近一轮"],
+  "naming.title": ["Categories of masks on the hold-out", "留出图像上掩码的类别"],
+  "naming.wrong": ["{wrong} of {masks} wrong", "{masks} 个中错 {wrong} 个"],
   "confusion.is": ["Each row is what is there, each column what was found", "行为真实类别，列为预测类别"],
   "confusion.nothing": ["nothing", "无"],
   "confusion.iou": ["IoU", "IoU"],

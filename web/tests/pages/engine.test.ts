@@ -14,7 +14,7 @@ const GATE: Gate = {
 
 function round(number: number, more: Partial<Round> = {}): Round {
   const work = { masks: 10, images: 2, seconds_per_mask: 10 - number, masks_per_image: 5, clicks_per_mask: 1.5, strokes_per_mask: 0, kept: 0, rejected: 0, unseen: 0, acceptance: null };
-  return { number, stage: "assisted", status: "promoted", reason: null, started_at: 0, ended_at: 1, masks: "new", start: "current", work, gate: GATE, ...more };
+  return { number, stage: "assisted", status: "promoted", reason: null, started_at: 0, ended_at: 1, masks: "new", start: "current", work, gate: GATE, naming: null, ...more };
 }
 
 describe("the engine's page", () => {
