@@ -40,7 +40,9 @@ def test_looks_and_shape_are_said(predictor: Predictor) -> None:
     assert not np.allclose(red[looks][:3], red[looks][6:9])
     long = describe(image, embedding, [square(10, 40, 40, 10)])[0]
     assert long[-1] == pytest.approx(np.log(4))
-    assert red[-SHAPE:].tolist() == pytest.approx([np.log(20 / SIDE), 1.0, 0.0], abs=1e-5)
+    middle = 20 / SIDE
+    expected = [middle, middle, np.log(20 / SIDE), 1.0, 0.0]
+    assert red[-SHAPE:].tolist() == pytest.approx(expected, abs=1e-5)
 
 
 def test_maps_are_those_under_the_mask(predictor: Predictor) -> None:

@@ -1,4 +1,4 @@
-"""What a mask covers, as numbers: the model's maps within it, its colours, its size and shape.
+"""What a mask covers, as numbers: the model's maps within it, colours, place, size and shape.
 
 A category head (`model.category_head`) tells kinds of objects apart by these.
 """
@@ -16,8 +16,8 @@ from maskmill.values import Embedding
 
 OUTER = 12
 """Colours: mean and spread within a mask and in the ring around it, L*a*b*."""
-SHAPE = 3
-"""Share of the image's sides, share of the box, and how elongated the box is."""
+SHAPE = 5
+"""Where its box's middle lies, size, share of the box, and how elongated the box is."""
 RING = 0.15
 """How far the ring reaches, share of the root of the mask's area."""
 
@@ -77,11 +77,13 @@ def _looks(colours: Float32[np.ndarray, "h w 3"], mask: Rle) -> Float32[np.ndarr
     return np.concatenate(told)
 
 
-def _shape(mask: Rle) -> Float32[np.ndarray, " 3"]:
+def _shape(mask: Rle) -> Float32[np.ndarray, " 5"]:
     x0, y0, x1, y1 = rle.box(mask)
     height, width = mask.size
     area = rle.area(mask)
     told = [
+        (x0 + x1) / 2 / width,
+        (y0 + y1) / 2 / height,
         np.log(np.sqrt(area / (height * width))),
         area / ((x1 - x0) * (y1 - y0)),
         np.log((x1 - x0) / (y1 - y0)),

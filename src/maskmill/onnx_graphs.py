@@ -94,7 +94,7 @@ def category_head_graph(head: CategoryHead, descriptors: Float[Tensor, "n f"]) -
     """Return the graph of a category head, for any number of masks."""
     head = copy.deepcopy(head).requires_grad_(False)
     free = ({0: torch.export.Dim.DYNAMIC},)
-    return _trace(head, (descriptors,), free, ["descriptors"], ["logits"])
+    return _trace(head, (descriptors,), free, ["descriptors"], ["chances"])
 
 
 def _grid_graphs(

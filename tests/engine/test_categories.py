@@ -94,8 +94,8 @@ def test_what_it_is_unsure_of_gets_no_name(
     assert trained.name(pixels, embedding, []) == []
 
     class Torn(Categoriser):
-        def logits(self, descriptors: np.ndarray) -> np.ndarray:
-            return np.tile(np.float32([0.1, 0.0, 0.1]), (len(descriptors), 1))
+        def chances(self, descriptors: np.ndarray) -> np.ndarray:
+            return np.tile(np.float32([0.45, 0.1, 0.45]), (len(descriptors), 1))
 
     assert Torn(trained.folder).name(pixels, embedding, masks) == [None] * 9
 

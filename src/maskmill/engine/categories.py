@@ -58,17 +58,15 @@ class Categoriser:
         refuse_other_model(embedding, self.card, "categories")
         if not masks:
             return []
-        logits = self.logits(describe(image, embedding, masks))
-        chances = np.exp(logits - logits.max(1, keepdims=True))
-        chances /= chances.sum(1, keepdims=True)
+        chances = self.chances(describe(image, embedding, masks))
         best = chances.argmax(1)
         sure = chances[np.arange(len(best)), best] >= SURE
         return [self.names[k] if s else None for k, s in zip(best, sure, strict=True)]
 
-    def logits(self, descriptors: Float32[np.ndarray, "n f"]) -> Float32[np.ndarray, "n k"]:
+    def chances(self, descriptors: Float32[np.ndarray, "n f"]) -> Float32[np.ndarray, "n k"]:
         """Run the head itself; see `maskmill.model.category_head`."""
-        (logits,) = self._session.run(None, {"descriptors": descriptors})
-        return np.asarray(logits)
+        (chances,) = self._session.run(None, {"descriptors": descriptors})
+        return np.asarray(chances)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -190,7 +190,7 @@ def write_categories(
     def difference(folder: Path) -> float:
         with torch.no_grad():
             expected = head(torch.from_numpy(some)).numpy()
-        return float(np.abs(Categoriser(folder).logits(some) - expected).max())
+        return float(np.abs(Categoriser(folder).chances(some) - expected).max())
 
     told = {**card, "names": list(names), "holdout": None if check is None else asdict(check)}
     return write_head("categories", graph.SerializeToString(), told, out, difference)

@@ -26,7 +26,7 @@ FOLDERS: dict[Kind, str] = {
 }
 """Of a project."""
 MAX_DIFFERENCE = 1e-3
-"""What ONNX Runtime and PyTorch may differ by, in logits."""
+"""What ONNX Runtime and PyTorch may differ by, in logits or chances."""
 
 
 def head_folder(project: Path, kind: Kind, model_id: str) -> Path:
@@ -101,7 +101,7 @@ def write_head(
         graph: Of ONNX.
         card: What to say of it.
         out: The folder to make; one that is there is replaced.
-        difference: Given a folder with the head, how far the two runtimes lie apart, in logits.
+        difference: Given a folder with the head, how far the two runtimes lie apart.
 
     Raises:
         CheckpointError: If that is more than `MAX_DIFFERENCE`.

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from maskmill.descriptors import describe
+from maskmill.descriptors import OUTER, SHAPE, describe
 from maskmill.formats import LabelledImage, even_sample, read_pixels
 from maskmill.model.category_head import CategoryHead
 from maskmill.predict import Predictor
@@ -63,7 +63,7 @@ def train_categories(
             rows.append(describe(pixels, predictor.embed(pixels), [m.rle for m in masks]))
             places += [names.index(m.category or "") for m in masks]
     descriptors, labels = torch.from_numpy(np.concatenate(rows)), torch.tensor(places)
-    head = CategoryHead(descriptors.shape[1], len(names))
+    head = CategoryHead(descriptors.shape[1], OUTER + SHAPE, len(names))
     head.measure(descriptors)
     shares = torch.bincount(labels, minlength=len(names)).clamp(min=1).float()
     weights = (len(labels) / len(names)) / shares
@@ -73,8 +73,12 @@ def train_categories(
 
     def loss() -> torch.Tensor:
         optimiser.zero_grad()
-        fit = F.cross_entropy(head(descriptors), labels, weight=weights)
-        total = fit + config.decay * (head.linear.weight**2).sum()
+        total = torch.zeros(())
+        for said in head.opinions(descriptors):
+            total = total + F.cross_entropy(said, labels, weight=weights)
+        for name, values in head.named_parameters():
+            if name.endswith("weight"):
+                total = total + config.decay * (values**2).sum()
         total.backward()  # type: ignore[no-untyped-call]
         return total
 
