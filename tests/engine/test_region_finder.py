@@ -18,6 +18,7 @@ from maskmill.engine.heads import Heads
 from maskmill.engine.labelling import LabelSettings, find_masks
 from maskmill.engine.proposals import calibrate, outlined
 from maskmill.engine.region_finder import RegionFinder
+from maskmill.errors import CheckpointError, ConfigError, NotFound
 from maskmill.exchange.importing import import_labelled
 from maskmill.formats import LabelledImage, read_pixels
 from maskmill.predict import Predictor
@@ -134,9 +135,15 @@ def test_it_travels_to_another_process(trained: RegionFinder, predictor: Predict
     assert scores == [region.score for region in again.find(image, embedding)]
 
 
-def test_a_finder_without_its_graph_is_told(trained: RegionFinder, tmp_path: Path) -> None:
-    from maskmill.errors import CheckpointError, NotFound
+def test_without_scikit_image_it_says_what_to_install(
+    trained: RegionFinder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("maskmill.engine.region_finder.find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"pip install 'maskmill\[train\]'"):
+        RegionFinder(trained.folder)
 
+
+def test_a_finder_without_its_graph_is_told(trained: RegionFinder, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no region head; a round trains one"):
         RegionFinder(tmp_path)
     (tmp_path / "regions.json").write_bytes((trained.folder / "regions.json").read_bytes())

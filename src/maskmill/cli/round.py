@@ -48,7 +48,7 @@ def round_(
     """
     if advice:
         return _advise(project, as_json=as_json)
-    require("train", "torch", "safetensors", "matplotlib", "onnx", "onnxscript")
+    require("export", "torch", "safetensors", "matplotlib", "skimage", "onnx", "onnxscript")
     from maskmill.engine import rounds
     from maskmill.store import Project
 

@@ -71,7 +71,7 @@ def simulate(
         miss: Share of objects that the simulated person overlooks.
         seed: Decides everything that is drawn.
     """
-    require("train", "torch", "safetensors", "matplotlib")
+    require("export", "torch", "safetensors", "matplotlib", "skimage", "onnx", "onnxscript")
     from maskmill.engine.oracle import OracleConfig
     from maskmill.engine.report import COLUMNS, rows, write_report
     from maskmill.engine.rounds import RoundConfig

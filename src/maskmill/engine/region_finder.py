@@ -3,6 +3,7 @@
 It runs its ONNX file and needs no PyTorch; flooding needs scikit-image, which comes with training.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from maskmill.engine.head_files import open_head, read_head_card, refuse_other_model
+from maskmill.errors import ConfigError
 from maskmill.regions import (
     CELL,
     MULTIPLE,
@@ -36,10 +38,16 @@ class RegionFinder:
     Raises:
         NotFound: If there is none.
         CheckpointError: If its files cannot be used.
+        ConfigError: If scikit-image is not installed.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.card = folder, read_head_card(folder, "regions", {"model", "side"})
+        if find_spec("skimage") is None:
+            raise ConfigError(
+                "scikit-image is not installed, and the region head's objects are flooded with it; "
+                "run `pip install 'maskmill[train]'`"
+            )
         self._session = open_head(folder, "regions")
 
     def __reduce__(self) -> tuple[Any, ...]:

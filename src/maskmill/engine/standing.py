@@ -30,7 +30,7 @@ PATIENCE = 4.0
 """The most that rounds which brought nothing may stretch the next one."""
 FASTER = 0.10
 """People should get faster by this share from round to round; else the next stage is due."""
-PACKAGES = ("torch", "safetensors", "matplotlib", "onnx", "onnxscript")
+PACKAGES = ("torch", "safetensors", "matplotlib", "skimage", "onnx", "onnxscript")
 """What rounds need beside what serving needs."""
 
 
