@@ -7,16 +7,26 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from gardens import garden
 from PIL import Image
 from scribble_scene import CATEGORIES, scene, strokes
 
 from maskmill import client, rle
-from maskmill.deploy import Deployment, deploy, load_deployment
+from maskmill.config import AutomaskConfig
+from maskmill.deploy import Deployment, deploy, deploy_project, load_deployment
+from maskmill.engine.calibration import stage_three
+from maskmill.engine.detecting import write_categories, write_regions
+from maskmill.engine.head_files import head_folder
+from maskmill.engine.heads import heads_of
+from maskmill.engine.labelling import find_masks
 from maskmill.errors import CheckpointError, ConfigError, ImageError, NotFound, StoreError
+from maskmill.exchange.importing import import_labelled
+from maskmill.images import read_image
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
 from maskmill.scribble.classifier import save
@@ -24,6 +34,9 @@ from maskmill.scribble.folder import Source, predict_image, train_on_scribbles
 from maskmill.scribble.rules import parse_rules
 from maskmill.scribble.strokes import Scribbles
 from maskmill.serving import make_server
+from maskmill.store import Project
+from maskmill.train.categories import train_categories
+from maskmill.train.regions import RegionConfig, train_regions
 
 RULES = parse_rules(
     b'{"categories": {"disc": [{"rule": "min_area", "area": 60}]}, "decisions": '
@@ -76,6 +89,84 @@ def test_answers_are_those_of_the_project(work: Path, deployment: Deployment):
     assert answer["passed"] is own.passed is False
     assert answer["doubt"] == pytest.approx(own.doubt)
     json.dumps(answer)
+
+
+@pytest.fixture(scope="module")
+def gardens(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of named discs with heads that a round might have trained, and its deployment."""
+    work = tmp_path_factory.mktemp("gardens")
+    images = [garden(work, f"{i}", i) for i in range(5)]
+    splits = ("val", "val", "train", "train", "train")
+    predictor = Predictor.load("tiny", threads=1)
+    card = {"model": predictor.model_id, "round": 1}
+    with Project.create(work / "project") as project:
+        given = [replace(i, split=s) for i, s in zip(images, splits, strict=True)]
+        import_labelled(project, given, name="gardens", by="test")
+        trained = train_categories(predictor, images[2:])
+        assert trained is not None
+        names = head_folder(project.folder, "categories", predictor.model_id)
+        write_categories(*trained, predictor, [], names, card)
+        config = RegionConfig(steps=25, batch_images=2, crop=96, learning_rate=4e-3)
+        head, side = train_regions(predictor, images[2:], config)
+        areas = head_folder(project.folder, "regions", predictor.model_id)
+        write_regions(head, side, predictor, areas, card)
+        grid = AutomaskConfig(points_per_side=6)
+        deploy_project(project, work / "deployed", precision=0.5, grid=grid)
+    return work
+
+
+def test_a_projects_model_answers_as_the_project_labels(gardens: Path) -> None:
+    deployment = load_deployment(gardens / "deployed", threads=1)
+    with Project(gardens / "project", writes=False) as project:
+        grid = AutomaskConfig(points_per_side=6)
+        settings, words = stage_three(project, precision=0.5, grid=grid)
+        heads = heads_of(project, None)
+    assert deployment.card["rests_on"] == words
+    assert deployment.card["categories"] == ["berry", "leaf", "stone"]
+    predictor = Predictor.load("tiny", threads=1)
+    found = 0
+    for path in sorted(gardens.glob("*.png")):
+        own = find_masks(predictor, read_image(path), settings, heads)
+        answer = deployment.answer(path.read_bytes())
+        told = [(m["segmentation"]["counts"], m["category"]) for m in answer["masks"]]
+        assert told == [(m.rle.counts.decode(), m.category) for m in own]
+        assert [m["certainty"] for m in answer["masks"]] == [m.score for m in own]
+        found += len(told)
+        json.dumps(answer)
+    assert found > 5
+
+
+def test_a_projects_deployment_is_served_and_refused_when_changed(
+    gardens: Path, tmp_path: Path
+) -> None:
+    moved = shutil.copytree(gardens / "deployed", tmp_path / "elsewhere")
+    with make_server(load_deployment(moved, threads=1), "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        answer = client.ask(url, (gardens / "0.png").read_bytes())
+        server.shutdown()
+        thread.join()
+    assert answer["passed"] is None
+    pixels = client.mask_pixels(answer["masks"][0]["segmentation"])
+    assert sum(map(sum, pixels)) == answer["masks"][0]["area"]
+    with (moved / "heads" / "regions" / "regions.onnx").open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(CheckpointError, match=r"regions\.onnx is not the file"):
+        load_deployment(moved)
+
+
+def test_a_model_that_was_not_exported_is_refused(
+    gardens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    monkeypatch.setattr("maskmill.deploy.model_path", lambda *_: bare)
+    with (
+        Project(gardens / "project", writes=False) as project,
+        pytest.raises(StoreError, match="a round that exports"),
+    ):
+        deploy_project(project, tmp_path / "out")
 
 
 def test_a_changed_or_missing_file_is_refused(work: Path, tmp_path: Path):

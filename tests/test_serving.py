@@ -5,12 +5,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from maskmill.client import ask
-from maskmill.deploy import Deployment
+from maskmill.deploy import DeployedClassifier
 from maskmill.errors import ImageError
 from maskmill.serving import make_server
 
 
-class Slow(Deployment):
+class Slow(DeployedClassifier):
     """Stands in for a model where only the server is asked."""
 
     def __init__(self) -> None:

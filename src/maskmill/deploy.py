@@ -1,38 +1,54 @@
-"""A trained classifier as a folder that can be carried away: models, rules, card, client.
+"""What was trained as a folder that can be carried away: models, rules, card, client.
 
 The folder holds data and one script; whoever has it needs `pip install maskmill` and nothing of the
-project. `Deployment.answer` says of an image's bytes what `maskmill scribble predict` says of the
-file, because it is the same code on the same files; `verify` makes sure that they are the same.
+project. Two things are deployed: a classifier of strokes, which answers what `maskmill scribble
+predict` says of the file, and a project's model with its heads, which answers what `maskmill label`
+would store. It is the same code on the same files; their hashes make sure that they are the same.
 """
 
 import hashlib
 import json
 import shutil
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from maskmill import __version__, rle
+from maskmill.config import AutomaskConfig
 from maskmill.durable import write_atomically
+from maskmill.engine.calibration import stage_three
+from maskmill.engine.categories import Categoriser
+from maskmill.engine.head_files import FOLDERS
+from maskmill.engine.heads import Heads, open_heads
+from maskmill.engine.labelling import DATA_ENGINE, LabelSettings, find_masks
+from maskmill.engine.lineage import current_model, model_path
+from maskmill.engine.proposals import PRECISION
 from maskmill.errors import CheckpointError, NotFound, StoreError
+from maskmill.images import read_image
 from maskmill.predict import Predictor
+from maskmill.rle import Rle
 from maskmill.scribble.classifier import PixelModel, load
 from maskmill.scribble.folder import Source, as_labelled, predict_bytes
 from maskmill.scribble.rules import RuleSet, read_rules, write_rules
-from maskmill.weights import model_folder
+from maskmill.store import Project
+from maskmill.weights import model_folder, model_id_of, read_card
 
 CARD, CLASSIFIER, ENCODER, RULES, CLIENT = (
     "deployment.json", "classifier", "encoder", "rules.json", "client.py",
 )  # fmt: skip
+HEADS, SETTINGS = "heads", "labelling.json"
+NOT_CARRIED = ("__*", "*.py")
+"""Of a model's folder: what makes an embedded one a Python package."""
 VERSION = 1
 """Of the form of the folder."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Deployment:
-    """A deployed folder, loaded; safe to ask from several threads.
+class DeployedClassifier:
+    """A deployed classifier of strokes, loaded; safe to ask from several threads.
 
     Attributes:
         card: What stands on it.
@@ -57,15 +73,7 @@ class Deployment:
         began = time.perf_counter()
         found = predict_bytes(self.source, self.model, image, self.rules)
         masks = [
-            {
-                "category": mask.category,
-                "certainty": mask.attributes["certainty"],
-                "area": rle.area(mask.rle),
-                "segmentation": {
-                    "size": list(mask.rle.size),
-                    "counts": mask.rle.counts.decode("ascii"),
-                },
-            }
+            _mask(mask.rle, mask.category, mask.attributes["certainty"])
             for mask in as_labelled(found).annotations
         ]
         return {
@@ -81,8 +89,52 @@ class Deployment:
         }
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DeployedModel:
+    """A project's deployed model with its heads, loaded; safe to ask from several threads.
+
+    Attributes:
+        card: What stands on it.
+        predictor: The promptable model.
+        heads: What proposes and names masks.
+        settings: Which ways propose, and from which score their masks are kept.
+    """
+
+    card: dict[str, Any]
+    predictor: Predictor
+    heads: Heads
+    settings: LabelSettings
+
+    def answer(self, image: bytes) -> dict[str, Any]:
+        """Return masks and timing of one image; see `DeployedClassifier.answer`."""
+        began = time.perf_counter()
+        pixels = read_image(image)
+        found = find_masks(self.predictor, pixels, self.settings, self.heads)
+        return {
+            "size": list(pixels.shape[:2]),
+            "masks": [_mask(mask.rle, mask.category, mask.score) for mask in found],
+            "doubt": None,
+            "passed": None,
+            "findings": [],
+            "warnings": [],
+            "seconds": time.perf_counter() - began,
+        }
+
+
+Deployment = DeployedClassifier | DeployedModel
+
+
+def _mask(mask: Rle, category: str | None, certainty: float) -> dict[str, Any]:
+    return {
+        "category": category,
+        "certainty": float(certainty),
+        "area": rle.area(mask),
+        "segmentation": {"size": list(mask.size), "counts": mask.counts.decode("ascii")},
+    }
+
+
 def deploy(trained: Path, out: Path, *, model: str | Path, rules: RuleSet) -> dict[str, Any]:
-    """Write a deployment.
+    """Write a classifier's deployment.
 
     Args:
         trained: A folder that `scribble.classifier.save` wrote.
@@ -97,8 +149,7 @@ def deploy(trained: Path, out: Path, *, model: str | Path, rules: RuleSet) -> di
         StoreError: If `out` is not empty.
         CheckpointError: If `model` is not the one that the classifier was trained with.
     """
-    if out.exists() and any(out.iterdir()):
-        raise StoreError(f"{out} is not empty; name a new folder for the deployment")
+    _refuse_full(out)
     classifier, source = load(trained), model_folder(model)
     predictor = Predictor.load(source, backend="onnx", threads=1)
     if classifier.model_id != predictor.model_id:
@@ -107,19 +158,77 @@ def deploy(trained: Path, out: Path, *, model: str | Path, rules: RuleSet) -> di
             f"{predictor.model_id}; name the model it was trained with"
         )
     rules.for_categories(classifier.categories)
-    shutil.copytree(source, out / ENCODER, ignore=shutil.ignore_patterns("__*", "*.py"))
+    shutil.copytree(source, out / ENCODER, ignore=shutil.ignore_patterns(*NOT_CARRIED))
     shutil.copytree(trained, out / CLASSIFIER, ignore=shutil.ignore_patterns(RULES))
     write_rules(out / RULES, rules)
+    return _finish(out, "classifier", classifier.categories, classifier.model_id)
+
+
+def deploy_project(
+    project: Project,
+    out: Path,
+    *,
+    precision: float = PRECISION,
+    grid: AutomaskConfig = DATA_ENGINE,
+) -> dict[str, Any]:
+    """Write a deployment of a project's model, with what labels images in stage 3.
+
+    Args:
+        project: Open for reading or writing.
+        out: A new or empty folder.
+        precision: Share of the masks that has to be right, on the hold-out; where it cannot be had,
+            the card says what is, in words.
+        grid: Everything mode's settings, where that way is one of those that are kept.
+
+    Returns:
+        The card.
+
+    Raises:
+        StoreError: If `out` is not empty, or the model was not exported as ONNX.
+    """
+    _refuse_full(out)
+    model = current_model(project)
+    source = model_path(project, model)
+    if not list(source.glob("*.onnx")):
+        raise StoreError(
+            f"{source} holds no ONNX files; run `maskmill model export` on it, or a round that "
+            "exports"
+        )
+    settings, words = stage_three(project, precision=precision, grid=grid)
+    shutil.copytree(source, out / ENCODER, ignore=shutil.ignore_patterns(*NOT_CARRIED))
+    heads = {"detector": settings.detector, "regions": settings.regions,
+             "categories": settings.categories}  # fmt: skip
+    for kind, folder in heads.items():
+        if folder is not None:
+            shutil.copytree(folder, out / HEADS / kind)
+    carried = {kind: None if at is None else f"{HEADS}/{kind}" for kind, at in heads.items()}
+    told = {**asdict(settings), **carried, "model": ENCODER, "model_id": None, "round_id": None}
+    write_atomically(out / SETTINGS, json.dumps(told, indent=1).encode() + b"\n")
+    names = [] if settings.categories is None else Categoriser(Path(settings.categories)).names
+    model_id = model_id_of(read_card(source))
+    return _finish(out, "model", names, model_id, rests_on=words)
+
+
+def _refuse_full(out: Path) -> None:
+    if out.exists() and any(out.iterdir()):
+        raise StoreError(f"{out} is not empty; name a new folder for the deployment")
+
+
+def _finish(
+    out: Path, of: str, categories: Sequence[str], model_id: str, **more: Any
+) -> dict[str, Any]:
+    """Add the client and, last, the card: a folder without one is one that was not finished."""
     (out / CLIENT).write_bytes(resources.files("maskmill").joinpath("client.py").read_bytes())
     card = {
         "kind": "maskmill deployment",
+        "of": of,
         "version": VERSION,
         "maskmill": __version__,
-        "categories": list(classifier.categories),
-        "model_id": classifier.model_id,
+        "categories": list(categories),
+        "model_id": model_id,
+        **more,
         "files": _hashes(out),
     }
-    # Last: a folder without a card is one that was not finished.
     write_atomically(out / CARD, json.dumps(card, indent=1).encode() + b"\n")
     return card
 
@@ -146,7 +255,12 @@ def load_deployment(folder: Path, *, threads: int | None = None) -> Deployment:
             f"{folder / differing[0][0]} is not the file that was deployed; deploy again"
         )
     predictor = Predictor.load(folder / ENCODER, backend="onnx", threads=threads)
-    return Deployment(
+    if card.get("of") == "model":
+        settings = LabelSettings.from_json(json.loads((folder / SETTINGS).read_text("utf-8")))
+        kinds = [path.name for path in (folder / HEADS).glob("*")]
+        heads = open_heads({kind: folder / HEADS / kind for kind in FOLDERS if kind in kinds})
+        return DeployedModel(card=card, predictor=predictor, heads=heads, settings=settings)
+    return DeployedClassifier(
         card=card,
         source=Source(predictor),
         model=load(folder / CLASSIFIER, threads=threads or 1),

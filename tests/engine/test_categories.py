@@ -1,11 +1,10 @@
 """The category head: it names what it was not shown, and says what it takes for what."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from gardens import garden
 
 from maskmill import rle
 from maskmill.config import AutomaskConfig
@@ -16,27 +15,6 @@ from maskmill.engine.proposals import Proposal, found_by
 from maskmill.formats import LabelledImage, LabelledMask, read_pixels
 from maskmill.predict import Predictor
 from maskmill.train.categories import train_categories
-
-COLOURS = {"berry": (190, 40, 50), "leaf": (50, 150, 60), "stone": (120, 120, 125)}
-
-
-def garden(folder: Path, name: str, seed: int) -> LabelledImage:
-    """Write nine discs of three kinds on earth, each kind of about one colour."""
-    rng = np.random.default_rng(seed)
-    image = rng.normal((110, 85, 60), 8, (144, 144, 3))
-    y, x = np.mgrid[:144, :144]
-    masks = []
-    for place in range(9):
-        kind = list(COLOURS)[int(rng.integers(3))]
-        cy, cx = 24 + 48 * (place // 3), 24 + 48 * (place % 3)
-        disc = (y - cy) ** 2 + (x - cx) ** 2 < rng.uniform(12, 19) ** 2
-        image[disc] = rng.normal(COLOURS[kind], 14, (int(disc.sum()), 3)) + rng.normal(0, 12)
-        masks.append(LabelledMask(rle=rle.encode(disc), category=kind))
-    path = folder / f"{name}.png"
-    Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(path)
-    return LabelledImage(
-        image_id=name, path=path, size=(144, 144), source="garden", annotations=tuple(masks)
-    )
 
 
 @pytest.fixture(scope="module")

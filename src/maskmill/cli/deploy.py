@@ -1,8 +1,11 @@
-"""`maskmill deploy` and `serve-model`: a trained classifier as a folder, and over HTTP."""
+"""`maskmill deploy` and `serve-model`: what was trained as a folder, and over HTTP."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from maskmill.cli.options import JsonFlag, ModelName, OutFolder, Threads, print_result
+from maskmill.cli.options import JsonFlag, ModelName, OutFolder, Threads, print_result, warn
+from maskmill.errors import ConfigError
 
 
 def deploy(
@@ -12,16 +15,38 @@ def deploy(
     out: OutFolder,
     rules: Path | None = None,
     model: ModelName = "tiny",
+    precision: float = 0.95,
+    points_per_side: int = 32,
+    crop_n_layers: int = 2,
     as_json: JsonFlag = False,
 ) -> None:
-    """Write a trained classifier as a folder that needs nothing of this project.
+    """Write what was trained as a folder that needs nothing of this project.
 
-    It holds both models as ONNX, the rules, a card with every file's hash, and a client.
+    It holds the models as ONNX, rules, a card with every file's hash, and a client. A classifier of
+    strokes answers as `maskmill scribble predict` does, a project's current model with its heads as
+    `maskmill label` does.
 
     Args:
-        trained: A folder that `maskmill scribble train` wrote.
-        rules: A JSON file of rules; by default `rules.json` of the trained folder, if there is one.
+        trained: A folder that `maskmill scribble train` wrote, or a project.
+        rules: A JSON file of rules, for a classifier; by default `rules.json` of the trained
+            folder, if there is one.
+        model: The promptable model that a classifier was trained with.
+        precision: Share of the masks of a project's model that has to be right at IoU 0.75, on the
+            hold-out.
+        points_per_side: Everything mode's grid, where the hold-out says that it is of use.
+        crop_n_layers: Layers of overlapping crops of the same.
     """
+    from maskmill.store.project import is_project
+
+    if is_project(trained):
+        if rules is not None:
+            raise ConfigError("--rules are for a classifier of strokes; a project's model has none")
+        if not 0 < precision <= 1:
+            raise ConfigError(f"--precision is {precision}; it must be above 0 and at most 1")
+        card = _of_project(trained, out, precision, points_per_side, crop_n_layers)
+        text = f"deployed model {card['model_id']} in {out}; next: maskmill serve-model {out}"
+        print_result({"out": out, **card}, as_json=as_json, text=text)
+        return
     from maskmill.cli.scribble import rules_of
     from maskmill.deploy import deploy as write
     from maskmill.scribble.classifier import load
@@ -29,6 +54,21 @@ def deploy(
     card = write(trained, out, model=model, rules=rules_of(trained, rules, load(trained)))
     text = f"deployed {', '.join(card['categories'])} in {out}; next: maskmill serve-model {out}"
     print_result({"out": out, **card}, as_json=as_json, text=text)
+
+
+def _of_project(
+    folder: Path, out: Path, precision: float, points_per_side: int, crop_n_layers: int
+) -> dict[str, Any]:
+    from maskmill.deploy import deploy_project
+    from maskmill.engine.labelling import DATA_ENGINE
+    from maskmill.store import Project
+
+    grid = replace(DATA_ENGINE, points_per_side=points_per_side, crop_n_layers=crop_n_layers)
+    with Project(folder, writes=False) as project:
+        card = deploy_project(project, out, precision=precision, grid=grid)
+    for line in card["rests_on"]:
+        warn(line)
+    return card
 
 
 def serve_model(
