@@ -47,6 +47,7 @@ export const GUIDE = {
   "guide.try.told": ["{name}: {ms} ms, doubt {doubt}\u00a0%", "{name}：{ms} 毫秒，不确定度 {doubt}%"],
   "guide.deploy": ["Deploy", "部署"],
   "guide.deploy.is": ["A folder with the model as ONNX, the rules, a card and a small client. Where it runs, Python and maskmill are all it needs, and it answers what this project answers.", "包含 ONNX 模型、规则、说明卡与小型客户端的文件夹。运行处只需 Python 与 maskmill，回答与本项目一致。"],
+  "guide.deploy.masks": ["For objects, the model that rounds have trained is written by this command, also while this page is open:", "若要部署各轮训练的物体模型，请运行以下命令（本页可保持打开）："],
   "guide.deploy.button": ["Make a deployment", "生成部署"],
   "guide.deploy.making": ["Writing it…", "正在写入…"],
   "guide.deploy.fetch": ["Fetch {name} ({size}\u00a0MB)", "下载 {name}（{size} MB）"],
