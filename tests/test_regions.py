@@ -50,12 +50,14 @@ def truth(objects: np.ndarray) -> regions.Answer:
 def test_what_is_taught_floods_back_into_the_same_objects(crowd: LabelledImage) -> None:
     objects = objects_of(crowd)
     found = regions.regions_in(truth(objects))
-    iou = rle.iou([rle.encode(r.mask) for r in found], [m.rle for m in crowd.annotations])
+    iou = rle.iou(
+        [rle.encode(r.mask(objects.shape)) for r in found], [m.rle for m in crowd.annotations]
+    )
     assert len(found) == len(crowd.annotations) == 12
     assert (iou.max(0) > 0.9).all(), iou.max(0)
     for region in found:
         x, y = region.middle
-        assert region.mask[int(y), int(x)]
+        assert region.mask(objects.shape)[int(y), int(x)]
         assert region.score > 0.8
         assert region.sure == 1
 
@@ -67,7 +69,7 @@ def test_holes_are_filled_and_noise_is_left_out() -> None:
     answer.inside[28:32, 36:39] = 0.1  # off the middle, which alone is a peak
     answer.inside[2, 2:6] = answer.depth[2, 2:6] = 1
     (region,) = regions.regions_in(answer)
-    assert region.mask.sum() == disc.sum()
+    assert (region.mask(disc.shape) == (disc > 0)).all()
 
 
 def test_what_is_doubtful_scores_less() -> None:
@@ -77,9 +79,30 @@ def test_what_is_doubtful_scores_less() -> None:
     answer = truth(disc.astype(np.int32))
     answer.inside[disc == 2] = 0.6
     sure, doubtful = regions.regions_in(answer)
-    assert (sure.mask == (disc == 1)).mean() > 0.99
+    assert (sure.mask(disc.shape) == (disc == 1)).mean() > 0.99
     assert sure.score > 0.9
     assert doubtful.score == 0, "none of its pixels is surely inside"
+
+
+@pytest.mark.parametrize("size", [(60, 60), (180, 240), (431, 77), (30, 90)])
+def test_regions_grow_and_shrink_with_their_image(size: tuple[int, int]) -> None:
+    disc = np.zeros((60, 60), np.uint8)
+    cv2.circle(disc, (20, 38), 12, 1, -1)
+    (region,) = regions.regions_in(truth(disc.astype(np.int32)))
+    moved = regions.at_image_size(region, (60, 60), size)
+    assert moved is not None
+    expected = cv2.resize(disc.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR) > 0.5
+    found = moved.mask(size)
+    assert rle.iou([rle.encode(found)], [rle.encode(expected)])[0, 0] > 0.97
+    x, y = moved.middle
+    assert found[int(y), int(x)]
+
+
+def test_what_is_lost_on_the_way_is_no_region() -> None:
+    dot = regions.Region(
+        shape=np.eye(2, dtype=bool)[:1], corner=(31, 30), score=1.0, sure=1.0, middle=(30.5, 31.5)
+    )
+    assert regions.at_image_size(dot, (60, 60), (5, 5)) is None
 
 
 def test_nothing_inside_is_no_region() -> None:

@@ -6,7 +6,7 @@ use: the image and the model's maps at the size at which it works, and the objec
 answers draw, flooded from their deepest points down to their outlines.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -52,20 +52,29 @@ class Answer:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Region:
-    """One object.
+    """One object, within the box that holds it: thousands of them fit into memory.
 
     Attributes:
-        mask: Pixels of the working image.
+        shape: Its pixels, of the box around them.
+        corner: Row and column of that box's first pixel in the image.
         score: How sure, 0 to 1: mean chance of being inside, share that surely is, solidity, and
             greatest depth, multiplied.
         sure: The share of its pixels that surely is inside.
-        middle: Its deepest pixel, x and y, working pixels.
+        middle: Its deepest pixel, x and y, pixels of the image.
     """
 
-    mask: Bool[np.ndarray, "h w"]
+    shape: Bool[np.ndarray, "h w"]
+    corner: tuple[int, int]
     score: float
     sure: float
     middle: tuple[float, float]
+
+    def mask(self, size: tuple[int, int]) -> Bool[np.ndarray, "H W"]:
+        """Return its pixels of the whole image, of this height and width."""
+        drawn = np.zeros(size, bool)
+        (row, column), (height, width) = self.corner, self.shape.shape
+        drawn[row : row + height, column : column + width] = self.shape
+        return drawn
 
 
 def side_for(shares: Float[np.ndarray, " n"]) -> int:
@@ -161,6 +170,9 @@ def outline_of(objects: Int32[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
 def regions_in(answer: Answer) -> list[Region]:
     """Draw the objects that the head sees: flooded from the deepest points, best first.
 
+    Returns:
+        Regions of the working image.
+
     Source:
         Beucher and Lantuéjoul, "Use of watersheds in contour detection" (1979); peaks by Vincent's
         h-maxima (1993), both as scikit-image has them.
@@ -187,14 +199,55 @@ def _region(each: Any, answer: Answer) -> Region:
     sure = float((inside[shape] > SURE).mean())
     deepest = int(np.where(shape, depth, -1).argmax())
     row, column = divmod(deepest, shape.shape[1])
-    mask = np.zeros(answer.inside.shape, bool)
-    mask[each.slice] = shape
+    top, left = each.slice[0].start, each.slice[1].start
     return Region(
-        mask=mask,
+        shape=shape,
+        corner=(top, left),
         score=float(inside[shape].mean()) * sure * _solidity(shape) * float(depth[shape].max()),
         sure=sure,
-        middle=(each.slice[1].start + column + 0.5, each.slice[0].start + row + 0.5),
+        middle=(left + column + 0.5, top + row + 0.5),
     )
+
+
+def at_image_size(region: Region, working: tuple[int, int], size: tuple[int, int]) -> Region | None:
+    """Move a region from the working image to the image itself.
+
+    Args:
+        region: Of the working image.
+        working: Height and width of the working image.
+        size: Height and width of the image.
+
+    Returns:
+        None if no pixel of the image is left.
+    """
+    if working == size:
+        return region
+    scales = [n / m for n, m in zip(size, working, strict=True)]
+    spans = [
+        (max(0, int(start * scale)), min(n, int(np.ceil((start + length) * scale))))
+        for start, length, scale, n in zip(
+            region.corner, region.shape.shape, scales, size, strict=True
+        )
+    ]
+    (top, below), (left, right) = spans
+    # From a pixel of the window to the same spot of the shape, both counted from pixels' middles.
+    y, x = (
+        [1 / scale, (span[0] + 0.5) / scale - 0.5 - start]
+        for span, scale, start in zip(spans, scales, region.corner, strict=True)
+    )
+    to_shape = np.array([[x[0], 0, x[1]], [0, y[0], y[1]]])
+    drawn = cv2.warpAffine(
+        region.shape.astype(np.float32),
+        to_shape,
+        (right - left, below - top),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+    )
+    shape: Bool[np.ndarray, "h w"] = np.asarray(drawn) > 0.5
+    if not shape.any():
+        return None
+    middle = (region.middle[0] * scales[1], region.middle[1] * scales[0])
+    return replace(region, shape=shape, corner=(top, left), middle=middle)
 
 
 def _solidity(shape: Bool[np.ndarray, "h w"]) -> float:

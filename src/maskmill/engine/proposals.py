@@ -121,21 +121,24 @@ def outlined(
 ) -> list[Proposal]:
     """Return the region head's objects, best first; they do not overlap."""
     height, width = image.shape[:2]
-    return [
-        Proposal(
-            rle=rle.encode(region.mask),
-            box=_box(region.mask),
-            area=int(region.mask.sum()),
-            predicted_iou=region.score,
-            stability_score=region.sure,
-            point=region.middle,
-            crop_box=(0, 0, width, height),
-            score=region.score,
-            by="regions",
+    found = []
+    for region in finder.find(image, embedding):
+        coded = rle.encode(region.mask((height, width)))
+        left, top, right, bottom = rle.box(coded)
+        found.append(
+            Proposal(
+                rle=coded,
+                box=(left, top, right, bottom),
+                area=rle.area(coded),
+                predicted_iou=region.score,
+                stability_score=region.sure,
+                point=region.middle,
+                crop_box=(0, 0, width, height),
+                score=region.score,
+                by="regions",
+            )
         )
-        for region in finder.find(image, embedding)
-        if region.mask.any()
-    ]
+    return found
 
 
 def found_by(

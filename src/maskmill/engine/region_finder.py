@@ -7,9 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Float32, UInt8
 
 from maskmill.engine.head_files import open_head, read_head_card, refuse_other_model
 from maskmill.errors import ConfigError
@@ -18,6 +17,7 @@ from maskmill.regions import (
     MULTIPLE,
     Answer,
     Region,
+    at_image_size,
     regions_in,
     working_image,
     working_maps,
@@ -54,7 +54,7 @@ class RegionFinder:
         return RegionFinder, (self.folder,)
 
     def find(self, image: UInt8[np.ndarray, "h w 3"], embedding: Embedding) -> list[Region]:
-        """Find the regions of an image, best first; masks and points are in pixels of the image.
+        """Find the regions of an image, best first, in pixels of the image.
 
         Raises:
             ValueError: If the embedding was made by another model.
@@ -65,9 +65,12 @@ class RegionFinder:
         height, width = working_size((image.shape[0], image.shape[1]), side)
         logits = self.logits(seen, maps)[0, :, :height, :width]
         inside, outline, depth = 1 / (1 + np.exp(-logits))
-        found = regions_in(Answer(inside, outline, depth))
         size = (image.shape[0], image.shape[1])
-        return [_at(region, size) for region in found]
+        moved = (
+            at_image_size(region, (height, width), size)
+            for region in regions_in(Answer(inside, outline, depth))
+        )
+        return [region for region in moved if region is not None]
 
     def logits(
         self, image: Float32[np.ndarray, "1 3 h w"], maps: Float32[np.ndarray, "1 c _h _w"]
@@ -88,15 +91,3 @@ def as_seen(
     cells = (seen.shape[0] // CELL, seen.shape[1] // CELL)
     maps = working_maps(embedding, size, cells)
     return np.ascontiguousarray(seen.transpose(2, 0, 1))[None], maps[None]
-
-
-def _at(region: Region, size: tuple[int, int]) -> Region:
-    """Move a region from the working image to the image itself."""
-    height, width = region.mask.shape
-    if (height, width) == size:
-        return region
-    grown = cv2.resize(region.mask.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR)
-    mask: Bool[np.ndarray, "H W"] = grown > 0.5
-    x, y = region.middle
-    middle = (x * size[1] / width, y * size[0] / height)
-    return Region(mask=mask, score=region.score, sure=region.sure, middle=middle)
