@@ -42,27 +42,36 @@ def describe(
     rows = np.zeros((len(masks), descriptor_size(embedding)), np.float32)
     for row, mask in zip(rows, masks, strict=True):
         if rle.area(mask):
-            row[:] = np.concatenate([_seen(maps, mask), _looks(colours, mask), _shape(mask)])
+            drawn = rle.decode(mask).astype(np.uint8)
+            looks = _looks(colours, drawn, rle.box(mask))
+            row[:] = np.concatenate([_seen(maps, drawn), looks, _shape(mask)])
     return rows
 
 
-def _seen(maps: list[Float32[np.ndarray, "_c _h _w"]], mask: Rle) -> Float32[np.ndarray, " c"]:
+def _seen(
+    maps: list[Float32[np.ndarray, "_c _h _w"]], drawn: UInt8[np.ndarray, "h w"]
+) -> Float32[np.ndarray, " c"]:
     """Return the mean of each channel over a mask, cells weighed by how much of them it covers."""
-    drawn = rle.decode(mask).astype(np.float32)
+    height, width = maps[-1].shape[1:]
+    # The large mask is shrunk once; coarser maps take theirs from that.
+    fine = cv2.resize(drawn.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
     means = []
     for values in maps:
         height, width = values.shape[1:]
-        covered = np.asarray(cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA))
+        covered = np.asarray(cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA))
         if covered.sum() <= 0:  # a mask so thin that resizing an image up lost it
             covered = np.full_like(covered, 1e-6)
         means.append((values * covered).sum((1, 2)) / covered.sum())
     return np.concatenate(means)
 
 
-def _looks(colours: Float32[np.ndarray, "h w 3"], mask: Rle) -> Float32[np.ndarray, " 12"]:
-    drawn = rle.decode(mask).astype(np.uint8)
-    reach = max(2, round(RING * float(np.sqrt(rle.area(mask)))))
-    x0, y0, x1, y1 = rle.box(mask)
+def _looks(
+    colours: Float32[np.ndarray, "h w 3"],
+    drawn: UInt8[np.ndarray, "h w"],
+    box: tuple[int, int, int, int],
+) -> Float32[np.ndarray, " 12"]:
+    x0, y0, x1, y1 = box
+    reach = max(2, round(RING * float(np.sqrt(drawn[y0:y1, x0:x1].sum()))))
     window = (
         slice(max(0, y0 - reach), y1 + reach),
         slice(max(0, x0 - reach), x1 + reach),
