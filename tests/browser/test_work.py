@@ -146,6 +146,31 @@ def test_categories_by_digit(person: Annotator) -> None:
     assert person.saved().masks()[0]["category"] is None
 
 
+def test_a_category_is_renamed_recoloured_and_put_away(person: Annotator) -> None:
+    page = person.page
+    page.get_by_label("Name of the category").fill("persn")
+    page.get_by_label("Add a category").click()
+    page.get_by_role("radio", name="persn", checked=True).wait_for()
+    person.press("b")
+    person.drag((60, 60), (200, 60))
+    person.saved()
+    page.get_by_text("Change persn").click()
+    page.get_by_label("New name").fill("person")
+    page.get_by_label("Colour").fill("#12ab34")
+    page.get_by_role("button", name="Keep").click()
+    page.get_by_role("radio", name="person", checked=True).wait_for()
+    (row,) = person.fetch("/api/categories")["categories"]
+    assert (row["name"], row["colour"]) == ("person", "#12ab34")
+    assert person.masks()[0]["category"] == row["id"], "its masks stay its own"
+    page.get_by_role("button", name="Remove").click()
+    page.get_by_role("alert").filter(has_text="masks").wait_for()
+    person.press("Delete")
+    assert person.saved().masks() == []
+    page.get_by_role("button", name="Remove").click()
+    page.get_by_role("radio", name="person").wait_for(state="detached")
+    assert person.fetch("/api/categories")["categories"] == []
+
+
 def test_the_queue_goes_through_all_images_and_says_when_it_is_empty(person: Annotator) -> None:
     seen = []
     for n in range(3):

@@ -1,4 +1,4 @@
-/** What the guide says, rules' suggestions and a round's profile; in the form of `messages.ts`. */
+/** What the guide says, rules' suggestions, a round's profile and changes of categories; in the form of `messages.ts`. */
 
 export const GUIDE = {
   "page.guide": ["Guide", "向导"],
@@ -57,6 +57,11 @@ export const GUIDE = {
   "engine.profile.usual": ["the next images: short", "接下来的图像：短时"],
   "engine.profile.automatic": ["labelling the rest: what people made, longer", "标注其余：仅人工掩码，较长"],
   "prefill.precision": ["Of the pre-filled masks", "预填掩码中"],
+  "category.change": ["Change {name}", "修改 {name}"],
+  "category.rename": ["New name", "新名称"],
+  "category.colour": ["Colour", "颜色"],
+  "category.keep": ["Keep", "保存"],
+  "category.remove": ["Remove", "移除"],
   "rules.suggest": ["Suggest", "建议"],
   "rules.suggesting": ["Searching…", "正在搜索…"],
   "rules.suggested": ["On {count} labelled image{s}, IoU of {gains}. They stand in place of the rules of these classes; keep them if the image looks right.", "在 {count} 张已标注图像上，IoU：{gains}。它们取代这些类别的规则；若图像正确请保存。"],
