@@ -122,6 +122,7 @@ def start(request: Request, member: AnyReviewer, body: RoundRequest) -> WorkingO
         start=body.start,
         training=training,
         detector_training=training,
+        regions_training=training,
     )
     service.trainer.start(config)
     return _going(service)

@@ -208,7 +208,7 @@ class RoundRequest(In):
     masks: Literal["new", "all"] = "new"
     start: Literal["current", "default"] = "current"
     steps: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    """Optimiser steps, of the model and of its detector; null takes the recipe's."""
+    """Optimiser steps, of the model and of its heads; null takes the recipe's."""
     profile: Literal["usual", "automatic"] = "usual"
     """`automatic` is stage 3's: on what people made alone, longer, with large-scale jitter."""
 

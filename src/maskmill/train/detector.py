@@ -20,10 +20,13 @@ from maskmill.errors import DatasetError
 from maskmill.formats import LabelledImage, even_sample, read_pixels
 from maskmill.model.box_head import BoxHead
 from maskmill.predict import Predictor
+from maskmill.train.fitting import fit
 from maskmill.values import Embedding
 
 SPREAD = 0.54 / 6
 """Deviation of the bump over a box's centre, share of the box's side; TTFNet's."""
+CLIP = 5.0
+"""Greatest norm of a step's gradients."""
 KEPT_INSIDE = 0.5
 """A box of which less is inside a cut-out view is left out of it."""
 
@@ -92,25 +95,18 @@ def train_detector(
     head = BoxHead([len(m) for m in _maps(views[0].embedding)])
     some = views[:: max(1, len(views) // 64)]
     head.measure([torch.stack(maps) for maps in zip(*map(_tensors, some), strict=True)])
-    optimiser = torch.optim.AdamW(
-        head.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, config.learning_rate, total_steps=config.steps, pct_start=0.1
-    )
-    for step in range(config.steps):
+
+    def loss_at(step: int) -> Tensor:
         rng = np.random.default_rng([config.seed, step])
         batch = [views[i] for i in rng.integers(0, len(views), config.batch_images)]
         maps = [torch.stack(m).float() for m in zip(*map(_tensors, batch), strict=True)]
-        loss = detector_loss(head, maps, [view.boxes for view in batch], config.box_weight)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(head.parameters(), 5.0)
-        optimiser.step()
-        schedule.step()
-        if on_step is not None:
-            on_step(step, float(loss.detach()))
-    return head.eval()
+        return detector_loss(head, maps, [view.boxes for view in batch], config.box_weight)
+
+    fit(
+        head, loss_at, steps=config.steps, learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay, clip=CLIP, on_step=on_step,
+    )  # fmt: skip
+    return head
 
 
 def embed_views(predictor: Predictor, image: LabelledImage, config: DetectorConfig) -> list[View]:

@@ -20,7 +20,10 @@ from maskmill.errors import DatasetError
 from maskmill.formats import LabelledImage, even_sample, read_pixels
 from maskmill.model.region_head import RegionHead
 from maskmill.predict import Predictor
+from maskmill.train.fitting import fit
 
+CLIP = 1.0
+"""Greatest norm of a step's gradients."""
 CROWD = -1
 """Number of pixels that say nothing: a crowd's."""
 
@@ -102,28 +105,21 @@ def train_regions(
         for sheet in sheets[:: max(1, len(sheets) // 64)]
     ]
     head.measure(whole)
-    optimiser = torch.optim.AdamW(
-        head.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, config.learning_rate, total_steps=config.steps, pct_start=0.1
-    )
-    for step in range(config.steps):
+
+    def loss_at(step: int) -> Tensor:
         rng = np.random.default_rng([config.seed, step])
         cuts = [
             cut_out(sheets[i], rng, config)
             for i in rng.integers(0, len(sheets), config.batch_images)
         ]
         image, maps, depth, objects = (torch.stack(part) for part in zip(*cuts, strict=True))
-        loss = region_loss(head(image, maps), depth[:, 0], objects[:, 0].numpy())
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
-        if on_step is not None:
-            on_step(step, float(loss.detach()))
-    return head.eval(), side
+        return region_loss(head(image, maps), depth[:, 0], objects[:, 0].numpy())
+
+    fit(
+        head, loss_at, steps=config.steps, learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay, clip=CLIP, on_step=on_step,
+    )  # fmt: skip
+    return head, side
 
 
 def make_sheet(predictor: Predictor, image: LabelledImage, side: int) -> Sheet:
