@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from maskmill.cli.options import JsonFlag, ModelName, OutFolder, Threads, print_result, warn
-from maskmill.errors import ConfigError
+from maskmill.errors import ConfigError, NotFound
 
 
 def deploy(
@@ -49,7 +49,12 @@ def deploy(
         return
     from maskmill.cli.scribble import rules_of
     from maskmill.deploy import deploy as write
-    from maskmill.scribble.classifier import load
+    from maskmill.scribble.classifier import CARD, load
+
+    if not (trained / CARD).is_file():
+        raise NotFound(
+            f"{trained} is neither a project nor what `maskmill scribble train` wrote; name one"
+        )
 
     card = write(trained, out, model=model, rules=rules_of(trained, rules, load(trained)))
     text = f"deployed {', '.join(card['categories'])} in {out}; next: maskmill serve-model {out}"
