@@ -17,6 +17,7 @@ from PIL import Image
 from scribble_scene import CATEGORIES, scene, strokes
 
 from maskmill import client, rle
+from maskmill.cli import main
 from maskmill.config import AutomaskConfig
 from maskmill.deploy import Deployment, deploy, deploy_project, load_deployment
 from maskmill.engine.calibration import stage_three
@@ -226,3 +227,26 @@ def test_the_client_in_the_folder_runs_alone(work: Path, url: str):
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "regions, failed" in done.stdout
+
+
+def test_the_command_deploys_classifiers_and_projects(
+    work: Path, gardens: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["deploy", str(work / "trained"), "-o", str(tmp_path / "strokes")]) == 0
+    asked = ["--precision", "0.5", "--points-per-side", "6", "--crop-n-layers", "0", "--json"]
+    project = str(gardens / "project")
+    capsys.readouterr()
+    assert main(["deploy", project, "-o", str(tmp_path / "masks"), *asked]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["of"], told["categories"]) == ("model", ["berry", "leaf", "stone"])
+    settings = [json.loads((at / "labelling.json").read_text()) for at in
+                (tmp_path / "masks", gardens / "deployed")]  # fmt: skip
+    assert settings[0]["thresholds"] == settings[1]["thresholds"]
+    for wrong, reason in (
+        ([project, "--rules", "rules.json"], "are for a classifier"),
+        ([project, "--precision", "2"], "above 0 and at most 1"),
+        ([str(tmp_path / "nowhere")], "neither a project nor"),
+    ):
+        assert main(["deploy", *wrong, "-o", str(tmp_path / "refused")]) != 0
+        assert reason in capsys.readouterr().err
+    assert not (tmp_path / "refused").exists()
