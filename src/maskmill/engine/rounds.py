@@ -245,7 +245,7 @@ def _train_heads(
     model = known[(round_.incumbent_id if kept else round_.candidate_id) or 0]
     if not missing_heads(project, round_, model.model_id):
         return
-    say(f"round {round_.number}: box detector and region head of {model.model_id}")
+    say(f"round {round_.number}: heads that propose masks, for {model.model_id}")
     told = map(str, (project.folder, round_.number, model_path(project, model)))
     run_child("maskmill.engine.detecting", *told, stop=stop)
 

@@ -225,7 +225,7 @@ export const MESSAGES = {
   "engine.phase.train": ["Training", "训练中"],
   "engine.phase.export": ["Writing the model for browsers", "导出模型"],
   "engine.phase.gate": ["Measuring both models on the hold-out", "在保留集上测量两个模型"],
-  "engine.phase.detect": ["Teaching the box detector", "训练框检测器"],
+  "engine.phase.detect": ["Teaching what proposes masks", "训练掩码建议"],
   "engine.step": ["step {step} of {steps}", "第 {step}/{steps} 步"],
   "engine.left": ["about {minutes} min left", "约剩 {minutes} 分钟"],
   "engine.round": ["Round {number}", "第 {number} 轮"],
