@@ -157,30 +157,33 @@ def found_by(
         heads: Of this model; a way whose head is missing finds nothing.
         grid: Everything mode's settings.
     """
-    found = _found_by(way, predictor, image, heads, grid)
-    if heads.categories is None or not found:
-        return found
-    names = heads.categories.name(image, predictor.embed(image), [mask.rle for mask in found])
-    return [replace(mask, category=name) for mask, name in zip(found, names, strict=True)]
+    if way == "everything mode":
+        found = candidates(predictor, image, grid)
+        return _named(found, heads, predictor, image)
+    embedding = predictor.embed(image)
+    found = []
+    if way == "regions" and heads.regions is not None:
+        found = outlined(heads.regions, image, embedding)
+    elif way != "regions" and heads.detector is not None:
+        found = detected(predictor, embedding, heads.detector)
+        if way == "detector along edges":
+            found = along_edges(found, image)
+    return _named(found, heads, predictor, image, embedding)
 
 
-def _found_by(
-    way: Way,
+def _named(
+    found: list[Proposal],
+    heads: Heads,
     predictor: Predictor,
     image: UInt8[np.ndarray, "h w 3"],
-    heads: Heads,
-    grid: AutomaskConfig,
+    embedding: Embedding | None = None,
 ) -> list[Proposal]:
-    if way == "everything mode":
-        return candidates(predictor, image, grid)
-    if way == "regions":
-        return (
-            [] if heads.regions is None else outlined(heads.regions, image, predictor.embed(image))
-        )
-    if heads.detector is None:
-        return []
-    found = detected(predictor, predictor.embed(image), heads.detector)
-    return along_edges(found, image) if way == "detector along edges" else found
+    """Name what was found; the embedding is computed where there is none yet."""
+    if heads.categories is None or not found:
+        return found
+    seen = embedding or predictor.embed(image)
+    names = heads.categories.name(image, seen, [mask.rle for mask in found])
+    return [replace(mask, category=name) for mask, name in zip(found, names, strict=True)]
 
 
 def along_edges(found: Sequence[Proposal], image: UInt8[np.ndarray, "h w 3"]) -> list[Proposal]:
