@@ -1,5 +1,6 @@
-"""Images of many small bright cells, some of them touching: what a region head is for."""
+"""Images of many small bright cells, some touching, and a region head that outlines them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -7,7 +8,10 @@ import numpy as np
 from PIL import Image
 
 from maskmill import rle
+from maskmill.engine.detecting import write_regions
 from maskmill.formats.labelled import LabelledImage, LabelledMask
+from maskmill.predict import Predictor
+from maskmill.train.regions import RegionConfig, train_regions
 
 SIDE = 96
 
@@ -35,3 +39,16 @@ def cell_crowd(folder: Path, name: str, seed: int, cells: int = 12) -> LabelledI
     return LabelledImage(
         image_id=name, path=path, size=(SIDE, SIDE), source="cells", annotations=tuple(masks)
     )
+
+
+def cell_crowds(folder: Path, count: int = 8) -> list[LabelledImage]:
+    """Write some of them."""
+    return [cell_crowd(folder, f"{i:02d}", i) for i in range(count)]
+
+
+def head_of_crowds(predictor: Predictor, images: Sequence[LabelledImage], out: Path) -> Path:
+    """Train a region head on all crowds but the last two, which say when it is offered."""
+    config = RegionConfig(steps=60, batch_images=2, crop=96, zoom=1.2, learning_rate=4e-3)
+    head, side = train_regions(predictor, images[:-2], config)
+    card = {"model": predictor.model_id, "round": 1}
+    return write_regions(head, side, predictor, out, card, held_out=images[-2:])

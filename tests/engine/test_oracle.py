@@ -91,6 +91,44 @@ def test_a_mask_that_is_nearly_right_is_mended_by_brush(predictor: Predictor) ->
     assert sitting.seconds == TIMES.open_image + TIMES.scan + spent
 
 
+def test_a_mask_of_two_objects_is_mended_where_a_stroke_does_it(predictor: Predictor) -> None:
+    _, truths = scene()
+    both = rle.union(truths)
+    careful = OracleConfig(miss=0, slip=0)
+    sitting = sit(predictor, [both], careful)
+    ((_, mended),) = sitting.mended
+    assert mended.strokes == 1
+    assert len(sitting.made) == 1, "the other one is made"
+    hasty = OracleConfig(miss=0, slip=0, mend_strokes=0)
+    assert sit(predictor, [both], hasty).rejected == [0]
+    strict = OracleConfig(miss=0, slip=0, mend=0.7)
+    assert sit(predictor, [both], strict).rejected == [0]
+
+
+def test_a_region_under_the_click_is_taken_if_it_is_good_and_passed_by_if_not(
+    predictor: Predictor,
+) -> None:
+    image, truths = scene()
+    embedding = predictor.embed(image)
+
+    def made(offered: list[rle.Rle], truth: int) -> HandMade:
+        sitting = label_image(
+            predictor, embedding, [truths[truth]], np.random.default_rng(0),
+            offered=offered, config=ALWAYS,
+        )  # fmt: skip
+        (mask,) = sitting.made
+        return mask
+
+    good = made([truths[1]], 1)
+    assert good.seconds == TIMES.first_click + TIMES.look
+    assert (good.clicks, good.strokes, good.predicted_iou) == (1, 0, None)
+    everywhere = rle.encode(np.ones((96, 128), bool))
+    passed = made([everywhere], 0)
+    looks = passed.seconds - made([], 0).seconds
+    assert 1 * TIMES.look <= looks <= 3 * TIMES.look, "a look at each candidate that Tab brings"
+    assert passed.predicted_iou is not None
+
+
 def test_recorded_people_make_what_they_made_in_the_time_it_took(predictor: Predictor) -> None:
     image, truths = scene()
     made = [

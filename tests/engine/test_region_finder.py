@@ -7,12 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cell_crowds import cell_crowd
 
 from maskmill import rle
 from maskmill.config import AutomaskConfig
 from maskmill.engine.calibration import stage_three
-from maskmill.engine.detecting import write_regions
 from maskmill.engine.head_files import head_folder
 from maskmill.engine.heads import Heads
 from maskmill.engine.labelling import LabelSettings, find_masks
@@ -23,29 +21,6 @@ from maskmill.exchange.importing import import_labelled
 from maskmill.formats import LabelledImage, read_pixels
 from maskmill.predict import Predictor
 from maskmill.store import Project
-from maskmill.train.regions import RegionConfig, train_regions
-
-
-@pytest.fixture(scope="module")
-def predictor() -> Predictor:
-    return Predictor.load("tiny", threads=1)
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledImage]:
-    folder = tmp_path_factory.mktemp("crowds")
-    return [cell_crowd(folder, f"{i:02d}", i) for i in range(8)]
-
-
-@pytest.fixture(scope="module")
-def trained(
-    predictor: Predictor, images: list[LabelledImage], tmp_path_factory: pytest.TempPathFactory
-) -> RegionFinder:
-    config = RegionConfig(steps=60, batch_images=2, crop=96, zoom=1.2, learning_rate=4e-3)
-    head, side = train_regions(predictor, images[:6], config)
-    out = tmp_path_factory.mktemp("heads") / "tiny"
-    card = {"model": predictor.model_id, "round": 1}
-    return RegionFinder(write_regions(head, side, predictor, out, card))
 
 
 def test_it_finds_objects_that_it_was_not_shown(

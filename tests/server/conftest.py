@@ -26,6 +26,7 @@ from maskmill.server.embedder import Embedder
 from maskmill.server.events import Events
 from maskmill.server.ingesting import ingest
 from maskmill.server.labeller import Labeller
+from maskmill.server.outliner import Outliner
 from maskmill.server.pictures import Pictures
 from maskmill.server.prefiller import Prefiller
 from maskmill.server.scribbler import Scribbler
@@ -87,6 +88,7 @@ def make_service(project: Project, photos: Path, *, with_accounts: bool = False)
         prefiller=Prefiller(project, events),
         labeller=Labeller(project, events),
         scribbler=Scribbler(project, model="tiny", events=events),
+        outliner=Outliner(project),
         names=LOOPBACK,
     )
     service.trainer.promoted = service.follow
@@ -102,6 +104,7 @@ def service(project: Project, photos: Path) -> Iterator[Service]:
     project.embeddings.put(first.content_hash, an_embedding(Path(first.path)))
     yield made
     made.scribbler.stop()  # whoever asks how far it is has begun it
+    made.outliner.stop()
 
 
 @cache

@@ -32,6 +32,7 @@ MATRIX: dict[str, tuple[str, ...]] = {
     "GET /api/images/{image_id}/thumbnail": MEMBERS,
     "GET /api/images/{image_id}/overlay": MEMBERS,
     "GET /api/images/{image_id}/embedding": MEMBERS,
+    "GET /api/images/{image_id}/regions": MEMBERS,
     "POST /api/images/{image_id}/decode": MEMBERS,
     "GET /api/images/{image_id}/annotations": MEMBERS,
     "GET /api/images/{image_id}/around": MEMBERS,

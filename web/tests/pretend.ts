@@ -14,6 +14,7 @@ import type { History } from "../src/document/history";
 import type { Decoder } from "../src/decoder/client";
 import type { Candidate, Question } from "../src/decoder/messages";
 import { Editor } from "../src/editor/editor";
+import { Offers } from "../src/editor/offers";
 import { Prompting } from "../src/editor/prompting";
 import { imagePoint, screenPoint } from "../src/geometry/frames";
 import { area, emptyMask, subtract, union } from "../src/geometry/mask";
@@ -61,6 +62,7 @@ export class Pretend {
   seconds = 0;
   readonly editor: Editor;
   readonly document: Document;
+  readonly offers: Offers;
 
   constructor(width = 24, height = 16, annotations: readonly Annotation[] = [], history?: History) {
     const doors = {
@@ -70,11 +72,12 @@ export class Pretend {
     };
     const size = { width, height };
     this.document = new Document(1, doors, annotations, history);
+    this.offers = new Offers(this.document);
     let ids = 0;
     this.editor = new Editor({
       size,
       document: this.document,
-      prompting: new Prompting(this.decoder, "1", size, () => undefined),
+      prompting: new Prompting(this.decoder, "1", size, () => undefined, this.offers),
       effort: new Effort(() => this.seconds),
       modelId: "pretend",
       newId: () => `id-${++ids}`,

@@ -8,7 +8,8 @@ or not at all: killed, it is trained again.
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,10 @@ from maskmill.engine.categories import Categoriser, check_categories
 from maskmill.engine.children import as_child
 from maskmill.engine.dataset import labelled_images
 from maskmill.engine.detector import Detector
-from maskmill.engine.head_files import head_folder, write_head
+from maskmill.engine.head_files import Kind, head_folder, write_head
 from maskmill.engine.heads import missing_heads
 from maskmill.engine.lineage import round_named
+from maskmill.engine.offering import measure_offer
 from maskmill.engine.region_finder import RegionFinder, as_seen
 from maskmill.formats import LabelledImage
 from maskmill.predict import Predictor
@@ -67,7 +69,8 @@ def train_round_heads(project: Project, round_: Round, model: Path) -> None:
         if kind == "detector":
             _train_detector(predictor, images, _settings(round_, "detector_training"), card, out)
         elif kind == "regions":
-            _train_regions(predictor, images, _settings(round_, "regions_training"), card, out)
+            told = _settings(round_, "regions_training")
+            _train_regions(predictor, images, held_out, told, card, out)
         else:
             _train_categories(predictor, images, held_out, card, out)
 
@@ -87,13 +90,20 @@ def _train_detector(
 
 
 def _train_regions(
-    predictor: Predictor, images: Images, told: dict[str, Any], card: dict[str, Any], out: Path
+    predictor: Predictor,
+    images: Images,
+    held_out: Images,
+    told: dict[str, Any],
+    card: dict[str, Any],
+    out: Path,
 ) -> None:
+    """Train a region head, and find out on the hold-out from when on its regions are offered."""
     from maskmill.train.regions import RegionConfig, train_regions
 
     config = RegionConfig(**told)
     head, side = train_regions(predictor, images, config)
-    write_regions(head, side, predictor, out, {**card, "settings": asdict(config)})
+    told = {**card, "settings": asdict(config)}
+    write_regions(head, side, predictor, out, told, held_out=held_out)
 
 
 def _train_categories(
@@ -142,9 +152,15 @@ def write_detector(head: "BoxHead", predictor: Predictor, out: Path, card: dict[
 
 
 def write_regions(
-    head: "RegionHead", side: int, predictor: Predictor, out: Path, card: dict[str, Any]
+    head: "RegionHead",
+    side: int,
+    predictor: Predictor,
+    out: Path,
+    card: dict[str, Any],
+    *,
+    held_out: Images = (),
 ) -> Path:
-    """Do the same with a region head that works at this side."""
+    """Do the same with a region head that works at this side; clicks on the hold-out judge it."""
     import torch
 
     from maskmill.onnx_graphs import region_head_graph
@@ -159,8 +175,11 @@ def write_regions(
             expected = head(torch.from_numpy(seen), torch.from_numpy(maps)).numpy()
         return float(np.abs(RegionFinder(folder).logits(seen, maps) - expected).max())
 
-    told = {**card, "side": side}
-    return write_head("regions", graph.SerializeToString(), told, out, difference)
+    told, graph_bytes = {**card, "side": side}, graph.SerializeToString()
+    with _tried("regions", graph_bytes, told) as folder:
+        offer = measure_offer(RegionFinder(folder), predictor, held_out)
+    told["offer"] = None if offer is None else asdict(offer)
+    return write_head("regions", graph_bytes, told, out, difference)
 
 
 def write_categories(
@@ -178,22 +197,25 @@ def write_categories(
 
     size = len(head.mean)
     some = np.random.default_rng(0).normal(size=(3, size)).astype(np.float32)
-    graph = category_head_graph(head, torch.from_numpy(some))
-    with tempfile.TemporaryDirectory() as scratch:
-        # Judged before it is put where others look for it: a card is written once.
-        tried = write_head(
-            "categories", graph.SerializeToString(), {**card, "names": list(names)},
-            Path(scratch) / "head", lambda _: 0.0,
-        )  # fmt: skip
-        check = check_categories(Categoriser(tried), predictor, held_out)
+    graph_bytes = category_head_graph(head, torch.from_numpy(some)).SerializeToString()
+    told = {**card, "names": list(names)}
+    with _tried("categories", graph_bytes, told) as folder:
+        check = check_categories(Categoriser(folder), predictor, held_out)
+    told["holdout"] = None if check is None else asdict(check)
 
     def difference(folder: Path) -> float:
         with torch.no_grad():
             expected = head(torch.from_numpy(some)).numpy()
         return float(np.abs(Categoriser(folder).chances(some) - expected).max())
 
-    told = {**card, "names": list(names), "holdout": None if check is None else asdict(check)}
-    return write_head("categories", graph.SerializeToString(), told, out, difference)
+    return write_head("categories", graph_bytes, told, out, difference)
+
+
+@contextmanager
+def _tried(kind: Kind, graph: bytes, card: dict[str, Any]) -> Iterator[Path]:
+    """Put a head where it can be judged, but nobody looks for it: a card is written once."""
+    with tempfile.TemporaryDirectory() as scratch:
+        yield write_head(kind, graph, card, Path(scratch) / "head", lambda _: 0.0)
 
 
 def _noise() -> UInt8[np.ndarray, "h w 3"]:

@@ -1,24 +1,26 @@
 """A simulated person: sees the truth, answers the model's masks, errs, and takes time.
 
-The oracle works as the browser tool is worked with: it checks what is pre-filled, clicks at the
-centre of an object, tabs to the best of three candidates, clicks into the largest error, takes the
-brush when clicks stall, and now and then overlooks an object. `TimeModel` turns that into seconds.
+The oracle works as the browser tool is worked with: it checks what is pre-filled, and keeps, mends
+or rejects it; clicks at the centre of an object, tabs to the best of what is offered there and the
+decoder's three candidates, clicks into the largest error, takes the brush when clicks stall, and
+now and then overlooks an object. `TimeModel` turns that into seconds.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from maskmill import rle
+from maskmill.engine.offering import offered_at
 from maskmill.engine.time_model import TimeModel
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
 from maskmill.train.clicks import Click, first_click, next_click
 from maskmill.train.sessions import mask_iou
-from maskmill.values import Candidates, Embedding, Prompt, point_prompt
+from maskmill.values import Candidates, Embedding, point_prompt
 
 REACH = 5
 """Wrong pixels nearer than this, pixels of the image, are mended by one stroke."""
@@ -36,8 +38,11 @@ class OracleConfig:
     """A click that gains less IoU than this makes the person take the brush."""
     max_strokes: int = 20
     """Strokes after which an object is left as it is."""
-    mend: float = 0.6
-    """A pre-filled mask of this IoU that is not good enough is mended by brush, not rejected."""
+    mend: float = 0.3
+    """A pre-filled mask of less IoU than this is of nothing that is looked for, and rejected."""
+    mend_strokes: int = 2
+    """One that is not good enough is mended where so many strokes of the brush do it, which takes
+    less than to make it anew; else it is rejected."""
     miss: float = 0.05
     """Share of objects that are overlooked."""
     slip: float = 0.05
@@ -86,6 +91,7 @@ def label_image(
     rng: np.random.Generator,
     *,
     prefilled: Sequence[Rle] = (),
+    offered: Sequence[Rle] = (),
     recorded: Sequence[HandMade] | None = None,
     config: OracleConfig | None = None,
     times: TimeModel | None = None,
@@ -98,6 +104,7 @@ def label_image(
         truths: The true masks, which only the oracle sees.
         rng: Decides what is overlooked and which clicks slip.
         prefilled: Masks that are there already.
+        offered: Regions that a click brings up before the decoder's candidates, best first.
         recorded: What a real person made of each object, and what it took; then nothing is
             clicked or overlooked anew.
         config: What kind of person it is.
@@ -106,6 +113,7 @@ def label_image(
     config, times = config or OracleConfig(), times or TimeModel()
     sitting = Sitting(seconds=times.open_image + times.scan)
     left = _check_prefilled(sitting, truths, prefilled, config, times)
+    taken = [prefilled[i] for i in sitting.kept] + [mask.rle for _, mask in sitting.mended]
     for i in left:
         if recorded is not None:
             mask = recorded[i]
@@ -113,8 +121,11 @@ def label_image(
             sitting.missed += 1
             continue
         else:
-            mask = _label_object(predictor, embedding, rle.decode(truths[i]), rng, config, times)
+            truth = rle.decode(truths[i])
+            region = offered_at(first_click(truth), offered, taken)
+            mask = _label_object(predictor, embedding, truth, region, rng, config, times)
         sitting.made.append(mask)
+        taken.append(mask.rle)
         sitting.seconds += mask.seconds
     return sitting
 
@@ -134,20 +145,24 @@ def _check_prefilled(
         best = max(left, key=lambda j: float(row[j]), default=None)
         if best is None or row[best] < min(config.mend, config.accept):
             sitting.rejected.append(i)
-            continue
-        left.remove(best)
-        if row[best] >= config.accept:
+        elif row[best] >= config.accept:
+            left.remove(best)
             sitting.kept.append(i)
-        else:
-            mended = _mend(prefilled[i], truths[best], config, times)
+        elif (mended := _mend(prefilled[i], truths[best], config, times)) is not None:
+            left.remove(best)
             sitting.mended.append((i, mended))
             sitting.seconds += mended.seconds
+        else:
+            sitting.rejected.append(i)
     return left
 
 
-def _mend(mask: Rle, truth: Rle, config: OracleConfig, times: TimeModel) -> HandMade:
+def _mend(mask: Rle, truth: Rle, config: OracleConfig, times: TimeModel) -> HandMade | None:
+    """Mend by brush what few strokes mend; the eye sees beforehand how many it takes."""
     target = rle.decode(truth)
     brushed, strokes = _brush(target, rle.decode(mask), config)
+    if strokes > config.mend_strokes:
+        return None
     return HandMade(
         rle=rle.encode(brushed),
         seconds=strokes * times.stroke,
@@ -159,57 +174,109 @@ def _mend(mask: Rle, truth: Rle, config: OracleConfig, times: TimeModel) -> Hand
     )
 
 
+@dataclass(eq=False)
+class _Shown:
+    """What is on the screen while an object is asked for; no logits where a region is shown."""
+
+    mask: Bool[np.ndarray, "h w"]
+    iou: float
+    predicted_iou: float | None
+    logits: Float[np.ndarray, "low_h low_w"] | None
+    seconds: float
+
+
 def _label_object(
     predictor: Predictor,
     embedding: Embedding,
     truth: Bool[np.ndarray, "h w"],
+    region: Rle | None,
     rng: np.random.Generator,
     config: OracleConfig,
     times: TimeModel,
 ) -> HandMade:
     clicks = [first_click(truth)]
-    seconds = times.first_click + times.look
-    candidates = predictor.predict(embedding, [point_prompt(*clicks)], multimask_output=True)
-    shown = int(candidates.best()[0])
-    ious = [mask_iou(_drawn(candidates, j), truth) for j in range(3)]
-    best = int(np.argmax(ious))
-    if best != shown and ious[shown] < config.accept:
-        seconds += times.look * ((best - shown) % 3)  # a look at each candidate that Tab brings
-        shown = best
-    mask, iou = _drawn(candidates, shown), ious[shown]
-    predicted = float(candidates.predicted_iou[0, shown])
-    logits = candidates.low_res_mask_logits[0, shown]
-    while iou < config.accept and len(clicks) < config.max_clicks:
-        click = _click_again(truth, mask, rng, config)
-        if click is None:
-            break
-        clicks.append(click)
-        seconds += times.further_click + times.look
-        points = point_prompt(*clicks)
-        prompt = Prompt(
-            point_coords=points.point_coords, point_labels=points.point_labels, mask_input=logits
-        )
-        candidates = predictor.predict(embedding, [prompt], multimask_output=False)
-        new = _drawn(candidates, 0)
-        gained = mask_iou(new, truth) - iou
-        if gained < 0:  # undone with one key
-            clicks.pop()
-            break
-        mask, iou = new, iou + gained
-        predicted = float(candidates.predicted_iou[0, 0])
-        logits = candidates.low_res_mask_logits[0, 0]
-        if gained < config.stall:
-            break
-    mask, strokes = _brush(truth, mask, config)
+    shown = _first_shown(predictor, embedding, truth, clicks[0], region, config, times)
+    # A region is a drawing, not an answer that clicks could change: it is brushed or left.
+    if shown.logits is not None:
+        shown = _clicked_on(predictor, embedding, truth, clicks, shown, rng, config, times)
+    mask, strokes = _brush(truth, shown.mask, config)
     return HandMade(
         rle=rle.encode(mask),
-        seconds=seconds + strokes * times.stroke,
+        seconds=shown.seconds + strokes * times.stroke,
         clicks=len(clicks),
         strokes=strokes,
-        predicted_iou=predicted,
+        predicted_iou=shown.predicted_iou,
         prompts=[{"points": [[c.x, c.y] for c in clicks], "labels": [c.label for c in clicks]}],
         iou=mask_iou(mask, truth),
     )
+
+
+def _first_shown(
+    predictor: Predictor,
+    embedding: Embedding,
+    truth: Bool[np.ndarray, "h w"],
+    click: Click,
+    region: Rle | None,
+    config: OracleConfig,
+    times: TimeModel,
+) -> _Shown:
+    """Click once, and go to the best of the candidates; a region that is offered comes first."""
+    candidates = predictor.predict(embedding, [point_prompt(click)], multimask_output=True)
+    masks = [_drawn(candidates, j) for j in range(3)]
+    first = int(candidates.best()[0])
+    if region is not None:
+        masks.append(rle.decode(region))
+        first = 3
+    ious = [mask_iou(mask, truth) for mask in masks]
+    seconds, taken = times.first_click + times.look, first
+    best = int(np.argmax(ious))
+    if ious[first] < config.accept and best != first:
+        taken = best
+        seconds += times.look * ((best - first) % len(masks))  # a look at each that Tab brings
+    return _Shown(
+        mask=masks[taken],
+        iou=ious[taken],
+        predicted_iou=None if taken == 3 else float(candidates.predicted_iou[0, taken]),
+        logits=None if taken == 3 else candidates.low_res_mask_logits[0, taken],
+        seconds=seconds,
+    )
+
+
+def _clicked_on(
+    predictor: Predictor,
+    embedding: Embedding,
+    truth: Bool[np.ndarray, "h w"],
+    clicks: list[Click],
+    shown: _Shown,
+    rng: np.random.Generator,
+    config: OracleConfig,
+    times: TimeModel,
+) -> _Shown:
+    """Click into what is wrong until it is right, or clicks stall; adds to `clicks`."""
+    while shown.iou < config.accept and len(clicks) < config.max_clicks:
+        click = _click_again(truth, shown.mask, rng, config)
+        if click is None:
+            break
+        clicks.append(click)
+        shown.seconds += times.further_click + times.look
+        points = point_prompt(*clicks)
+        prompt = replace(points, mask_input=shown.logits)
+        candidates = predictor.predict(embedding, [prompt], multimask_output=False)
+        mask = _drawn(candidates, 0)
+        gained = mask_iou(mask, truth) - shown.iou
+        if gained < 0:  # undone with one key
+            clicks.pop()
+            break
+        shown = _Shown(
+            mask=mask,
+            iou=shown.iou + gained,
+            predicted_iou=float(candidates.predicted_iou[0, 0]),
+            logits=candidates.low_res_mask_logits[0, 0],
+            seconds=shown.seconds,
+        )
+        if gained < config.stall:
+            break
+    return shown
 
 
 def _click_again(

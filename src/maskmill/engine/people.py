@@ -45,6 +45,7 @@ class Person(Protocol):
         path: str,
         rng: np.random.Generator,
         prefilled: Sequence[Rle],
+        offered: Sequence[Rle],
     ) -> Sitting:
         """Sit down at an image."""
         ...
@@ -69,11 +70,12 @@ class Oracle:
         path: str,
         rng: np.random.Generator,
         prefilled: Sequence[Rle],
+        offered: Sequence[Rle],
     ) -> Sitting:
         """Play a person."""
         return label_image(
-            predictor, embedding, self.labels[path], rng,
-            prefilled=prefilled, config=self.config, times=self.times,
+            predictor, embedding, self.labels[path], rng, prefilled=prefilled,
+            offered=offered, config=self.config, times=self.times,
         )  # fmt: skip
 
 
@@ -99,6 +101,7 @@ class Recorded:
         path: str,
         rng: np.random.Generator,
         prefilled: Sequence[Rle],
+        offered: Sequence[Rle],
     ) -> Sitting:
         """Let recorded people work."""
         return label_image(
@@ -149,6 +152,7 @@ def sit(
     pixels: Any,
     stage: Stage,
     rng: np.random.Generator,
+    offered: Sequence[Rle] = (),
 ) -> Sitting:
     """Pre-fill an image, let a person label it, and write what they do.
 
@@ -161,11 +165,13 @@ def sit(
         pixels: The image.
         stage: Of the data engine.
         rng: The person's own.
+        offered: Regions that a click brings up.
     """
     written = prefill(project, image_id, chosen, stage)
     path = project.images.get(image_id).path
     embedding = predictor.embed(pixels)
-    sitting = person.label(predictor, embedding, path, rng, [mask.rle for mask in chosen])
+    there = [mask.rle for mask in chosen]
+    sitting = person.label(predictor, embedding, path, rng, there, offered)
     changes: list[Any] = [
         Edit(annotation_id=key, based_on=1, review="accepted" if i in sitting.kept else "rejected")
         for i, key in enumerate(written)

@@ -237,17 +237,17 @@ def _train_heads(
     say: Callable[[str], None],
     stop: threading.Event | None,
 ) -> None:
-    """Train the heads of the model that goes on; of the new one, where a person decides."""
+    """Train the heads of the model that goes on; of both, where a person has still to decide."""
     if not _settings(round_).detector:
         return
     known = {model.id: model for model in project.models.all()}
-    kept = promoted is False
-    model = known[(round_.incumbent_id if kept else round_.candidate_id) or 0]
-    if not missing_heads(project, round_, model.model_id):
-        return
-    say(f"round {round_.number}: heads that propose masks, for {model.model_id}")
-    told = map(str, (project.folder, round_.number, model_path(project, model)))
-    run_child("maskmill.engine.detecting", *told, stop=stop)
+    kept, made = known[round_.incumbent_id or 0], known[round_.candidate_id or 0]
+    going_on = {True: [made], False: [kept], None: [made, kept]}[promoted]
+    for model in going_on:
+        if missing_heads(project, round_, model.model_id):
+            say(f"round {round_.number}: heads that propose masks, for {model.model_id}")
+            told = map(str, (project.folder, round_.number, model_path(project, model)))
+            run_child("maskmill.engine.detecting", *told, stop=stop)
 
 
 def _incumbent(project: Project, round_: Round) -> Model | None:

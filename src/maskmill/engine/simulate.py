@@ -21,6 +21,7 @@ from maskmill.engine import auditing, labelling, proposals, queue
 from maskmill.engine.calibration import calibrate_ways, holdout, in_words, stage_three
 from maskmill.engine.heads import Heads, heads_of
 from maskmill.engine.lineage import current_model, model_path
+from maskmill.engine.offering import offers
 from maskmill.engine.oracle import HandMade, OracleConfig, Sitting
 from maskmill.engine.people import ORACLE, Oracle, Person, Recorded, correct_sample, sit
 from maskmill.engine.rounds import RoundConfig, decide, run_round, verdict_of
@@ -182,7 +183,7 @@ def _play_round(play: Play, stage: Stage, say: Callable[[str], None]) -> None:
     number = len(play.rounds) + 1
     model = current_model(play.project)
     predictor = Predictor.load(model_path(play.project, model), threads=1)
-    heads = heads_of(play.project, model) if stage == "semi" else Heads()
+    heads = heads_of(play.project, model)
     if not play.chosen:
         play.calibration = _calibrate(play, predictor, heads, say) if stage == "semi" else None
         play.chosen = [choice.image_id for choice in _choose(play, predictor, number)]
@@ -194,9 +195,11 @@ def _play_round(play: Play, stage: Stage, say: Callable[[str], None]) -> None:
         if calibration is not None and calibration.threshold is not None:
             every = proposals.found_by(calibration.way, predictor, pixels, heads, _grid(play))
             found = proposals.propose(every, calibration)
+        offered = offers(heads.regions, pixels, predictor.embed(pixels))
         sitting = sit(
             play.project, play.person, predictor, image_id, found,
             pixels=pixels, stage=stage, rng=np.random.default_rng([play.config.seed, image_id]),
+            offered=[region.rle for region in offered],
         )  # fmt: skip
         play.sat.append({"image_id": image_id, **_numbers(sitting)})
         play.keep()

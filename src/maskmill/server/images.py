@@ -9,11 +9,19 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from maskmill.errors import NotFound
 from maskmill.server.access import AnyMember, Busy
-from maskmill.server.decoder import embedding_bytes
+from maskmill.server.decoder import embedding_bytes, wire_mask
 from maskmill.server.pictures import overlay as draw_overlay
 from maskmill.server.service import Service
 from maskmill.server.wire import RowId
-from maskmill.server.wire_images import DecodeOut, DecodeRequest, ImageOut, ImagesOut, State
+from maskmill.server.wire_images import (
+    DecodeOut,
+    DecodeRequest,
+    ImageOut,
+    ImagesOut,
+    RegionOut,
+    RegionsOut,
+    State,
+)
 from maskmill.store import Image, ImageFilter
 from maskmill.store.categories import PALETTE
 from maskmill.values import Embedding
@@ -140,6 +148,19 @@ def embedding(
     found = _embedded(service, image, model_id)
     content = embedding_bytes(found)
     return Response(content, media_type="application/octet-stream", headers=_cached(tag))
+
+
+@router.get("/images/{image_id}/regions")
+def regions(request: Request, member: AnyMember, image_id: ImageId) -> RegionsOut:
+    """Return what the project's region head outlines, for who clicks there."""
+    service: Service = request.app.state.service
+    image = service.project.images.get(image_id)
+    model_id = service.model_of(image)
+    found = service.outliner.of(image, model_id)
+    return RegionsOut(
+        regions=[RegionOut(mask=wire_mask(mask), score=score) for mask, score in found],
+        low_res_side=service.decoder_of(model_id).config.low_res_side,
+    )
 
 
 @router.post("/images/{image_id}/decode", responses={503: BYTES[503]})

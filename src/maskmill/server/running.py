@@ -25,6 +25,7 @@ from maskmill.server.embedder import Embedder
 from maskmill.server.events import Events
 from maskmill.server.ingesting import ingest
 from maskmill.server.labeller import Labeller
+from maskmill.server.outliner import Outliner
 from maskmill.server.pictures import Pictures
 from maskmill.server.prefiller import Prefiller
 from maskmill.server.scribbler import Scribbler
@@ -184,6 +185,7 @@ def _service(
     trainer, prefiller = Trainer(project, events), Prefiller(project, events)
     labeller = Labeller(project, events)
     scribbler = Scribbler(project, model=config.model, events=events)
+    outliner = Outliner(project)
     try:
         service = Service(
             project=project,
@@ -196,6 +198,7 @@ def _service(
             prefiller=prefiller,
             labeller=labeller,
             scribbler=scribbler,
+            outliner=outliner,
             names=names,
             https=https,
         )
@@ -209,6 +212,7 @@ def _service(
         prefiller.stop()
         labeller.stop()
         scribbler.stop()
+        outliner.stop()
         embedder.stop()
 
 

@@ -9,6 +9,7 @@ from maskmill.server.decoder import Decoder
 from maskmill.server.embedder import Embedder
 from maskmill.server.events import Events
 from maskmill.server.labeller import Labeller
+from maskmill.server.outliner import Outliner
 from maskmill.server.pictures import Pictures
 from maskmill.server.planner import Planner
 from maskmill.server.prefiller import Prefiller
@@ -36,6 +37,7 @@ class Service:
         prefiller: Puts sure masks on images that people will see.
         labeller: Labels what nobody has labelled.
         scribbler: Learns from strokes.
+        outliner: Finds the regions that are offered under clicks.
         names: Names under which browsers reach the server, without port.
         https: Whether they reach it over HTTPS.
     """
@@ -50,6 +52,7 @@ class Service:
     prefiller: Prefiller
     labeller: Labeller
     scribbler: Scribbler
+    outliner: Outliner
     planner: Planner = field(init=False)
     names: tuple[str, ...]
     https: bool = False

@@ -110,6 +110,22 @@ class DecodeOut(Out):
     candidates: list[CandidateOut]
 
 
+class RegionOut(Out):
+    """What the region head of the image's model outlines; a click in it brings it up."""
+
+    mask: Mask
+    score: float
+    """How sure the head is, 0 to 1."""
+
+
+class RegionsOut(Out):
+    """The regions that are worth an offer, best first; none where there is no such head."""
+
+    regions: list[RegionOut]
+    low_res_side: int
+    """Of the image's model: what its decoder is told of a region that a click mends."""
+
+
 class CategoryOut(Out):
     """A kind of object."""
 

@@ -223,6 +223,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/images/{image_id}/regions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Regions
+         * @description Return what the project's region head outlines, for who clicks there.
+         */
+        get: operations["images_regions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/images/{image_id}/decode": {
         parameters: {
             query?: never;
@@ -2344,6 +2364,25 @@ export interface components {
             masks: number;
         };
         /**
+         * RegionOut
+         * @description What the region head of the image's model outlines; a click in it brings it up.
+         */
+        RegionOut: {
+            mask: components["schemas"]["Mask"];
+            /** Score */
+            score: number;
+        };
+        /**
+         * RegionsOut
+         * @description The regions that are worth an offer, best first; none where there is no such head.
+         */
+        RegionsOut: {
+            /** Regions */
+            regions: components["schemas"]["RegionOut"][];
+            /** Low Res Side */
+            low_res_side: number;
+        };
+        /**
          * Restore
          * @description A deleted mask back as it was.
          */
@@ -3546,6 +3585,64 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    images_regions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                image_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegionsOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
             };
         };
     };

@@ -34,10 +34,12 @@ export interface Drawn {
   readonly mask: Mask | null;
 }
 
-/** One of the decoder's masks for a prompt. */
+/** One of the masks for a prompt: the decoder's, or a region that is offered. */
 export interface Candidate extends Drawn {
   /** Drawn from the logits when first looked at: of three, people mostly see one. */
   readonly mask: Mask;
+  /** Outlined by the region head. */
+  readonly isOffered?: boolean;
 }
 
 /** Which of a prompt's answers is shown first: the best of a click's, else the first, which is meant for clear prompts. */

@@ -16,6 +16,7 @@ import type { Letter } from "../outbox/database";
 import type { ImageRow, Project } from "../project/project.svelte";
 import { Drafts } from "./drafts";
 import { Editor } from "./editor";
+import { Offers } from "./offers";
 import { findProminent } from "./prominence";
 import { Prompting } from "./prompting";
 
@@ -36,6 +37,7 @@ export class ImageSession {
   /** Whether prompts can be decoded, or why not. */
   prepared: "waiting" | "ready" | string = $state("waiting");
   readonly editor: Editor;
+  private readonly offers: Offers;
   private readonly drafts: Drafts;
   private readonly endings: (() => void)[] = [];
   private signature = "";
@@ -49,10 +51,11 @@ export class ImageSession {
   ) {
     const changed = () => this.changed();
     const size = { width: image.width, height: image.height };
+    this.offers = new Offers(document);
     this.editor = new Editor({
       size,
       document,
-      prompting: new Prompting(project.decoderOf(image), String(image.id), size, changed),
+      prompting: new Prompting(project.decoderOf(image), String(image.id), size, changed, this.offers),
       effort: new Effort(() => performance.now() / 1000),
       modelId: image.model_id,
       newId: () => crypto.randomUUID(),
@@ -148,9 +151,16 @@ export class ImageSession {
     } catch (error) {
       this.prepared = error instanceof Error ? error.message : String(error);
     }
+    if (this.prepared === "ready") await this.ask(); // before a draft's clicks are: it may be what they brought up
     await this.drafts.restore();
     if (this.prepared === "ready" && this.project.decoding === "browser") await this.lead();
-    else this.editor.leading.know([]);
+    else this.editor.leading.know(this.offers.spots());
+  }
+
+  /** Ask what the region head outlines; without an answer the decoder is there. */
+  private async ask(): Promise<void> {
+    const answer = await get<Wire["RegionsOut"]>(`/api/images/${this.image.id}/regions`).catch(() => undefined);
+    if (answer) this.offers.know(answer.regions, answer.low_res_side);
   }
 
   /** Wait until the person rests, so that nothing they ask has to wait; false if the image is left. */
@@ -164,6 +174,8 @@ export class ImageSession {
   /** Look for what stands out. */
   private async lead(): Promise<void> {
     const { project, image, editor } = this;
+    const offered = this.offers.spots();
+    if (offered.length) return editor.leading.know(offered);
     const found = findProminent(project.decoderOf(image), String(image.id), editor.size, () => this.quiet());
     editor.leading.know(await found.catch(() => []));
   }

@@ -12,6 +12,7 @@ import type { Prompt } from "../decoder/prompt";
 import { NO_PROMPT } from "../decoder/prompt";
 import type { Box, ImagePoint, Size } from "../geometry/frames";
 import type { Mask } from "../geometry/mask";
+import type { Offers } from "./offers";
 
 interface Answered {
   readonly prompt: Prompt;
@@ -36,6 +37,7 @@ export class Prompting {
     private readonly imageKey: string,
     private readonly size: Size,
     private readonly changed: () => void,
+    private readonly offers?: Offers,
   ) {}
 
   get isEmpty(): boolean {
@@ -46,7 +48,7 @@ export class Prompting {
     return this.steps.at(-1)?.prompt ?? NO_PROMPT;
   }
 
-  /** The candidates, largest first: whole, part, sub-part. */
+  /** The candidates: what is offered, then the decoder's, largest first: whole, part, sub-part. */
   get candidates(): readonly Candidate[] {
     return this.steps.at(-1)?.candidates ?? [];
   }
@@ -68,16 +70,19 @@ export class Prompting {
   async hover(point: ImagePoint): Promise<void> {
     if (!this.isEmpty) return;
     const prompt: Prompt = { clicks: [{ point, label: 1 }], box: null };
+    const offered = this.offeredFor(prompt);
+    if (offered) {
+      if (offered !== this.hovered) this.show(offered);
+      return;
+    }
     const started = this.started;
     const answer = await this.decoder.hover(this.question(prompt, PREVIEW_SIDE)).catch(() => undefined);
     if (!answer || started !== this.started || !this.isEmpty) return;
-    this.hovered = answer[firstShown(prompt, answer)];
-    this.changed();
+    this.show(answer[firstShown(prompt, answer)]);
   }
 
   leave(): void {
-    this.hovered = undefined;
-    this.changed();
+    this.show(undefined);
   }
 
   click(point: ImagePoint, label: 0 | 1): Promise<void> {
@@ -142,6 +147,7 @@ export class Prompting {
       candidates: {
         predicted_iou: this.candidates.map((each) => each.predictedIou),
         taken: this.taken,
+        offered: this.candidates.some((each) => each.isOffered),
       },
     };
   }
@@ -155,8 +161,10 @@ export class Prompting {
       try {
         const answer = await this.decoder.click(this.question(prompt, Infinity));
         if (started !== this.started) return;
-        const candidates = [...answer].sort((a, b) => b.cells - a.cells);
-        const taken = candidates.indexOf(answer[firstShown(prompt, answer)]!);
+        const drawn = [...answer].sort((a, b) => b.cells - a.cells);
+        const offered = this.offeredFor(prompt);
+        const candidates = offered ? [offered, ...drawn] : drawn;
+        const taken = offered ? 0 : drawn.indexOf(answer[firstShown(prompt, answer)]!);
         this.steps.push({ prompt, candidates, taken });
         this.undone = [];
         this.trouble = null;
@@ -168,6 +176,17 @@ export class Prompting {
     });
     this.asking = asked;
     return asked;
+  }
+
+  /** A region answers a single click; who says more wants something else. */
+  private offeredFor({ clicks, box }: Prompt): Candidate | undefined {
+    const [only] = clicks;
+    return only?.label === 1 && clicks.length === 1 && !box ? this.offers?.at(only.point) : undefined;
+  }
+
+  private show(hovered: Candidate | undefined): void {
+    this.hovered = hovered;
+    this.changed();
   }
 
   private question(prompt: Prompt, longestSide: number): Question {

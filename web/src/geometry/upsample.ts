@@ -9,7 +9,35 @@
 import type { Size } from "./frames";
 import { preprocessSize } from "./frames";
 import type { Mask } from "./mask";
-import { emptyMask, trimmed } from "./mask";
+import { emptyMask, pixelAt, trimmed } from "./mask";
+
+/** What a mask that was drawn is told as: as sure as an answer of the decoder's can be. */
+const SURE = 10;
+/** Spots of a cell, each way, at which a mask is looked at. */
+const SPOTS = 3;
+
+/**
+ * Turn a mask into low-res logits, as if the decoder had answered it: so a click can mend it.
+ *
+ * @param mask - Of the whole image.
+ * @param low - Side of the logits.
+ */
+export function asLogits(mask: Mask, low: number): Float32Array<ArrayBuffer> {
+  const logits = new Float32Array(low * low).fill(-SURE);
+  const cell = Math.max(mask.size.width, mask.size.height) / low; // image pixels, each way
+  const [first, last] = [(at: number) => Math.floor(at / cell), (at: number) => Math.min(low, Math.ceil(at / cell))];
+  for (let y = first(mask.box.y0); y < last(mask.box.y1); y++) {
+    for (let x = first(mask.box.x0); x < last(mask.box.x1); x++) {
+      let inside = 0;
+      for (let i = 0; i < SPOTS * SPOTS; i++) {
+        const [across, down] = [(i % SPOTS) + 0.5, Math.floor(i / SPOTS) + 0.5];
+        inside += pixelAt(mask, Math.floor((x + across / SPOTS) * cell), Math.floor((y + down / SPOTS) * cell));
+      }
+      logits[y * low + x] = ((2 * inside) / SPOTS ** 2 - 1) * SURE;
+    }
+  }
+  return logits;
+}
 
 /** Count the logits above the threshold. */
 export function cellsAbove(logits: Float32Array, threshold: number): number {

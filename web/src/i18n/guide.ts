@@ -57,6 +57,7 @@ export const GUIDE = {
   "engine.profile.usual": ["the next images: short", "接下来的图像：短时"],
   "engine.profile.automatic": ["labelling the rest: what people made, longer", "标注其余：仅人工掩码，较长"],
   "prefill.precision": ["Of the pre-filled masks", "预填掩码中"],
+  "candidate.region": ["Outlined", "区域轮廓"],
   "category.change": ["Change {name}", "修改 {name}"],
   "category.rename": ["New name", "新名称"],
   "category.colour": ["Colour", "颜色"],

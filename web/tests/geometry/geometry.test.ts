@@ -5,6 +5,7 @@ import { area, intersect, iou, subtract, union } from "../../src/geometry/mask";
 import { fillPolygon } from "../../src/geometry/polygon";
 import { paintStroke } from "../../src/geometry/brush";
 import { fillHoles, holeAt, islandAt, islands, split } from "../../src/geometry/regions";
+import { asLogits, upsample } from "../../src/geometry/upsample";
 import { drawn, random, shown } from "../scenes";
 
 describe("frames and views", () => {
@@ -131,5 +132,19 @@ describe("regions", () => {
   test("a cut that does not go through changes nothing", () => {
     const bar = drawn("####", "####");
     expect(split(bar, [imagePoint(1, 0), imagePoint(1, 0.5)])).toEqual([bar]);
+  });
+});
+
+describe("logits", () => {
+  test.each([
+    [64, 48],
+    [48, 64],
+    [400, 300],
+  ])("a drawn mask of %i x %i comes back as it was told", (width, height) => {
+    const [x, y, r] = [width / 3, height / 2, Math.min(width, height) / 4];
+    const corners = Array.from({ length: 40 }, (_, i) => imagePoint(x + r * Math.cos(i / 6.366), y + r * Math.sin(i / 6.366)));
+    const disc = fillPolygon(corners, { width, height });
+    const back = upsample(asLogits(disc, 96), 96, 384, { width, height });
+    expect(iou(back, disc)).toBeGreaterThan(0.93);
   });
 });

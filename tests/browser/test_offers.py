@@ -1,0 +1,100 @@
+"""Regions under a click in the page: brought up, tabbed away from, kept, and what is left."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from cell_crowds import cell_crowds, head_of_crowds
+
+from browser.driving import Annotator, Opened, Server, free_port
+from maskmill import rle
+from maskmill.engine.head_files import head_folder
+from maskmill.formats import LabelledImage
+from maskmill.predict import Predictor
+from maskmill.rle import Rle
+
+OFFERED = "maskmill.session.editor.prompting.candidates.map(each => !!each.isOffered)"
+
+
+@pytest.fixture(scope="module")
+def crowds(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledImage]:
+    return cell_crowds(tmp_path_factory.mktemp("crowds"))
+
+
+@pytest.fixture(scope="module")
+def server(
+    crowds: list[LabelledImage], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A server over crowds, in whose project a round has trained a region head."""
+    folder, project = crowds[0].path.parent, tmp_path_factory.mktemp("project") / "crowds"
+    running = Server(folder, free_port(), project=project).start()
+    running.wait_for_embeddings(len(crowds))
+    predictor = Predictor.load("tiny", threads=1)
+    head_of_crowds(predictor, crowds, head_folder(project, "regions", predictor.model_id))
+    yield running
+    running.kill()
+
+
+def person_at(server: Server, browse: Opened, image: LabelledImage) -> Annotator:
+    person = browse(server.links[-1]).ready()
+    rows = person.fetch("/api/images")["images"]
+    (image_id,) = [row["id"] for row in rows if row["name"] == image.path.name]
+    person.open(image_id)
+    person.until("maskmill.session.editor.leading.next !== undefined")
+    return person
+
+
+def kept(person: Annotator) -> list[Rle]:
+    shapes = person.saved().shapes().values()
+    return [Rle((s["size"][0], s["size"][1]), s["counts"].encode()) for s in shapes]
+
+
+def test_a_click_brings_up_the_region_and_enter_keeps_it(
+    server: Server, browse: Opened, crowds: list[LabelledImage]
+) -> None:
+    person = person_at(server, browse, crowds[-1])
+    truths = [mask.rle for mask in crowds[-1].annotations]
+    outlined = 0
+    for truth in truths[:6]:
+        left, top, right, below = rle.box(truth)
+        person.click((left + right) / 2, (top + below) / 2)
+        assert person.page.evaluate(OFFERED) in ([True, False, False, False], [False] * 3)
+        outlined += person.page.evaluate(OFFERED)[0]
+        person.press("Enter")
+        person.until("maskmill.session.editor.prompting.isEmpty")
+    assert outlined >= 4, "cells are what the head was taught"
+    assert (rle.iou(kept(person), truths).max(1) > 0.75).mean() >= 0.6
+    made = person.masks()[0]["made"]
+    assert made["candidates"]["offered"] is True
+    assert len(made["candidates"]["predicted_iou"]) == 4
+
+
+def test_tab_goes_on_to_the_decoder_and_a_second_click_asks_it(
+    server: Server, browse: Opened, crowds: list[LabelledImage]
+) -> None:
+    person = person_at(server, browse, crowds[-2])
+    spot = person.page.evaluate("maskmill.session.editor.leading.next.point")
+    person.click(spot["x"], spot["y"])
+    assert person.page.evaluate(OFFERED) == [True, False, False, False]
+    person.page.get_by_role("radio", name="Outlined").wait_for()
+    person.press("Tab")
+    assert person.page.evaluate("maskmill.session.editor.prompting.taken") == 1
+    person.press("Shift+Tab")
+    person.click(spot["x"] + 3, spot["y"])
+    assert not any(person.page.evaluate(OFFERED))
+    person.press("Escape")
+
+
+def test_what_a_mask_has_taken_is_not_offered_again(
+    server: Server, browse: Opened, crowds: list[LabelledImage]
+) -> None:
+    person = person_at(server, browse, crowds[0])
+    spot = person.page.evaluate("maskmill.session.editor.leading.next.point")
+    person.click(spot["x"], spot["y"])
+    person.press("Enter")
+    person.until("maskmill.session.editor.prompting.isEmpty")
+    person.click(spot["x"], spot["y"])
+    assert not any(person.page.evaluate(OFFERED))
+    person.press("Escape")
+    (mask,) = kept(person)
+    assert np.isin(rle.area(mask), range(50, 400))
