@@ -4,11 +4,16 @@ The folder holds data and one script; whoever has it needs `pip install maskmill
 project. Two things are deployed: a classifier of strokes, which answers what `maskmill scribble
 predict` says of the file, and a project's model with its heads, which answers what `maskmill label`
 would store. It is the same code on the same files; their hashes make sure that they are the same.
+
+    python -m maskmill.deploy PROJECT OUT PRECISION
+
+is the child process in which a server deploys a project's model: the hold-out takes minutes.
 """
 
 import hashlib
 import json
 import shutil
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +26,7 @@ from maskmill.config import AutomaskConfig
 from maskmill.durable import write_atomically
 from maskmill.engine.calibration import stage_three
 from maskmill.engine.categories import Categoriser
+from maskmill.engine.children import as_child
 from maskmill.engine.head_files import FOLDERS
 from maskmill.engine.heads import Heads, open_heads
 from maskmill.engine.labelling import DATA_ENGINE, LabelSettings, find_masks
@@ -277,3 +283,20 @@ def _hashes(folder: Path) -> dict[str, str]:
             with path.open("rb") as file:
                 found[name] = hashlib.file_digest(file, "sha256").hexdigest()
     return found
+
+
+def main() -> int:
+    """Deploy what the command line names; what went wrong is the last line of stderr."""
+    folder, out, precision = sys.argv[1:]
+
+    def work() -> None:
+        with Project(Path(folder), writes=False) as project:
+            # Without crops: somebody waits for an answer.
+            plain = AutomaskConfig()
+            deploy_project(project, Path(out), precision=float(precision), grid=plain)
+
+    return as_child(work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,6 +1,10 @@
-"""Regions under a click in the page: brought up, tabbed away from, kept, and what is left."""
+"""A region head in the page: regions under a click, and its model made ready to be carried away."""
 
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -8,10 +12,12 @@ from cell_crowds import cell_crowds, head_of_crowds
 
 from browser.driving import Annotator, Opened, Server, free_port
 from maskmill import rle
+from maskmill.deploy import load_deployment
 from maskmill.engine.head_files import head_folder
 from maskmill.formats import LabelledImage
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
+from maskmill.store import Project
 
 OFFERED = "maskmill.session.editor.prompting.candidates.map(each => !!each.isOffered)"
 
@@ -30,9 +36,22 @@ def server(
     running = Server(folder, free_port(), project=project).start()
     running.wait_for_embeddings(len(crowds))
     predictor = Predictor.load("tiny", threads=1)
-    head_of_crowds(predictor, crowds, head_folder(project, "regions", predictor.model_id))
-    yield running
     running.kill()
+    head_of_crowds(predictor, crowds, head_folder(project, "regions", predictor.model_id))
+    judged(project)
+    yield running.start()
+    running.kill()
+
+
+def judged(project: Path) -> None:
+    """Write down the round that trained the head; the gate kept the model that was there."""
+    with Project(project) as opened:
+        models = opened.models
+        row = next(model for model in models.all() if model.name == "tiny")
+        round_ = models.open_round("assisted", incumbent_id=row.id, settings={})
+        verdict = {"promoted": False, "reason": "no better", "comparisons": [], "images": 2}
+        models.record({"gate": 0.0}, round_id=round_.id, detail=verdict)
+        models.change_round(round_.id, status="kept", candidate_id=row.id, reason="no better")
 
 
 def person_at(server: Server, browse: Opened, image: LabelledImage) -> Annotator:
@@ -98,3 +117,38 @@ def test_what_a_mask_has_taken_is_not_offered_again(
     person.press("Escape")
     (mask,) = kept(person)
     assert np.isin(rle.area(mask), range(50, 400))
+
+
+def test_the_model_is_made_ready_tried_and_fetched(
+    server: Server, browse: Opened, crowds: list[LabelledImage], tmp_path: Path
+) -> None:
+    person = browse(server.links[-1]).ready()
+    page = person.page
+    for image in person.fetch("/api/images")["images"]:
+        label(person, image, crowds)
+    page.goto(f"{server.address}/#/guide")
+    page.get_by_text("the archive is then here").wait_for()
+    page.get_by_role("button", name="Make it ready").click()
+    page.get_by_test_id("packing").wait_for()
+    page.get_by_test_id("deployed-model").wait_for(timeout=180_000)
+    page.get_by_label("Choose an image").set_input_files(crowds[-1].path)
+    page.get_by_test_id("tried-model").wait_for()
+    with page.expect_download() as fetched:
+        page.get_by_test_id("deployed-model").click()
+    fetched.value.save_as(tmp_path / "deployed.zip")
+    with zipfile.ZipFile(tmp_path / "deployed.zip") as archive:
+        archive.extractall(tmp_path)
+    own = load_deployment(tmp_path / "deployed", threads=1).answer(crowds[-1].path.read_bytes())
+    assert f"{len(own['masks'])} mask" in page.get_by_test_id("tried-model").inner_text()
+    assert not person.errors
+
+
+def label(person: Annotator, image: dict[str, Any], crowds: list[LabelledImage]) -> None:
+    """Make every mask of an image, as its page sends them."""
+    (crowd,) = [each for each in crowds if each.path.name == image["name"]]
+    made = {"seconds": 1.0, "clicks": 1, "edits": 0}
+    for each in crowd.annotations:
+        mask = {"size": list(each.rle.size), "counts": each.rle.counts.decode()}
+        body = {"op_id": str(uuid4()), "base_version": 0, "image_id": image["id"], "mask": mask,
+                "made": made}  # fmt: skip
+        person.fetch(f"/api/annotations/{uuid4()}", "PUT", body)

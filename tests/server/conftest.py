@@ -27,6 +27,7 @@ from maskmill.server.events import Events
 from maskmill.server.ingesting import ingest
 from maskmill.server.labeller import Labeller
 from maskmill.server.outliner import Outliner
+from maskmill.server.packer import Packer
 from maskmill.server.pictures import Pictures
 from maskmill.server.prefiller import Prefiller
 from maskmill.server.scribbler import Scribbler
@@ -89,6 +90,7 @@ def make_service(project: Project, photos: Path, *, with_accounts: bool = False)
         labeller=Labeller(project, events),
         scribbler=Scribbler(project, model="tiny", events=events),
         outliner=Outliner(project),
+        packer=Packer(project, events),
         names=LOOPBACK,
     )
     service.trainer.promoted = service.follow
@@ -105,6 +107,7 @@ def service(project: Project, photos: Path) -> Iterator[Service]:
     yield made
     made.scribbler.stop()  # whoever asks how far it is has begun it
     made.outliner.stop()
+    made.packer.stop()
 
 
 @cache

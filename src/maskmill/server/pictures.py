@@ -125,15 +125,21 @@ def checked_header(path: Path) -> tuple[tuple[int, int], str]:
             return (height, width), ENDINGS[str(image.format)]
 
 
-def overlay(masks: Sequence[Rle], colours: Sequence[str], size: tuple[int, int]) -> bytes:
-    """Draw masks as they lie over a thumbnail: PNG, clear where there is none.
+def overlay(
+    masks: Sequence[Rle],
+    colours: Sequence[str],
+    size: tuple[int, int],
+    side: int = THUMBNAIL_SIDE,
+) -> bytes:
+    """Draw masks as they lie over a small picture: PNG, clear where there is none.
 
     Args:
         masks: Of one image, the first one at the bottom.
         colours: One per mask, #rrggbb.
         size: (H, W) of the image, pixels.
+        side: Longer side of the picture, at most that of the image; by default a thumbnail's.
     """
-    height, width = preprocess_size(size, min(THUMBNAIL_SIDE, max(size)))
+    height, width = preprocess_size(size, min(side, max(size)))
     rows = ((np.arange(height) + 0.5) * size[0] / height).astype(np.int64)
     columns = ((np.arange(width) + 0.5) * size[1] / width).astype(np.int64)
     places = columns[None, :] * size[0] + rows[:, None]

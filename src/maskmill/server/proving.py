@@ -2,11 +2,8 @@
 
 import base64
 import re
-import secrets
 import shutil
 import threading
-import zipfile
-from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 import msgspec
@@ -14,6 +11,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
+from maskmill import rle
 from maskmill.errors import ConfigError, NotFound
 from maskmill.images import ImageLimits
 from maskmill.scribble.checking import Confusion
@@ -22,6 +20,8 @@ from maskmill.server.access import AnyMember, AnyReviewer, Busy
 from maskmill.server.finishing import Checked, Tried
 from maskmill.server.images import shown_name
 from maskmill.server.marking import marks, truths, usable_rules
+from maskmill.server.packer import KEPT, keep_archive
+from maskmill.server.pictures import overlay
 from maskmill.server.service import Service
 from maskmill.server.uploads import BODY
 from maskmill.server.wire_proving import (
@@ -31,16 +31,21 @@ from maskmill.server.wire_proving import (
     GainOut,
     ImageCheckOut,
     LeftOutOut,
+    PackedOut,
+    PackRequest,
     SuggestedOut,
+    TriedMaskOut,
+    TriedModelOut,
     TriedOut,
 )
+from maskmill.store.categories import PALETTE
 
 router = APIRouter(tags=["proving"])
 NAME = re.compile(r"deployment-[0-9a-f]{12}\.zip")
-KEPT = 3
-"""Archives that are kept: a link that somebody still has open goes on."""
 PART = ".part"
 """Where the archive that is being written lies."""
+SHOWN_SIDE = 1024
+"""Longer side of what is drawn of an image that is tried, pixels."""
 FILE: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/zip": {}}, "description": "The archive."}
 }
@@ -118,18 +123,14 @@ def deploy(request: Request, member: AnyReviewer) -> DeploymentOut:
         )
     if not _ONE_AT_A_TIME.acquire(blocking=False):
         raise Busy("another deployment is being written; ask again when it is done", retry_after=5)
-    folder = _folder(service)
+    folder = service.packer.folder
     part = folder / PART
     try:
         shutil.rmtree(part, ignore_errors=True)  # what a killed server left
         part.mkdir(parents=True)
         told = msgspec.json.encode(rules)
         card = service.scribbler.ask("deploy", str(part / "deployed"), told)
-        name = f"deployment-{secrets.token_hex(6)}.zip"
-        _zip(part / "deployed", part / "whole.zip")
-        (part / "whole.zip").replace(folder / name)
-        for old in sorted(folder.glob("*.zip"), key=lambda path: -path.stat().st_mtime)[KEPT:]:
-            old.unlink(missing_ok=True)
+        name = keep_archive(folder, part / "deployed")
     finally:
         shutil.rmtree(part, ignore_errors=True)
         _ONE_AT_A_TIME.release()
@@ -139,12 +140,54 @@ def deploy(request: Request, member: AnyReviewer) -> DeploymentOut:
     )
 
 
+@router.get("/deployments/model")
+def packed(request: Request, member: AnyMember) -> PackedOut:
+    """Say whether the project's model is ready to be tried and carried away."""
+    return _packed(request.app.state.service)
+
+
+@router.post("/deployments/model", status_code=202)
+def pack(request: Request, member: AnyReviewer, body: PackRequest) -> PackedOut:
+    """Write what `maskmill deploy PROJECT` writes; answers at once."""
+    service: Service = request.app.state.service
+    service.packer.start(precision=body.precision)
+    service.project.audit.record(
+        member.name, "deployed", "model", {"model_id": service.decoder.model_id}
+    )
+    return _packed(service)
+
+
+@router.post("/deployments/model/try", openapi_extra=BODY, max_body_size=ImageLimits().max_bytes)
+async def try_model(request: Request, member: AnyMember) -> TriedModelOut:
+    """Ask the deployed model about an image: the body is the file itself. It is not kept."""
+    service: Service = request.app.state.service
+    content = await request.body()
+    told = await run_in_threadpool(service.packer.answer, content)
+    known = {each.name: each.colour for each in service.project.categories.all()}
+    masks = [
+        rle.Rle((told["size"][0], told["size"][1]), m["segmentation"]["counts"].encode())
+        for m in told["masks"]
+    ]
+    colours = [
+        known.get(m["category"] or "", PALETTE[i % len(PALETTE)])
+        for i, m in enumerate(told["masks"])
+    ]
+    drawn = await run_in_threadpool(
+        overlay, masks, colours, (told["size"][0], told["size"][1]), SHOWN_SIDE
+    )
+    return TriedModelOut(
+        overlay=base64.b64encode(drawn).decode(),
+        masks=[TriedMaskOut(**{k: m[k] for k in TriedMaskOut.model_fields}) for m in told["masks"]],
+        seconds=told["seconds"],
+    )
+
+
 @router.get("/deployments/{name}", response_class=FileResponse, responses=FILE)
 def fetch(
     request: Request, member: AnyReviewer, name: Annotated[str, Path(max_length=100)]
 ) -> FileResponse:
     """Return a deployment's archive."""
-    path = _folder(request.app.state.service) / name
+    path = request.app.state.service.packer.folder / name
     if not NAME.fullmatch(name) or not path.is_file():
         raise NotFound(f"no deployment {name[:60]!r}; make one, the last {KEPT} are kept")
     return FileResponse(path, media_type="application/zip", filename=name)
@@ -156,14 +199,18 @@ def _refuse_while_learning(service: Service) -> None:
         raise Busy("the latest strokes are being learned; ask again in a moment", retry_after=2)
 
 
-def _folder(service: Service) -> FilePath:
-    return service.project.folder / "deployments"
-
-
-def _zip(root: FilePath, path: FilePath) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for each in sorted(file for file in root.rglob("*") if file.is_file()):
-            archive.write(each, f"deployed/{each.relative_to(root).as_posix()}")
+def _packed(service: Service) -> PackedOut:
+    ready = service.packer.ready()
+    card = {} if ready is None else ready.card
+    return PackedOut(
+        working=service.packer.working,
+        trouble=service.packer.trouble,
+        name=None if ready is None else ready.name,
+        bytes=0 if ready is None else ready.bytes,
+        categories=card.get("categories", []),
+        words=card.get("rests_on", []),
+        is_current=card.get("model_id") == service.decoder.model_id,
+    )
 
 
 def _confusion(told: Confusion | None) -> ConfusionOut | None:

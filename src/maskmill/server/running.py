@@ -26,6 +26,7 @@ from maskmill.server.events import Events
 from maskmill.server.ingesting import ingest
 from maskmill.server.labeller import Labeller
 from maskmill.server.outliner import Outliner
+from maskmill.server.packer import Packer
 from maskmill.server.pictures import Pictures
 from maskmill.server.prefiller import Prefiller
 from maskmill.server.scribbler import Scribbler
@@ -185,7 +186,7 @@ def _service(
     trainer, prefiller = Trainer(project, events), Prefiller(project, events)
     labeller = Labeller(project, events)
     scribbler = Scribbler(project, model=config.model, events=events)
-    outliner = Outliner(project)
+    outliner, packer = Outliner(project), Packer(project, events)
     try:
         service = Service(
             project=project,
@@ -199,6 +200,7 @@ def _service(
             labeller=labeller,
             scribbler=scribbler,
             outliner=outliner,
+            packer=packer,
             names=names,
             https=https,
         )
@@ -213,6 +215,7 @@ def _service(
         labeller.stop()
         scribbler.stop()
         outliner.stop()
+        packer.stop()
         embedder.stop()
 
 

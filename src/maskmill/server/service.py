@@ -10,6 +10,7 @@ from maskmill.server.embedder import Embedder
 from maskmill.server.events import Events
 from maskmill.server.labeller import Labeller
 from maskmill.server.outliner import Outliner
+from maskmill.server.packer import Packer
 from maskmill.server.pictures import Pictures
 from maskmill.server.planner import Planner
 from maskmill.server.prefiller import Prefiller
@@ -38,6 +39,7 @@ class Service:
         labeller: Labels what nobody has labelled.
         scribbler: Learns from strokes.
         outliner: Finds the regions that are offered under clicks.
+        packer: Makes deployments.
         names: Names under which browsers reach the server, without port.
         https: Whether they reach it over HTTPS.
     """
@@ -53,6 +55,7 @@ class Service:
     labeller: Labeller
     scribbler: Scribbler
     outliner: Outliner
+    packer: Packer
     planner: Planner = field(init=False)
     names: tuple[str, ...]
     https: bool = False

@@ -1,8 +1,10 @@
 """What travels between server and browser about a classifier as a whole."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from maskmill.server.wire import Out
+from pydantic import Field
+
+from maskmill.server.wire import In, Out
 
 
 class ConfusionOut(Out):
@@ -85,3 +87,45 @@ class DeploymentOut(Out):
     name: str
     bytes: int
     categories: list[str]
+
+
+class PackRequest(In):
+    """How the project's model is made ready."""
+
+    precision: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """Share of its masks that has to be right at IoU 0.75, on the hold-out."""
+
+
+class PackedOut(Out):
+    """The project's model with its heads and thresholds, as a deployment."""
+
+    working: bool
+    """Whether it is being made ready."""
+    trouble: str | None
+    """Why the last attempt came to nothing."""
+    name: str | None
+    """Of the archive; null while there is none."""
+    bytes: int
+    categories: list[str]
+    words: list[str]
+    """What its thresholds rest on."""
+    is_current: bool
+    """Whether it is the model that is in use now."""
+
+
+class TriedMaskOut(Out):
+    """A mask that the deployed model found."""
+
+    category: str | None
+    certainty: float
+    area: int
+    """Pixels of the image."""
+
+
+class TriedModelOut(Out):
+    """What the deployed model finds on an image that is in no project."""
+
+    overlay: str
+    """Base64 of a PNG: the masks in their colours on clear ground, 1,024 pixels at most."""
+    masks: list[TriedMaskOut]
+    seconds: float

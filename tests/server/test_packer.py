@@ -1,0 +1,109 @@
+"""The project's model made ready in the page: what is tried is what is carried away."""
+
+import base64
+import io
+import shutil
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cell_crowds import cell_crowds, head_of_crowds
+from PIL import Image
+from starlette.testclient import TestClient
+
+from maskmill.deploy import load_deployment
+from maskmill.engine.head_files import head_folder
+from maskmill.exchange.importing import import_labelled
+from maskmill.formats import LabelledImage
+from maskmill.predict import Predictor
+from maskmill.server.service import Service
+
+TRY = "/api/deployments/model/try"
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledImage]:
+    return cell_crowds(tmp_path_factory.mktemp("crowds"))
+
+
+@pytest.fixture(scope="module")
+def head(images: list[LabelledImage], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    predictor = Predictor.load("tiny", threads=1)
+    return head_of_crowds(predictor, images, tmp_path_factory.mktemp("heads") / "tiny")
+
+
+@pytest.fixture
+def crowds(service: Service, images: list[LabelledImage], head: Path) -> Service:
+    """The project with labelled crowds and the head that a round trained on them."""
+    import_labelled(service.project, images, name="crowds", by="test")
+    where = head_folder(service.project.folder, "regions", service.decoder.model_id)
+    where.parent.mkdir(parents=True)
+    shutil.copytree(head, where)
+    return service
+
+
+def wait(client: TestClient) -> dict:
+    for _ in range(600):
+        told: dict = client.get("/api/deployments/model").json()
+        if not told["working"]:
+            return told
+        time.sleep(0.2)
+    raise AssertionError(f"not ready after two minutes: {told}")
+
+
+def test_what_is_tried_is_what_is_fetched(
+    client: TestClient, crowds: Service, images: list[LabelledImage], tmp_path: Path
+) -> None:
+    before = client.get("/api/deployments/model").json()
+    assert (before["name"], before["working"], before["is_current"]) == (None, False, False)
+    started = client.post("/api/deployments/model", json={"precision": 0.7})
+    assert started.status_code == 202
+    assert started.json()["working"]
+    again = client.post("/api/deployments/model", json={})
+    assert (again.status_code, "wait" in again.json()["error"]) == (422, True)
+    ready = wait(client)
+    assert (ready["trouble"], ready["is_current"]) == (None, True)
+    assert any(line.startswith("regions: from score") for line in ready["words"])
+    archive = client.get(f"/api/deployments/{ready['name']}").content
+    assert len(archive) == ready["bytes"]
+    with zipfile.ZipFile(io.BytesIO(archive)) as files:
+        files.extractall(tmp_path)
+    deployed = load_deployment(tmp_path / "deployed", threads=1)
+    content = images[-1].path.read_bytes()
+    tried = client.post(TRY, content=content).json()
+    own = deployed.answer(content)
+    assert len(tried["masks"]) == len(own["masks"]) >= 6
+    assert [m["area"] for m in tried["masks"]] == [m["area"] for m in own["masks"]]
+    drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(tried["overlay"]))))
+    assert drawn.shape == (*own["size"], 4)
+    covered = (drawn[..., 3] > 0).sum()
+    assert covered == pytest.approx(sum(m["area"] for m in own["masks"]), rel=0.02)
+
+
+def test_a_broken_image_is_refused_and_the_next_answered(
+    client: TestClient, crowds: Service, images: list[LabelledImage]
+) -> None:
+    assert client.post(TRY, content=b"no model is ready").status_code == 404
+    client.post("/api/deployments/model", json={"precision": 0.7})
+    assert wait(client)["name"]
+    refused = client.post(TRY, content=b"this is no image")
+    assert refused.status_code == 422
+    assert client.post(TRY, content=images[0].path.read_bytes()).json()["masks"]
+    crowds.packer._child.kill()
+    assert client.post(TRY, content=images[0].path.read_bytes()).json()["masks"]
+
+
+def test_what_went_wrong_is_said_and_the_last_deployment_stays(
+    client: TestClient, crowds: Service
+) -> None:
+    client.post("/api/deployments/model", json={"precision": 0.7})
+    first = wait(client)
+    where = head_folder(crowds.project.folder, "regions", crowds.decoder.model_id)
+    (where / "regions.onnx").write_bytes(b"damaged")
+    client.post("/api/deployments/model", json={"precision": 0.7})
+    told = wait(client)
+    assert "regions.onnx is not a usable ONNX file" in told["trouble"]
+    assert told["name"] == first["name"]
+    assert not (crowds.packer.folder / ".model").exists()
