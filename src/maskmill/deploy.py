@@ -167,7 +167,9 @@ def deploy(trained: Path, out: Path, *, model: str | Path, rules: RuleSet) -> di
     shutil.copytree(source, out / ENCODER, ignore=shutil.ignore_patterns(*NOT_CARRIED))
     shutil.copytree(trained, out / CLASSIFIER, ignore=shutil.ignore_patterns(RULES))
     write_rules(out / RULES, rules)
-    return _finish(out, "classifier", classifier.categories, classifier.model_id)
+    return _finish(
+        out, "classifier", classifier.categories, classifier.model_id, install="maskmill"
+    )
 
 
 def deploy_project(
@@ -212,7 +214,9 @@ def deploy_project(
     write_atomically(out / SETTINGS, json.dumps(told, indent=1).encode() + b"\n")
     names = [] if settings.categories is None else Categoriser(Path(settings.categories)).names
     model_id = model_id_of(read_card(source))
-    return _finish(out, "model", names, model_id, rests_on=words)
+    # Its objects are flooded with scikit-image, which few need otherwise.
+    needed = "maskmill" if settings.regions is None else "maskmill[regions]"
+    return _finish(out, "model", names, model_id, rests_on=words, install=needed)
 
 
 def _refuse_full(out: Path) -> None:

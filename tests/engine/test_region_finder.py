@@ -113,7 +113,7 @@ def test_without_scikit_image_it_says_what_to_install(
     trained: RegionFinder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("maskmill.engine.region_finder.find_spec", lambda _: None)
-    with pytest.raises(ConfigError, match="pip install scikit-image"):
+    with pytest.raises(ConfigError, match=r"pip install 'maskmill\[regions\]'"):
         RegionFinder(trained.folder)
 
 

@@ -46,7 +46,7 @@ class RegionFinder:
         if find_spec("skimage") is None:
             raise ConfigError(
                 "scikit-image is not installed, and the region head's objects are flooded with it; "
-                "run `pip install scikit-image`"
+                "run `pip install 'maskmill[regions]'`"
             )
         self._session = open_head(folder, "regions")
 

@@ -136,7 +136,10 @@ def deploy(request: Request, member: AnyReviewer) -> DeploymentOut:
         _ONE_AT_A_TIME.release()
     service.project.audit.record(member.name, "deployed", name, {"model_id": card["model_id"]})
     return DeploymentOut(
-        name=name, bytes=(folder / name).stat().st_size, categories=card["categories"]
+        name=name,
+        bytes=(folder / name).stat().st_size,
+        categories=card["categories"],
+        install=card["install"],
     )
 
 
@@ -209,6 +212,7 @@ def _packed(service: Service) -> PackedOut:
         bytes=0 if ready is None else ready.bytes,
         categories=card.get("categories", []),
         words=card.get("rests_on", []),
+        install=card.get("install", "maskmill"),
         is_current=card.get("model_id") == service.decoder.model_id,
     )
 

@@ -87,6 +87,8 @@ class DeploymentOut(Out):
     name: str
     bytes: int
     categories: list[str]
+    install: str
+    """What pip has to install where it runs."""
 
 
 class PackRequest(In):
@@ -109,6 +111,8 @@ class PackedOut(Out):
     categories: list[str]
     words: list[str]
     """What its thresholds rest on."""
+    install: str
+    """What pip has to install where it runs."""
     is_current: bool
     """Whether it is the model that is in use now."""
 

@@ -1675,6 +1675,8 @@ export interface components {
             bytes: number;
             /** Categories */
             categories: string[];
+            /** Install */
+            install: string;
         };
         /**
          * EffortOut
@@ -2260,6 +2262,8 @@ export interface components {
             categories: string[];
             /** Words */
             words: string[];
+            /** Install */
+            install: string;
             /** Is Current */
             is_current: boolean;
         };
