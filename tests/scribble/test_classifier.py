@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from scribble_scene import CATEGORIES, scene, strokes
@@ -18,7 +19,7 @@ from maskmill.scribble.classifier import (
     train,
     uncertainty,
 )
-from maskmill.scribble.features import Features, extract
+from maskmill.scribble.features import MOST_SIDE, VERSION, Features, extract, working_image
 from maskmill.scribble.strokes import Stroke, draw
 
 
@@ -62,6 +63,28 @@ def test_every_pixel_is_at_least_as_good_as_the_grid(model: PixelModel, predicto
     assert mean_iou(fine.argmax(axis=0), labels) > 0.75
 
 
+def test_a_large_photograph_is_segmented_as_what_filters_see_of_it(predictor: Predictor):
+    image, labels = scene(3)
+    large = np.asarray(cv2.resize(image, (2600, 2000), interpolation=cv2.INTER_CUBIC))
+    truth = np.asarray(cv2.resize(labels, (2600, 2000), interpolation=cv2.INTER_NEAREST))
+    seen = working_image(large)
+    assert max(seen.shape) == MOST_SIDE
+    embedding, features = predictor.embed(large), extract(large, predictor.embed(large))
+    assert features.size == (2000, 2600)
+    told, small = features.classical.values(), extract(seen, predictor.embed(seen)).classical
+    size = (told.shape[2], told.shape[1])
+    same = np.stack([cv2.resize(plane, size) for plane in small.values()])
+    alike = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(told, same, strict=True)]
+    assert np.median(alike) > 0.95, "filters see the same of a photograph and of it shrunk"
+    drawn = draw(strokes("a.jpg", truth), CATEGORIES, truth.shape)
+    learned = train({"a.jpg": features}, {"a.jpg": drawn}, CATEGORIES)
+    coarse = at_size(predict(learned, features), truth.shape)
+    fine = predict_pixels(learned, large, embedding, features)
+    assert fine.shape == coarse.shape == (3, 2000, 2600)
+    assert mean_iou(coarse.argmax(axis=0), truth) > 0.75
+    assert mean_iou(fine.argmax(axis=0), truth) > 0.75
+
+
 def test_saved_and_loaded_says_the_same(model: PixelModel, predictor: Predictor, tmp_path: Path):
     save(model, tmp_path / "model")
     again = load(tmp_path / "model")
@@ -78,7 +101,7 @@ def test_damaged_or_missing_models_are_said(model: PixelModel, tmp_path: Path):
     with pytest.raises(CheckpointError, match="damaged"):
         load(tmp_path / "model")
     card = tmp_path / "model" / "scribble.json"
-    card.write_text(card.read_text().replace('"features": 1', '"features": 0'))
+    card.write_text(card.read_text().replace(f'"features": {VERSION}', '"features": 0'))
     with pytest.raises(CheckpointError, match="features of version 0"):
         load(tmp_path / "model")
 

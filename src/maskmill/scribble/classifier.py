@@ -18,7 +18,7 @@ from jaxtyping import Float32, Int16, UInt8
 from maskmill.durable import write_atomically
 from maskmill.errors import CheckpointError, NotFound, PromptError
 from maskmill.scribble.edges import follow
-from maskmill.scribble.features import VERSION, Features, Map, lightness
+from maskmill.scribble.features import VERSION, Features, Map, lightness, working_image
 from maskmill.scribble.forest import Forest, grow
 from maskmill.scribble.pixels import (
     Projection,
@@ -122,6 +122,8 @@ def predict_pixels(
 ) -> Float32[np.ndarray, "k h w"]:
     """Return the probability of each category at each pixel, for an image that is looked at.
 
+    Of a large image they are those of its working image, brought to its size.
+
     Args:
         model: What was trained.
         image: RGB pixels.
@@ -132,8 +134,11 @@ def predict_pixels(
         PromptError: If the features are of another promptable model.
     """
     _refuse_foreign(model, features.model_id)
-    found = _ask(model, at_pixels(image, embedding, features, model.projections))
-    return follow(found, lightness(image))
+    seen = working_image(image)
+    found = _ask(model, at_pixels(seen, embedding, features, model.projections))
+    followed = follow(found, lightness(seen))
+    size = (image.shape[0], image.shape[1])
+    return followed if seen.shape == image.shape else at_size(followed, size)
 
 
 def at_size(

@@ -20,12 +20,15 @@ from maskmill.errors import ImageError
 from maskmill.values import Embedding
 
 SCALES = (1.0, 2.0, 4.0, 8.0)
-"""Standard deviations of the Gaussians, pixels of the original image."""
+"""Standard deviations of the Gaussians, pixels of the working image."""
 FAR = (16.0, 32.0)
 """Wider ones, for what surrounds a pixel."""
 CELLS = 128
 """The working grid has at most so many cells a side: stride 4 for an image of 512 pixels."""
-VERSION = 1
+MOST_SIDE = 1536
+"""Filters see an image with this longer side at most, pixels: those of a photograph of 24 MP are
+noise at the scales above, and take half a minute and nine gigabytes."""
+VERSION = 2
 """Of the cached form; a cache of another version is made anew."""
 
 Map = Float32[np.ndarray, "_c _h _w"]
@@ -84,6 +87,25 @@ def grid_size(size: tuple[int, int]) -> tuple[int, int]:
     return -(-size[0] // stride), -(-size[1] // stride)
 
 
+def working_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the (H, W) at which filters see an image of this (H, W).
+
+    Example:
+        >>> working_size((384, 512)), working_size((4000, 6000))
+        ((384, 512), (1024, 1536))
+    """
+    scale = min(1.0, MOST_SIDE / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def working_image(image: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:
+    """Return an image as filters see it: itself, unless it is large."""
+    height, width = working_size((image.shape[0], image.shape[1]))
+    if (height, width) == image.shape[:2]:
+        return image
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
+
+
 def extract(image: UInt8[np.ndarray, "h w 3"], embedding: Embedding | None) -> Features:
     """Compute the features of one image at the working grid.
 
@@ -94,7 +116,10 @@ def extract(image: UInt8[np.ndarray, "h w 3"], embedding: Embedding | None) -> F
     size = (image.shape[0], image.shape[1])
     rows, columns = grid_size(size)
     small = np.stack(
-        [cv2.resize(c, (columns, rows), interpolation=cv2.INTER_AREA) for c in classical(image)]
+        [
+            cv2.resize(c, (columns, rows), interpolation=cv2.INTER_AREA)
+            for c in classical(working_image(image))
+        ]
     )
     maps, spans = model_maps(embedding)
     return Features(
@@ -157,7 +182,7 @@ def differences(responses: Map, stride: float) -> Map:
 
     Args:
         responses: As `classical` returns them, at any resolution.
-        stride: Pixels of the original image per cell.
+        stride: Pixels of the working image per cell.
 
     Returns:
         Smoothed colours minus colours smoothed two scales wider, and lightness in the spread of

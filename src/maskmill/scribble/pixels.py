@@ -20,6 +20,7 @@ from maskmill.scribble.features import (
     grid_size,
     model_maps,
     relative,
+    working_size,
 )
 from maskmill.scribble.strokes import UNLABELLED
 from maskmill.values import Embedding
@@ -83,7 +84,7 @@ def at_grid(features: Features, projections: Sequence[Projection]) -> Map:
     """Return the vectors of an image's working grid, channels first."""
     values = features.classical.values()
     maps = [m.values() for m in features.maps]
-    stride = features.size[0] / values.shape[1]
+    stride = working_size(features.size)[0] / values.shape[1]
     local = np.concatenate([values, differences(values, stride)])
     return _assembled(local, local, maps, features.spans, projections)
 
@@ -94,17 +95,17 @@ def at_pixels(
     features: Features,
     projections: Sequence[Projection],
 ) -> Map:
-    """Return the vectors of every pixel, for an image that somebody looks at.
+    """Return the vectors of every pixel of the working image, when somebody looks at an image.
 
     Args:
-        image: RGB pixels.
+        image: RGB pixels of the working image, see `features.working_image`.
         embedding: By the model that the projections are of; None for classical features only.
         features: The image's features at the working grid: its middle and spread.
         projections: As trained.
     """
     maps, spans = model_maps(embedding)
     coarse, fine = features.classical.values(), classical(image)
-    stride = features.size[0] / coarse.shape[1]
+    stride = working_size(features.size)[0] / coarse.shape[1]
     whole = np.concatenate([coarse, differences(coarse, stride)])
     local = np.concatenate([fine, differences(fine, 1.0)])
     return _assembled(local, whole, maps, spans, projections)
