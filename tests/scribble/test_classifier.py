@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 from scribble_scene import CATEGORIES, scene, strokes
@@ -76,7 +77,8 @@ def test_a_large_photograph_is_segmented_as_what_filters_see_of_it(predictor: Pr
     same = np.stack([cv2.resize(plane, size) for plane in small.values()])
     alike = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(told, same, strict=True)]
     assert np.median(alike) > 0.95, "filters see the same of a photograph and of it shrunk"
-    drawn = draw(strokes("a.jpg", truth), CATEGORIES, truth.shape)
+    wide = [msgspec.structs.replace(each, width=40) for each in strokes("a.jpg", truth)]
+    drawn = draw(wide, CATEGORIES, truth.shape)
     learned = train({"a.jpg": features}, {"a.jpg": drawn}, CATEGORIES)
     coarse = at_size(predict(learned, features), truth.shape)
     fine = predict_pixels(learned, large, embedding, features)
