@@ -26,7 +26,7 @@ def bare(scene: LabelledImage) -> LabelledImage:
     )
 
 
-def test_a_run_asks_for_the_precision_that_it_was_told(
+def test_a_run_asks_for_what_it_was_told_and_says_what_could_be_had_instead(
     tmp_path: Path, scenes: list[LabelledImage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[float] = []
@@ -34,14 +34,21 @@ def test_a_run_asks_for_the_precision_that_it_was_told(
     def calibrated(*arguments: object, precisions: list[float]) -> list[dict[str, Calibration]]:
         asked.extend(precisions)
         none = Calibration(threshold=None, precision=0.0, kept=0, found=0.0)
-        return [{"everything mode": none}]
+        some = Calibration(threshold=0.4, precision=0.6, kept=20, found=0.3)
+        return [{"everything mode": some if each < 0.65 else none} for each in precisions]
 
     monkeypatch.setattr("maskmill.engine.prefilling.calibrate_ways", calibrated)
     with Project.create(tmp_path / "project") as project:
         import_labelled(project, list(map(bare, scenes)), name="s", by="test")
-        propose_all(project, tmp_path, [], points_per_side=4, precision=0.7)
-    assert asked == [0.7]
-    assert json.loads((tmp_path / CALIBRATION).read_text())["threshold"] is None
+        propose_all(project, tmp_path, [], points_per_side=4, precision=0.75)
+        told = Calibration.from_json(json.loads((tmp_path / CALIBRATION).read_text()))
+        assert asked == [0.75, 0.7, 0.6, 0.5]
+        assert (told.threshold, told.instead) == (None, ((0.6, 0.3), (0.5, 0.3)))
+        again = tmp_path / "again"
+        again.mkdir()
+        propose_all(project, again, [], points_per_side=4, precision=0.6)
+        told = Calibration.from_json(json.loads((again / CALIBRATION).read_text()))
+        assert (told.threshold, told.instead) == (0.4, ())
 
 
 def test_sure_masks_are_the_models_until_a_person_has_looked(

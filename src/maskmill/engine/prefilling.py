@@ -12,14 +12,14 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from maskmill.config import AutomaskConfig
 from maskmill.durable import write_atomically
 from maskmill.engine import proposals
-from maskmill.engine.calibration import calibrate_ways, holdout
+from maskmill.engine.calibration import FALLBACKS, calibrate_ways, holdout
 from maskmill.engine.children import as_child, run_child
 from maskmill.engine.heads import heads_of
 from maskmill.engine.lineage import current_model, model_path
@@ -72,7 +72,7 @@ def prefill_images(
     finally:
         ended.set()
         watching.join()
-    return Calibration(**json.loads((folder / CALIBRATION).read_text("utf-8")))
+    return Calibration.from_json(json.loads((folder / CALIBRATION).read_text("utf-8")))
 
 
 def look_over(project: Project, image_id: int, *, by: str) -> int:
@@ -173,10 +173,18 @@ def propose_all(
     grid = proposals.nearly_open(AutomaskConfig(points_per_side=points_per_side))
     kept = folder / CALIBRATION
     if kept.is_file():
-        calibration = Calibration(**json.loads(kept.read_text("utf-8")))
+        calibration = Calibration.from_json(json.loads(kept.read_text("utf-8")))
     else:
-        (ways,) = calibrate_ways(predictor, heads, holdout(project), grid, precisions=[precision])
-        calibration = proposals.best_way(ways)
+        tried = [precision, *(each for each in FALLBACKS if each < precision)]
+        told = calibrate_ways(predictor, heads, holdout(project), grid, precisions=tried)
+        calibration, *lower = map(proposals.best_way, told)
+        if calibration.threshold is None:
+            could = tuple(
+                (asked, other.found)
+                for asked, other in zip(tried[1:], lower, strict=True)
+                if other.threshold is not None
+            )
+            calibration = replace(calibration, instead=could)
         write_atomically(kept, json.dumps(asdict(calibration)).encode())
     if calibration.threshold is None:
         return

@@ -9,7 +9,7 @@ that, nothing is kept: a wrong mask costs a person more than a missing one.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -64,6 +64,8 @@ class Calibration:
         kept: Masks of the hold-out above it.
         found: Share of the hold-out's objects that they find.
         way: Whose scores these are.
+        instead: Where no threshold is good: lower precisions that can be had, and the share of the
+            hold-out's objects found at each.
     """
 
     threshold: float | None
@@ -71,6 +73,13 @@ class Calibration:
     kept: int
     found: float
     way: Way = "everything mode"
+    instead: tuple[tuple[float, float], ...] = ()
+
+    @staticmethod
+    def from_json(told: Mapping[str, Any]) -> "Calibration":
+        """Read what `asdict` made of one."""
+        instead = tuple((float(at), float(found)) for at, found in told.get("instead", ()))
+        return Calibration(**{**told, "instead": instead})
 
 
 def candidates(

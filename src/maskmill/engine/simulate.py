@@ -175,7 +175,7 @@ def _go_on(play: Play) -> None:
         )
     play.rounds, play.chosen, play.sat = told["rounds"], told["chosen"], told["sat"]
     if told.get("calibration"):
-        play.calibration = proposals.Calibration(**told["calibration"])
+        play.calibration = proposals.Calibration.from_json(told["calibration"])
 
 
 def _play_round(play: Play, stage: Stage, say: Callable[[str], None]) -> None:

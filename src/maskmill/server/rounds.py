@@ -28,6 +28,7 @@ from maskmill.server.wire_rounds import (
     EngineOut,
     ExampleOut,
     GateOut,
+    InsteadOut,
     NamedImageOut,
     NamingOut,
     PointOut,
@@ -199,6 +200,7 @@ def _prefill(service: Service) -> PrefillOut | None:
         threshold=told.get("threshold"),
         precision=told.get("precision"),
         found=told.get("found"),
+        instead=[InsteadOut(precision=p, found=share) for p, share in told.get("instead", [])],
     )
 
 

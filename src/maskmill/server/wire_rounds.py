@@ -137,6 +137,14 @@ class SuggestionOut(Out):
     """The same in a sentence."""
 
 
+class InsteadOut(Out):
+    """A lower precision that can be had."""
+
+    precision: float
+    found: float
+    """Share of the hold-out's objects that are found at it."""
+
+
 class PrefillOut(Out):
     """The last run that pre-filled images."""
 
@@ -153,6 +161,8 @@ class PrefillOut(Out):
     """Share of the hold-out's masks above it that are right; of all, where there is none."""
     found: float | None
     """Share of the hold-out's objects that they find."""
+    instead: list[InsteadOut]
+    """Where none is precise enough: what could be asked for, the most precise first."""
 
 
 class PrefillRequest(In):

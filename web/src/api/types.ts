@@ -1951,6 +1951,16 @@ export interface components {
             total: number;
         };
         /**
+         * InsteadOut
+         * @description A lower precision that can be had.
+         */
+        InsteadOut: {
+            /** Precision */
+            precision: number;
+            /** Found */
+            found: number;
+        };
+        /**
          * LabelOut
          * @description How far the model is with labelling what nobody has labelled.
          */
@@ -2314,6 +2324,8 @@ export interface components {
             precision: number | null;
             /** Found */
             found: number | null;
+            /** Instead */
+            instead: components["schemas"]["InsteadOut"][];
         };
         /**
          * PrefillRequest

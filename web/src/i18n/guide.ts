@@ -63,6 +63,8 @@ export const GUIDE = {
   "engine.profile": ["For", "用途"],
   "engine.profile.usual": ["the next images: short", "接下来的图像：短时"],
   "engine.profile.automatic": ["labelling the rest: what people made, longer", "标注其余：仅人工掩码，较长"],
+  "prefill.instead": ["With {precision} of 100 right, {found} % of the objects would be found.", "若要求 100 个中 {precision} 个正确，可找到 {found}% 的物体。"],
+  "prefill.so": ["Pre-fill so", "按此预填"],
   "prefill.precision": ["Of the pre-filled masks", "预填掩码中"],
   "candidate.region": ["Outlined", "区域轮廓"],
   "category.change": ["Change {name}", "修改 {name}"],
