@@ -1,11 +1,15 @@
 """Pre-filled masks in the editor: seen as such, rejected with one key, accepted with the image."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from browser.driving import Opened, Started
 from maskmill import rle
+from maskmill.engine.prefilling import CALIBRATION
+from maskmill.engine.proposals import Calibration
 from maskmill.store import Create, Made, Project
 
 
@@ -46,3 +50,33 @@ def test_a_key_rejects_and_done_accepts_what_is_left(start: Started, browse: Ope
     work = now["collecting"]
     assert (work["kept"], work["rejected"], work["unseen"]) == (2, 1, 0)
     assert now["stage"] == "semi"
+
+
+def refused(project: Path) -> None:
+    """End a run for which no threshold was precise enough, and say what could be had."""
+    with Project(project) as opened:
+        job = opened.jobs.queue("prefill", {"image_ids": [1], "precision": 0.95}, total=1)
+        opened.jobs.finish(opened.jobs.claim(job.id, "test"), message="no threshold")
+        folder = opened.folder / "prefilled" / f"{job.id:06d}"
+        folder.mkdir(parents=True)
+        none = Calibration(
+            threshold=None, precision=0.5, kept=0, found=0.0, instead=((0.7, 0.45), (0.5, 0.51))
+        )
+        (folder / CALIBRATION).write_text(json.dumps(asdict(none)))
+
+
+def test_where_nothing_is_sure_enough_the_page_says_what_could_be_had(
+    start: Started, browse: Opened
+) -> None:
+    server = start(refused)
+    person = browse(server.links[-1]).ready()
+    page = person.page
+    page.goto(f"{server.address}/#/engine")
+    page.get_by_text("no threshold makes 95 % of the masks right").wait_for()
+    told = [each.inner_text() for each in page.get_by_test_id("instead").all()]
+    assert ["70 of 100" in told[0], "45 %" in told[0], "50 of 100" in told[1]] == [True] * 3
+    page.get_by_role("button", name="Pre-fill so").first.click()
+    person.until(
+        "(async () => (await (await fetch('/api/engine')).json()).prefill.asked === 0.7)()"
+    )
+    assert not person.errors
