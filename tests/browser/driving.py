@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -226,6 +227,18 @@ def draw_stroke(page: Any, *points: tuple[float, float]) -> None:
     for x, y in others:
         page.mouse.move(x, y, steps=6)
     page.mouse.up()
+
+
+def fetch_deployment(page: Any, mark: str, folder: Path) -> Any:
+    """Click on the link to an archive, unpack it, and load what was deployed."""
+    from maskmill.deploy import load_deployment
+
+    with page.expect_download() as fetched:
+        page.get_by_test_id(mark).click()
+    fetched.value.save_as(folder / "deployed.zip")
+    with zipfile.ZipFile(folder / "deployed.zip") as archive:
+        archive.extractall(folder)
+    return load_deployment(folder / "deployed", threads=1)
 
 
 Started = Callable[..., Server]

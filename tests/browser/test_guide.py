@@ -1,6 +1,5 @@
 """The guide in the browser: from too few images to a deployment that says what the page says."""
 
-import zipfile
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,9 +9,8 @@ import pytest
 from PIL import Image
 from scribble_scene import CATEGORIES, scene, strokes
 
-from browser.driving import Annotator, Opened, Server, free_port
+from browser.driving import Annotator, Opened, Server, fetch_deployment, free_port
 from maskmill import rle
-from maskmill.deploy import load_deployment
 
 IMAGES = 4
 COLOURS = (
@@ -112,12 +110,8 @@ def test_from_too_few_images_to_a_deployment(person: Annotator, tmp_path: Path) 
 
     page.get_by_role("button", name="Make a deployment").click()
     page.get_by_test_id("deployment").wait_for()
-    with page.expect_download() as fetched:
-        page.get_by_test_id("deployment").click()
-    fetched.value.save_as(tmp_path / "deployed.zip")
-    with zipfile.ZipFile(tmp_path / "deployed.zip") as archive:
-        archive.extractall(tmp_path)
-    answer = load_deployment(tmp_path / "deployed", threads=1).answer(fresh.read_bytes())
+    deployed = fetch_deployment(page, "deployment", tmp_path)
+    answer = deployed.answer(fresh.read_bytes())
     found = np.zeros((200, 260), bool)
     for mask in answer["masks"]:
         counts = mask["segmentation"]["counts"].encode()

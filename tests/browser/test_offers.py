@@ -1,6 +1,5 @@
 """A region head in the page: regions under a click, and its model made ready to be carried away."""
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,8 @@ import numpy as np
 import pytest
 from cell_crowds import cell_crowds, head_of_crowds
 
-from browser.driving import Annotator, Opened, Server, free_port
+from browser.driving import Annotator, Opened, Server, fetch_deployment, free_port
 from maskmill import rle
-from maskmill.deploy import load_deployment
 from maskmill.engine.head_files import head_folder
 from maskmill.formats import LabelledImage
 from maskmill.predict import Predictor
@@ -133,12 +131,8 @@ def test_the_model_is_made_ready_tried_and_fetched(
     page.get_by_test_id("deployed-model").wait_for(timeout=180_000)
     page.get_by_label("Choose an image").set_input_files(crowds[-1].path)
     page.get_by_test_id("tried-model").wait_for()
-    with page.expect_download() as fetched:
-        page.get_by_test_id("deployed-model").click()
-    fetched.value.save_as(tmp_path / "deployed.zip")
-    with zipfile.ZipFile(tmp_path / "deployed.zip") as archive:
-        archive.extractall(tmp_path)
-    own = load_deployment(tmp_path / "deployed", threads=1).answer(crowds[-1].path.read_bytes())
+    deployed = fetch_deployment(page, "deployed-model", tmp_path)
+    own = deployed.answer(crowds[-1].path.read_bytes())
     assert f"{len(own['masks'])} mask" in page.get_by_test_id("tried-model").inner_text()
     assert not person.errors
 

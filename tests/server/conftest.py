@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cell_crowds import cell_crowds, head_of_crowds
 from PIL import Image
 from starlette.testclient import TestClient
 from store.conftest import (
@@ -18,6 +19,7 @@ from store.conftest import (
     project,
 )
 
+from maskmill.formats import LabelledImage
 from maskmill.predict import Predictor
 from maskmill.server.access import Door, hash_password
 from maskmill.server.app import guarded
@@ -113,6 +115,19 @@ def service(project: Project, photos: Path) -> Iterator[Service]:
 @cache
 def hashed() -> str:
     return hash_password(PASSWORD)
+
+
+@pytest.fixture(scope="session")
+def crowds(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledImage]:
+    """Images of many cells, labelled; they lie in no project."""
+    return cell_crowds(tmp_path_factory.mktemp("crowds"))
+
+
+@pytest.fixture(scope="session")
+def crowd_head(crowds: list[LabelledImage], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A region head of the default model that has learned from them, but for the last two."""
+    predictor = Predictor.load("tiny", threads=1)
+    return head_of_crowds(predictor, crowds, tmp_path_factory.mktemp("heads") / "tiny")
 
 
 @pytest.fixture

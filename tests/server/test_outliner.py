@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from cell_crowds import cell_crowds, head_of_crowds
 from starlette.testclient import TestClient
 
 from maskmill import rle
@@ -16,23 +15,12 @@ from maskmill.predict import Predictor
 from maskmill.server.service import Service
 
 
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledImage]:
-    return cell_crowds(tmp_path_factory.mktemp("crowds"))
-
-
-@pytest.fixture(scope="module")
-def head(images: list[LabelledImage], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    predictor = Predictor.load("tiny", threads=1)
-    return head_of_crowds(predictor, images, tmp_path_factory.mktemp("heads") / "tiny")
-
-
 @pytest.fixture
-def crowd(service: Service, images: list[LabelledImage]) -> int:
+def crowd(service: Service, crowds: list[LabelledImage]) -> int:
     """A crowd that the head has not learned from, embedded."""
-    import_labelled(service.project, images[-1:], name="crowds", by="test")
-    (row,) = service.project.images.by_path([str(images[-1].path)]).values()
-    embedding = Predictor.load("tiny", threads=1).embed(read_pixels(images[-1]))
+    import_labelled(service.project, crowds[-1:], name="crowds", by="test")
+    (row,) = service.project.images.by_path([str(crowds[-1].path)]).values()
+    embedding = Predictor.load("tiny", threads=1).embed(read_pixels(crowds[-1]))
     service.project.embeddings.put(row.content_hash, embedding)
     return row.id
 
@@ -43,26 +31,26 @@ def place(service: Service, head: Path) -> Path:
 
 
 def test_a_head_outlines_the_image_that_is_open(
-    client: TestClient, service: Service, crowd: int, head: Path, images: list[LabelledImage]
+    client: TestClient, service: Service, crowd: int, crowd_head: Path, crowds: list[LabelledImage]
 ) -> None:
     assert client.get(f"/api/images/{crowd}/regions").json()["regions"] == [], "there is no head"
-    place(service, head)
+    place(service, crowd_head)
     told = client.get(f"/api/images/{crowd}/regions").json()
     assert told["low_res_side"] == client.get("/api/model").json()["low_res_side"]
     found = [
         rle.Rle((each["mask"]["size"][0], each["mask"]["size"][1]), each["mask"]["counts"].encode())
         for each in told["regions"]
     ]
-    truths = [mask.rle for mask in images[-1].annotations]
+    truths = [mask.rle for mask in crowds[-1].annotations]
     assert (rle.iou(found, truths).max(0) > 0.75).mean() > 0.7
     scores = [each["score"] for each in told["regions"]]
     assert scores == sorted(scores, reverse=True)
 
 
 def test_answers_are_remembered_until_another_round_trains_a_head(
-    client: TestClient, service: Service, crowd: int, head: Path
+    client: TestClient, service: Service, crowd: int, crowd_head: Path
 ) -> None:
-    where = place(service, head)
+    where = place(service, crowd_head)
     first = client.get(f"/api/images/{crowd}/regions").json()
     service.outliner._child.kill()
     assert client.get(f"/api/images/{crowd}/regions").json() == first
@@ -74,9 +62,9 @@ def test_answers_are_remembered_until_another_round_trains_a_head(
 
 
 def test_a_head_whose_regions_are_worse_than_the_decoders_is_not_asked(
-    client: TestClient, service: Service, crowd: int, head: Path
+    client: TestClient, service: Service, crowd: int, crowd_head: Path
 ) -> None:
-    where = place(service, head)
+    where = place(service, crowd_head)
     card = json.loads((where / "regions.json").read_text())
     card["offer"]["threshold"] = None
     (where / "regions.json").write_text(json.dumps(card))
@@ -85,9 +73,9 @@ def test_a_head_whose_regions_are_worse_than_the_decoders_is_not_asked(
 
 
 def test_an_image_that_is_gone_is_said_and_the_next_is_outlined(
-    client: TestClient, service: Service, crowd: int, head: Path
+    client: TestClient, service: Service, crowd: int, crowd_head: Path
 ) -> None:
-    place(service, head)
+    place(service, crowd_head)
     row = service.project.images.get(crowd)
     kept = Path(row.path).with_suffix(".kept")
     Path(row.path).rename(kept)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cell_crowds import cell_crowds, head_of_crowds
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -17,30 +16,18 @@ from maskmill.deploy import load_deployment
 from maskmill.engine.head_files import head_folder
 from maskmill.exchange.importing import import_labelled
 from maskmill.formats import LabelledImage
-from maskmill.predict import Predictor
 from maskmill.server.service import Service
 
 TRY = "/api/deployments/model/try"
 
 
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledImage]:
-    return cell_crowds(tmp_path_factory.mktemp("crowds"))
-
-
-@pytest.fixture(scope="module")
-def head(images: list[LabelledImage], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    predictor = Predictor.load("tiny", threads=1)
-    return head_of_crowds(predictor, images, tmp_path_factory.mktemp("heads") / "tiny")
-
-
 @pytest.fixture
-def crowds(service: Service, images: list[LabelledImage], head: Path) -> Service:
+def labelled(service: Service, crowds: list[LabelledImage], crowd_head: Path) -> Service:
     """The project with labelled crowds and the head that a round trained on them."""
-    import_labelled(service.project, images, name="crowds", by="test")
+    import_labelled(service.project, crowds, name="crowds", by="test")
     where = head_folder(service.project.folder, "regions", service.decoder.model_id)
     where.parent.mkdir(parents=True)
-    shutil.copytree(head, where)
+    shutil.copytree(crowd_head, where)
     return service
 
 
@@ -54,7 +41,7 @@ def wait(client: TestClient) -> dict:
 
 
 def test_what_is_tried_is_what_is_fetched(
-    client: TestClient, crowds: Service, images: list[LabelledImage], tmp_path: Path
+    client: TestClient, labelled: Service, crowds: list[LabelledImage], tmp_path: Path
 ) -> None:
     before = client.get("/api/deployments/model").json()
     assert (before["name"], before["working"], before["is_current"]) == (None, False, False)
@@ -71,7 +58,7 @@ def test_what_is_tried_is_what_is_fetched(
     with zipfile.ZipFile(io.BytesIO(archive)) as files:
         files.extractall(tmp_path)
     deployed = load_deployment(tmp_path / "deployed", threads=1)
-    content = images[-1].path.read_bytes()
+    content = crowds[-1].path.read_bytes()
     tried = client.post(TRY, content=content).json()
     own = deployed.answer(content)
     assert len(tried["masks"]) == len(own["masks"]) >= 6
@@ -83,27 +70,27 @@ def test_what_is_tried_is_what_is_fetched(
 
 
 def test_a_broken_image_is_refused_and_the_next_answered(
-    client: TestClient, crowds: Service, images: list[LabelledImage]
+    client: TestClient, labelled: Service, crowds: list[LabelledImage]
 ) -> None:
     assert client.post(TRY, content=b"no model is ready").status_code == 404
     client.post("/api/deployments/model", json={"precision": 0.7})
     assert wait(client)["name"]
     refused = client.post(TRY, content=b"this is no image")
     assert refused.status_code == 422
-    assert client.post(TRY, content=images[0].path.read_bytes()).json()["masks"]
-    crowds.packer._child.kill()
-    assert client.post(TRY, content=images[0].path.read_bytes()).json()["masks"]
+    assert client.post(TRY, content=crowds[0].path.read_bytes()).json()["masks"]
+    labelled.packer._child.kill()
+    assert client.post(TRY, content=crowds[0].path.read_bytes()).json()["masks"]
 
 
 def test_what_went_wrong_is_said_and_the_last_deployment_stays(
-    client: TestClient, crowds: Service
+    client: TestClient, labelled: Service
 ) -> None:
     client.post("/api/deployments/model", json={"precision": 0.7})
     first = wait(client)
-    where = head_folder(crowds.project.folder, "regions", crowds.decoder.model_id)
+    where = head_folder(labelled.project.folder, "regions", labelled.decoder.model_id)
     (where / "regions.onnx").write_bytes(b"damaged")
     client.post("/api/deployments/model", json={"precision": 0.7})
     told = wait(client)
     assert "regions.onnx is not a usable ONNX file" in told["trouble"]
     assert told["name"] == first["name"]
-    assert not (crowds.packer.folder / ".model").exists()
+    assert not (labelled.packer.folder / ".model").exists()
