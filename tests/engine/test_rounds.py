@@ -4,16 +4,18 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from labelled_scene import SMALL, write_scene
 
-from maskmill.engine.children import Interrupted
+from maskmill.engine.children import Interrupted, run_child
 from maskmill.engine.lineage import current_model, model_path, run_folder
 from maskmill.engine.rounds import (
+    Judge,
     RoundConfig,
     cancel,
     decide,
@@ -55,6 +57,35 @@ def project(tmp_path: Path) -> Iterator[Project]:
     with Project.create(tmp_path / "project") as made:
         import_labelled(made, scenes, name="scenes", by="test")
         yield made
+
+
+def test_heads_are_trained_for_the_model_that_goes_on_and_for_both_while_nobody_knows(
+    project: Project, small: RoundConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[str] = []
+
+    def told(*arguments: str, **kwargs: Any) -> None:
+        if arguments[0] == "maskmill.engine.detecting":
+            trained.append(Path(arguments[3]).name)
+        else:
+            run_child(*arguments, **kwargs)
+
+    monkeypatch.setattr("maskmill.engine.rounds.run_child", told)
+    config = replace(small, detector=True)
+    asked: list[str] = []
+
+    def keep(verdict: Mapping[str, Any]) -> bool:
+        asked.append(verdict["reason"])
+        return False
+
+    kept = run_round(project, config, say=lambda _: None, judge=Judge("a rule", keep))
+    assert (kept.status, len(asked)) == ("kept", 1)
+    assert (kept.reason or "").startswith("kept the old model: decided by a rule. only ")
+    assert trained == [Path(model_folder("tiny")).name], "the one that goes on"
+    trained.clear()
+    open_ = run_round(project, config, say=lambda _: None)
+    assert open_.status == "gating"
+    assert len(trained) == 2, "whoever decides finds the heads of either"
 
 
 def test_a_killed_round_goes_on_and_waits_for_a_person_where_images_are_few(

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from maskmill.engine.children import Interrupted, run_child
 from maskmill.engine.gate import TARGET
@@ -62,12 +62,21 @@ class RoundConfig:
     """Write the candidate's ONNX files, which browsers need, and judge those; else PyTorch's."""
 
 
+class Judge(NamedTuple):
+    """Somebody who decides at once where too few images can; see `gate`."""
+
+    name: str
+    promote: Callable[[Mapping[str, Any]], bool]
+    """Told the gate's verdict."""
+
+
 def run_round(
     project: Project,
     config: RoundConfig | None = None,
     *,
     say: Callable[[str], None] = print,
     stop: threading.Event | None = None,
+    judge: Judge | None = None,
 ) -> Round:
     """Run a round, or go on with the one that is open.
 
@@ -76,9 +85,11 @@ def run_round(
         config: How; an open round keeps the settings that it began with.
         say: Told what happens, a line each.
         stop: Set when the round is to rest; what it reached is kept.
+        judge: Asked where a person has to decide.
 
     Returns:
-        The round: promoted, kept, or `gating` where a person has to decide (see `decide`).
+        The round: promoted, kept, or `gating` where a person has to decide (see `decide`) and
+        nobody is there to be asked.
 
     Raises:
         Interrupted: If it was stopped; the next call goes on.
@@ -90,13 +101,16 @@ def run_round(
         candidate = _train(project, round_, say, stop)
         round_ = _register(project, round_, candidate)
         verdict = _gate(project, round_, say, stop)
-        _train_heads(project, round_, verdict["promoted"], say, stop)
+        promoted, reason = verdict["promoted"], verdict["reason"]
+        if promoted is None and judge is not None:
+            promoted = judge.promote(verdict)
+            reason = _decided(promoted, judge.name, reason)
+        _train_heads(project, round_, promoted, say, stop)
     except Interrupted:
         raise
     except MaskmillError as error:
         project.models.change_round(round_.id, status="failed", reason=str(error))
         raise
-    promoted, reason = verdict["promoted"], verdict["reason"]
     if promoted is None:
         return project.models.change_round(round_.id, status="gating", reason=reason)
     return _close(project, round_, promote=promoted, reason=reason)
@@ -111,13 +125,13 @@ def decide(project: Project, *, promote: bool, by: str) -> Round:
     waiting = [r for r in project.models.rounds() if r.status == "gating" and r.reason]
     if not waiting:
         raise StoreError("no round waits for a decision; run one with `maskmill round`")
+    reason = _decided(promote, by, waiting[-1].reason or "")
+    return _close(project, waiting[-1], promote=promote, reason=reason)
+
+
+def _decided(promote: bool, by: str, reason: str) -> str:
     what = "promoted" if promote else "kept the old model"
-    return _close(
-        project,
-        waiting[-1],
-        promote=promote,
-        reason=f"{what}: decided by {by}. {waiting[-1].reason}",
-    )
+    return f"{what}: decided by {by}. {reason}"
 
 
 def cancel(project: Project, *, by: str) -> Round:

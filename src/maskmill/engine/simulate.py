@@ -24,7 +24,7 @@ from maskmill.engine.lineage import current_model, model_path
 from maskmill.engine.offering import offers
 from maskmill.engine.oracle import HandMade, OracleConfig, Sitting
 from maskmill.engine.people import ORACLE, Oracle, Person, Recorded, correct_sample, sit
-from maskmill.engine.rounds import RoundConfig, decide, run_round, verdict_of
+from maskmill.engine.rounds import Judge, RoundConfig, run_round, verdict_of
 from maskmill.engine.time_model import TimeModel
 from maskmill.errors import ConfigError
 from maskmill.exchange.importing import import_labelled
@@ -238,15 +238,13 @@ def _train_and_judge(play: Play, stage: Stage, number: int, say: Callable[[str],
     ended = [r for r in play.project.models.rounds() if r.ended_at is not None]
     if len(ended) >= number:
         return ended[number - 1]
-    waiting = [r for r in play.project.models.rounds() if r.status == "gating" and r.reason]
+
+    def better(verdict: Mapping[str, Any]) -> bool:
+        aim = [c for c in verdict["comparisons"] if c["name"] == play.config.round.target]
+        return not aim or aim[0]["candidate"] > aim[0]["incumbent"]
+
     config = replace(play.config.round, stage=stage)
-    round_ = waiting[0] if waiting else run_round(play.project, config, say=say)
-    if round_.status != "gating":
-        return round_
-    gate = verdict_of(play.project, round_) or {"comparisons": []}
-    aim = [c for c in gate["comparisons"] if c["name"] == play.config.round.target]
-    better = bool(aim) and aim[0]["candidate"] > aim[0]["incumbent"]
-    return decide(play.project, promote=better or not aim, by=ORACLE)
+    return run_round(play.project, config, say=say, judge=Judge(ORACLE, better))
 
 
 def _waiting(play: Play) -> list[queue.Waiting]:
