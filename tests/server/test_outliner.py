@@ -86,3 +86,46 @@ def test_an_image_that_is_gone_is_said_and_the_next_is_outlined(
     finally:
         kept.rename(row.path)
     assert client.get(f"/api/images/{crowd}/regions").json()["regions"]
+
+
+def test_what_was_asked_for_too_early_is_asked_for_again(
+    client: TestClient, service: Service, crowd: int, crowd_head: Path, crowds: list[LabelledImage]
+) -> None:
+    place(service, crowd_head)
+    row = service.project.images.get(crowd)
+    kept = service.project.embeddings.get(row.content_hash, service.decoder.model_id)
+    assert kept is not None
+    shutil.rmtree(service.project.folder / "embeddings")
+    assert client.get(f"/api/images/{crowd}/regions").json()["regions"] == []
+    service.project.embeddings.put(row.content_hash, kept)
+    assert client.get(f"/api/images/{crowd}/regions").json()["regions"]
+
+
+def test_a_file_that_was_swapped_is_refused_and_not_remembered(
+    client: TestClient, service: Service, crowd: int, crowd_head: Path, crowds: list[LabelledImage]
+) -> None:
+    place(service, crowd_head)
+    path = Path(service.project.images.get(crowd).path)
+    content = path.read_bytes()
+    try:
+        path.write_bytes(crowds[0].path.read_bytes())
+        answer = client.get(f"/api/images/{crowd}/regions")
+        assert (answer.status_code, "not the file that was added" in answer.text) == (422, True)
+    finally:
+        path.write_bytes(content)
+    assert client.get(f"/api/images/{crowd}/regions").json()["regions"]
+
+
+@pytest.mark.parametrize(
+    "odd", [{"offer": [1]}, {"offer": {"threshold": "abc"}}, {"offer": {"threshold": float("nan")}}]
+)
+def test_a_card_that_says_nothing_usable_offers_nothing(
+    client: TestClient, service: Service, crowd: int, crowd_head: Path, odd: dict[str, object]
+) -> None:
+    where = place(service, crowd_head)
+    card = json.loads((where / "regions.json").read_text())
+    (where / "regions.json").write_text(json.dumps(card | odd))
+    assert client.get(f"/api/images/{crowd}/regions").json()["regions"] == []
+    (where / "regions.json").write_text(json.dumps(card | {"model": "another"}))
+    answer = client.get(f"/api/images/{crowd}/regions")
+    assert (answer.status_code, "head of model another" in answer.text) == (422, True)

@@ -16,6 +16,7 @@ from maskmill.deploy import load_deployment
 from maskmill.engine.head_files import head_folder
 from maskmill.exchange.importing import import_labelled
 from maskmill.formats import LabelledImage
+from maskmill.server.packer import KEPT, Packer, keep_archive
 from maskmill.server.service import Service
 
 TRY = "/api/deployments/model/try"
@@ -83,7 +84,7 @@ def test_a_broken_image_is_refused_and_the_next_answered(
 
 
 def test_what_went_wrong_is_said_and_the_last_deployment_stays(
-    client: TestClient, labelled: Service
+    client: TestClient, labelled: Service, tmp_path: Path
 ) -> None:
     client.post("/api/deployments/model", json={"precision": 0.7})
     first = wait(client)
@@ -94,3 +95,20 @@ def test_what_went_wrong_is_said_and_the_last_deployment_stays(
     assert "regions.onnx is not a usable ONNX file" in told["trouble"]
     assert told["name"] == first["name"]
     assert not (labelled.packer.folder / ".model").exists()
+    for _ in range(KEPT + 1):  # deployments of strokes
+        deployed = tmp_path / "deployed"
+        deployed.mkdir()
+        (deployed / "card").write_text("strokes")
+        keep_archive(labelled.packer.folder, deployed)
+        shutil.rmtree(deployed)
+    assert client.get("/api/deployments/model").json()["name"] == first["name"]
+    assert len(list(labelled.packer.folder.glob("*.zip"))) == KEPT + 1
+
+
+def test_a_deployment_that_a_killed_server_left_is_said(service: Service) -> None:
+    (service.packer.folder / ".model").mkdir(parents=True)
+    again = Packer(service.project, service.events)
+    assert "the server ended while" in (again.trouble or "")
+    assert not (again.folder / ".model").exists()
+    (again.folder / "model.json").write_text("[]")
+    assert again.ready() is None

@@ -22,6 +22,7 @@ def round_(
     start: Literal["current", "default"] = "current",
     recipe: str = "finetune",
     steps: int | None = None,
+    head_steps: int | None = None,
     val_share: float = 0.2,
     decide: Literal["promote", "keep"] | None = None,
     roll_back: Annotated[bool, Parameter(negative="")] = False,
@@ -39,7 +40,8 @@ def round_(
         masks: Train on masks made since the last promotion, or on all.
         start: Go on from the project's model, or start again from the embedded default.
         recipe: Name or file of the training settings.
-        steps: Optimiser steps; by default the recipe's.
+        steps: Optimiser steps of the model; by default the recipe's.
+        head_steps: The same of the box detector and of the region head; by default 600 each.
         val_share: Share of the image groups that are held out and never trained on.
         decide: End the round that waits for a decision.
         roll_back: Go back to the model before the current one.
@@ -57,6 +59,9 @@ def round_(
     )
     if steps is not None:
         config = replace(config, training={"steps": steps})
+    if head_steps is not None:
+        told = {"steps": head_steps}
+        config = replace(config, detector_training=told, regions_training=told)
     with Project(project, writes=not history) as opened:
         if history:
             found = opened.models.rounds()

@@ -37,6 +37,7 @@ def simulate(
     masks: Literal["new", "all"] = "all",
     start: Literal["current", "default"] = "current",
     steps: int | None = None,
+    head_steps: int | None = None,
     accept: float = 0.85,
     miss: float = 0.05,
     seed: int = 0,
@@ -66,7 +67,8 @@ def simulate(
         queue_by: Choose images by the model's doubt, or at random.
         masks: Train each round on the masks made since the last promotion, or on all.
         start: Train each round from the current model, or from the embedded default.
-        steps: Optimiser steps a round; by default the recipe's.
+        steps: Optimiser steps of the model, a round; by default the recipe's.
+        head_steps: The same of the box detector and of the region head; by default 600 each.
         accept: IoU with the truth at which the simulated person is content.
         miss: Share of objects that the simulated person overlooks.
         seed: Decides everything that is drawn.
@@ -87,6 +89,9 @@ def simulate(
     round_ = RoundConfig(masks=masks, start=start, export=False, detector=detector)
     if steps is not None:
         round_ = replace(round_, training={"steps": steps})
+    if head_steps is not None:
+        heads = {"steps": head_steps}
+        round_ = replace(round_, detector_training=heads, regions_training=heads)
     config = SimulateConfig(
         images_per_round=images_per_round, assisted_rounds=assisted_rounds,
         semi_rounds=semi_rounds, automatic=automatic, points_per_side=points_per_side,

@@ -7,6 +7,7 @@ masks cover already is cut away, so of two objects that the head takes for one, 
 the first has left.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,9 +67,9 @@ def offers(
 
 def threshold_of(card: Mapping[str, Any]) -> float | None:
     """Return the score from which a region head's card has regions offered; None offers none."""
-    told = card.get("offer") or {}
-    value = told.get("threshold")
-    return None if value is None else float(value)
+    told = card.get("offer")
+    value = told.get("threshold") if isinstance(told, Mapping) else None
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def offered_at(click: Click, regions: Sequence[Rle], taken: Sequence[Rle]) -> Rle | None:

@@ -66,6 +66,9 @@ class Packer:
         self._thread: threading.Thread | None = None
         self.trouble: str | None = None
         """Why the last attempt came to nothing."""
+        if (self.folder / PART).exists():  # a killed server's
+            shutil.rmtree(self.folder / PART, ignore_errors=True)
+            self.trouble = "the server ended while the model was being made ready; do it again"
 
     @property
     def working(self) -> bool:
@@ -92,7 +95,7 @@ class Packer:
         self._events.tell("engine")
 
     def stop(self) -> None:
-        """End with the server; a deployment that is half written is begun anew."""
+        """End with the server; of a deployment that is half written nothing stays."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(STOP_SECONDS)
@@ -105,7 +108,7 @@ class Packer:
             folder, archive = self.folder / told["folder"], self.folder / told["archive"]
             card = json.loads((folder / CARD).read_text("utf-8"))
             size = archive.stat().st_size
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             return None
         return Packed(name=archive.name, bytes=size, folder=folder, card=card)
 
@@ -164,9 +167,19 @@ def keep_archive(folder: Path, deployed: Path) -> str:
         for each in sorted(file for file in deployed.rglob("*") if file.is_file()):
             archive.write(each, f"deployed/{each.relative_to(deployed).as_posix()}")
     part.replace(folder / name)
-    for old in sorted(folder.glob("*.zip"), key=lambda path: -path.stat().st_mtime)[KEPT:]:
+    archives = [path for path in folder.glob("*.zip") if path.name != _archive_of_model(folder)]
+    for old in sorted(archives, key=lambda path: -path.stat().st_mtime)[KEPT:]:
         old.unlink(missing_ok=True)
     return name
+
+
+def _archive_of_model(folder: Path) -> str | None:
+    """Return which archive is the model's: it took minutes to make, and stays until the next."""
+    try:
+        name: str = json.loads((folder / READY).read_text("utf-8"))["archive"]
+        return name
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _start() -> Callable[[Path, bytes], dict[str, Any]]:

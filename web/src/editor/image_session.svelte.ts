@@ -159,8 +159,12 @@ export class ImageSession {
 
   /** Ask what the region head outlines; without an answer the decoder is there. */
   private async ask(): Promise<void> {
-    const answer = await get<Wire["RegionsOut"]>(`/api/images/${this.image.id}/regions`).catch(() => undefined);
-    if (answer) this.offers.know(answer.regions, answer.low_res_side);
+    try {
+      const told = await get<Wire["RegionsOut"]>(`/api/images/${this.image.id}/regions`);
+      this.offers.know(told.regions, told.low_res_side);
+    } catch (error) {
+      if (error instanceof Refused) this.around.say(error.message);
+    }
   }
 
   /** Wait until the person rests, so that nothing they ask has to wait; false if the image is left. */

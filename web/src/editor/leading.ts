@@ -30,7 +30,8 @@ export class Leading {
 
   /** The object to go on with: prominent, without a mask, and not passed over. */
   get next(): Spot | undefined {
-    const masks = this.document.annotations.map((each) => maskOf(each.content.rle));
+    const there = this.document.annotations.filter((each) => each.review !== "rejected");
+    const masks = there.map((each) => maskOf(each.content.rle));
     return this.spots?.find((spot) => !this.passed.has(spot) && !masks.some((mask) => contains(mask, spot.point)));
   }
 

@@ -55,7 +55,7 @@ export class Offers {
     if (last?.region === region && last.revision === document.revision && contains(last.part.mask, point)) {
       return last.part;
     }
-    const mask = this.left(region.mask, point);
+    const mask = this.leftAt(region.mask, point);
     if (!mask) return undefined;
     const part = this.candidateOf(mask, region.score);
     this.last = { region, revision: document.revision, part };
@@ -82,13 +82,18 @@ export class Offers {
     };
   }
 
-  private left(whole: Mask, point: ImagePoint): Mask | undefined {
+  /** What masks that are there leave of a region. */
+  left(whole: Mask): Mask {
     let free = whole;
     for (const { content, review } of this.document.annotations) {
       const mask = maskOf(content.rle);
       if (review !== "rejected" && !isEmptyBox(shareBoxes(mask.box, free.box))) free = subtract(free, mask);
     }
-    const part = islandAt(free, point);
+    return free;
+  }
+
+  private leftAt(whole: Mask, point: ImagePoint): Mask | undefined {
+    const part = islandAt(this.left(whole), point);
     return part && area(part) >= LEAST_SHARE * area(whole) ? part : undefined;
   }
 }

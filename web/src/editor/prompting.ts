@@ -12,6 +12,7 @@ import type { Prompt } from "../decoder/prompt";
 import { NO_PROMPT } from "../decoder/prompt";
 import type { Box, ImagePoint, Size } from "../geometry/frames";
 import type { Mask } from "../geometry/mask";
+import { contains, intersect, union } from "../geometry/mask";
 import type { Offers } from "./offers";
 
 interface Answered {
@@ -28,6 +29,8 @@ export class Prompting {
   private undone: Answered[] = [];
   private asking: Promise<unknown> = Promise.resolve();
   private started = 0;
+  /** Questions that wait for their turn or their answer. */
+  private waiting = 0;
   hovered: Candidate | undefined;
   /** Why there is no answer, in words; null while all is well. */
   trouble: string | null = null;
@@ -125,6 +128,7 @@ export class Prompting {
 
   clear(): void {
     this.started++;
+    this.waiting = 0;
     this.steps = [];
     this.undone = [];
     this.hovered = undefined;
@@ -135,10 +139,12 @@ export class Prompting {
   /** The mask that was asked for, and what the engine is told of it; undefined if there is none. */
   result(): { mask: Mask; predictedIou: number; prompts: unknown; candidates: unknown } | undefined {
     const { candidate, prompt } = this;
-    if (!candidate || !candidate.mask.pixels.length) return undefined;
+    // Somebody else may have kept the same region since it was brought up.
+    const mask = candidate?.isOffered ? this.offers?.left(candidate.mask) : candidate?.mask;
+    if (!candidate || !mask?.pixels.length) return undefined;
     const { clicks, box } = prompt;
     return {
-      mask: candidate.mask,
+      mask,
       predictedIou: candidate.predictedIou,
       prompts: {
         points: clicks.map(({ point, label }) => [point.x, point.y, label]),
@@ -155,17 +161,19 @@ export class Prompting {
   /** One after the other: each question carries the answer before it. */
   private ask(next: (prompt: Prompt) => Prompt): Promise<void> {
     const started = this.started;
+    // What is offered is there at once, and can be kept before the decoder has drawn the others.
+    const early = this.waiting++ ? undefined : this.bringUp(next(this.prompt));
     const asked = this.asking.then(async () => {
       if (started !== this.started) return;
-      const prompt = next(this.prompt);
+      this.waiting--;
+      if (early && !this.steps.some((step) => step.prompt === early.prompt)) return; // taken back
+      const prompt = early?.prompt ?? next(this.prompt);
       try {
+        const mended = early ? undefined : this.candidate;
         const answer = await this.decoder.click(this.question(prompt, Infinity));
         if (started !== this.started) return;
-        const drawn = [...answer].sort((a, b) => b.cells - a.cells);
-        const offered = this.offeredFor(prompt);
-        const candidates = offered ? [offered, ...drawn] : drawn;
-        const taken = offered ? 0 : drawn.indexOf(answer[firstShown(prompt, answer)]!);
-        this.steps.push({ prompt, candidates, taken });
+        if (early) this.join(early, answer);
+        else this.steps.push(this.answered(prompt, answer, mended));
         this.undone = [];
         this.trouble = null;
       } catch (error) {
@@ -176,6 +184,34 @@ export class Prompting {
     });
     this.asking = asked;
     return asked;
+  }
+
+  /** Show the region under a single click, if there is one. */
+  private bringUp(prompt: Prompt): Answered | undefined {
+    const offered = this.offeredFor(prompt);
+    if (!offered) return undefined;
+    const step = { prompt, candidates: [offered], taken: 0 };
+    this.steps.push(step);
+    this.hovered = undefined;
+    this.changed();
+    return step;
+  }
+
+  /** Put the decoder's masks behind the region that is shown already. */
+  private join(early: Answered, answer: readonly Candidate[]): void {
+    const drawn = [...answer].sort((a, b) => b.cells - a.cells);
+    this.steps = this.steps.map((step) => (step.prompt === early.prompt ? { ...step, candidates: [...step.candidates, ...drawn] } : step));
+  }
+
+  private answered(prompt: Prompt, answer: readonly Candidate[], mended: Candidate | undefined): Answered {
+    const first = answer[firstShown(prompt, answer)]!;
+    if (mended?.isOffered && !prompt.box) {
+      return { prompt, candidates: [mendedBy(mended, prompt, first)], taken: 0 };
+    }
+    const drawn = [...answer].sort((a, b) => b.cells - a.cells);
+    const offered = this.offeredFor(prompt);
+    const candidates = offered ? [offered, ...drawn] : drawn;
+    return { prompt, candidates, taken: offered ? 0 : drawn.indexOf(first) };
   }
 
   /** A region answers a single click; who says more wants something else. */
@@ -193,4 +229,20 @@ export class Prompting {
     const { imageKey, size } = this;
     return { imageKey, size, prompt, maskInput: this.candidate?.logits ?? null, longestSide };
   }
+}
+
+/**
+ * What a further click makes of a region: it only grows where something is added, and only shrinks
+ * where something is taken away. A click on what is in it changes nothing.
+ */
+function mendedBy(region: Candidate, { clicks }: Prompt, answer: Candidate): Candidate {
+  const { point, label } = clicks.at(-1)!;
+  if (Boolean(label) === contains(region.mask, point)) return region;
+  const mask = label ? union(region.mask, answer.mask) : cutAt(region.mask, answer.mask, point);
+  return { ...region, logits: answer.logits, cells: answer.cells, mask };
+}
+
+/** What the decoder leaves of a region without a point; all of it, where the decoder does not see what is meant. */
+function cutAt(region: Mask, answer: Mask, point: ImagePoint): Mask {
+  return contains(answer, point) ? region : intersect(region, answer);
 }

@@ -54,16 +54,74 @@ describe("regions that are offered", () => {
     expect(nearly.offers.at(imagePoint(6, 1))).toBeUndefined();
   });
 
-  test("a second click mends it: the decoder is told of the region", async () => {
+  test("a further click beside it adds, and the decoder is told of the region", async () => {
     const it = new Pretend(8, 4);
     it.offers.know(offering(...TWO_AS_ONE), 4);
     await it.click(2, 1);
-    await it.click(6, 3);
+    await it.click(7, 3);
     const { maskInput, prompt } = it.decoder.questions.at(-1)!;
     expect(prompt.clicks).toHaveLength(2);
     expect(maskInput).toHaveLength(16);
     expect(Math.max(...maskInput!)).toBeGreaterThan(0);
-    expect(it.editor.prompting.candidates.some((each) => each.isOffered)).toBe(false);
+    it.editor.finish();
+    expect(it.picture).toEqual([".###....", ".######.", ".#######", "......##"]);
+  });
+
+  test("a further click in it changes nothing", async () => {
+    const it = new Pretend(8, 4);
+    it.offers.know(offering(...TWO_AS_ONE), 4);
+    await it.click(2, 1);
+    await it.click(2, 1);
+    it.editor.finish();
+    expect(it.picture).toEqual(TWO_AS_ONE);
+  });
+
+  test("taking away only ever takes away", async () => {
+    const it = new Pretend(8, 4);
+    it.offers.know(offering(...TWO_AS_ONE), 4);
+    await it.click(2, 1);
+    await it.click(5, 1, "alt");
+    it.editor.finish();
+    const kept = it.picture.join("").split("");
+    const outlined = TWO_AS_ONE.join("").split("");
+    expect(kept.every((sign, i) => sign === "." || outlined[i] === "#")).toBe(true);
+    expect(kept.filter((sign) => sign === "#").length).toBeLessThan(12);
+    expect(it.picture[1]![5]).toBe(".");
+  });
+
+  test("it can be kept before the decoder has answered, and so can the next", async () => {
+    const it = new Pretend(8, 4);
+    it.offers.know([...offering(...FIRST), ...offering(...REST)], 4);
+    for (const x of [2, 5]) {
+      it.press(x, 1).release(x, 1);
+      it.editor.finish();
+    }
+    expect(it.areas).toEqual([6, 6]);
+    await it.answered();
+    expect(it.editor.prompting.isEmpty).toBe(true);
+  });
+
+  test("taken back before the decoder has answered, it does not come again", async () => {
+    const it = new Pretend(8, 4);
+    it.offers.know(offering(...FIRST), 4);
+    it.press(2, 1).release(2, 1);
+    it.editor.prompting.cycle(1);
+    await it.answered();
+    expect(it.editor.prompting.candidates).toHaveLength(4);
+    it.editor.prompting.clear();
+    it.press(2, 1).release(2, 1);
+    it.editor.prompting.undo();
+    await it.answered();
+    expect(it.editor.prompting.isEmpty).toBe(true);
+  });
+
+  test("what somebody else has kept meanwhile is cut away when it is kept", async () => {
+    const it = new Pretend(8, 4);
+    it.offers.know(offering(...TWO_AS_ONE), 4);
+    await it.click(5, 1);
+    it.document.receive(annotation("theirs", ...FIRST));
+    it.editor.finish();
+    expect(shown(maskOf(it.last.content.rle))).toEqual(REST);
   });
 
   test("a hover shows the region, and asks nobody", async () => {
