@@ -79,7 +79,7 @@ export class Prompting {
       return;
     }
     const started = this.started;
-    const answer = await this.decoder.hover(this.question(prompt, PREVIEW_SIDE)).catch(() => undefined);
+    const answer = await this.decoder.hover(this.question(prompt, PREVIEW_SIDE, undefined)).catch(() => undefined);
     if (!answer || started !== this.started || !this.isEmpty) return;
     this.show(answer[firstShown(prompt, answer)]);
   }
@@ -169,11 +169,12 @@ export class Prompting {
       if (early && !this.steps.some((step) => step.prompt === early.prompt)) return; // taken back
       const prompt = early?.prompt ?? next(this.prompt);
       try {
-        const mended = early ? undefined : this.candidate;
-        const answer = await this.decoder.click(this.question(prompt, Infinity));
+        // The decoder's masks for a first click are its own: it is told of no region.
+        const before = early ? undefined : this.candidate;
+        const answer = await this.decoder.click(this.question(prompt, Infinity, before));
         if (started !== this.started) return;
         if (early) this.join(early, answer);
-        else this.steps.push(this.answered(prompt, answer, mended));
+        else this.steps.push(this.answered(prompt, answer, before));
         this.undone = [];
         this.trouble = null;
       } catch (error) {
@@ -203,10 +204,10 @@ export class Prompting {
     this.steps = this.steps.map((step) => (step.prompt === early.prompt ? { ...step, candidates: [...step.candidates, ...drawn] } : step));
   }
 
-  private answered(prompt: Prompt, answer: readonly Candidate[], mended: Candidate | undefined): Answered {
+  private answered(prompt: Prompt, answer: readonly Candidate[], before: Candidate | undefined): Answered {
     const first = answer[firstShown(prompt, answer)]!;
-    if (mended?.isOffered && !prompt.box) {
-      return { prompt, candidates: [mendedBy(mended, prompt, first)], taken: 0 };
+    if (before?.isOffered && !prompt.box) {
+      return { prompt, candidates: [mendedBy(before, prompt, first)], taken: 0 };
     }
     const drawn = [...answer].sort((a, b) => b.cells - a.cells);
     const offered = this.offeredFor(prompt);
@@ -225,9 +226,9 @@ export class Prompting {
     this.changed();
   }
 
-  private question(prompt: Prompt, longestSide: number): Question {
+  private question(prompt: Prompt, longestSide: number, before: Candidate | undefined): Question {
     const { imageKey, size } = this;
-    return { imageKey, size, prompt, maskInput: this.candidate?.logits ?? null, longestSide };
+    return { imageKey, size, prompt, maskInput: before?.logits ?? null, longestSide };
   }
 }
 

@@ -21,6 +21,7 @@ describe("regions that are offered", () => {
     const { prompting } = it.editor;
     expect(prompting.candidates.map((each) => Boolean(each.isOffered))).toEqual([true, false, false, false]);
     expect(shown(prompting.candidate!.mask)).toEqual(TWO_AS_ONE);
+    expect(it.decoder.questions.map((each) => each.maskInput)).toEqual([null]);
     prompting.cycle(1);
     expect(prompting.candidate!.isOffered).toBeFalsy();
     prompting.cycle(-1);
