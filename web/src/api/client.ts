@@ -18,6 +18,8 @@ export class Offline extends Error {}
 
 const SESSION = "/api/session";
 let nobodyIsKnown: () => void = () => undefined;
+/** How often somebody has signed in. */
+let signedIn = 0;
 
 /** Say what happens when a request is refused because nobody is signed in. */
 export function whenNobodyIsKnown(call: () => void): void {
@@ -27,12 +29,15 @@ export function whenNobodyIsKnown(call: () => void): void {
 /** A body that is a file goes as it is, anything else as JSON. */
 export async function request(method: string, path: string, body?: unknown): Promise<Response> {
   let answer: Response;
+  const before = signedIn;
   try {
     answer = await fetch(path, { method, credentials: "same-origin", ...sent(body) });
   } catch (error) {
     throw new Offline(`the server is not reached (${String(error)})`);
   }
-  if (answer.status === 401 && path !== SESSION) nobodyIsKnown();
+  if (path === SESSION && method === "POST" && answer.ok) signedIn++;
+  // What was asked before somebody signed in, and answered after, says nothing of who is there now.
+  if (answer.status === 401 && path !== SESSION && before === signedIn) nobodyIsKnown();
   if (!answer.ok) throw await refusal(answer);
   return answer;
 }
