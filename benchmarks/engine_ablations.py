@@ -98,7 +98,8 @@ def table(found: dict[str, list[dict[str, float]]]) -> str:
         cells = []
         for number in NUMBERS:
             values = np.array([each[number] for each in plays])
-            cells.append(f"{values.mean():.2f} ({values.min():.2f} to {values.max():.2f})")
+            reach = f" ({values.min():.2f} to {values.max():.2f})" if len(values) > 1 else ""
+            cells.append(f"{values.mean():.2f}{reach}")
         lines.append(f"| {name} | {len(plays)} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
