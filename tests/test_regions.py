@@ -11,6 +11,7 @@ from cell_crowds import SIDE, cell_crowd
 from maskmill import regions, rle
 from maskmill.errors import DatasetError
 from maskmill.formats import LabelledImage, LabelledMask, read_pixels
+from maskmill.geometry import shrunk_size
 from maskmill.predict import Predictor
 from maskmill.train.regions import (
     CROWD,
@@ -132,7 +133,7 @@ def test_outlines_lie_on_both_sides_of_a_border() -> None:
 def test_images_are_only_shrunk(
     size: tuple[int, int], side: int, expected: tuple[int, int]
 ) -> None:
-    assert regions.working_size(size, side) == expected
+    assert shrunk_size(size, side) == expected
     seen = regions.working_image(np.zeros((*size, 3), np.uint8), side)
     assert seen.shape == (*expected, 3)
 

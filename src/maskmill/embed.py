@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from maskmill.errors import ImageError
 from maskmill.executor import Outcome, run
-from maskmill.images import OpenedImage, open_image
+from maskmill.images import OpenedImage, open_added
 from maskmill.predict import Predictor
 from maskmill.store import ImageFilter, Project
 from maskmill.store.embeddings import Embeddings
@@ -208,8 +207,6 @@ def embed_image(predictor: Predictor, cache: Embeddings, item: Item) -> OpenedIm
     path, expected = Path(item[0]), item[1]
     if cache.get(expected, predictor.model_id) is not None:  # a damaged one is removed by this
         return None
-    opened = open_image(path)
-    if opened.sha256 != expected:
-        raise ImageError(f"{path} is not the file that was added; put the old one back")
+    opened = open_added(path, expected)
     cache.put(expected, predictor.embed(opened.array))
     return opened

@@ -53,6 +53,16 @@ def preprocess_size(original_size: tuple[int, int], input_side: int) -> tuple[in
     return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
 
 
+def shrunk_size(size: tuple[int, int], most: int) -> tuple[int, int]:
+    """Return the size of an image whose longer side may have so many pixels; none is enlarged.
+
+    Example:
+        >>> shrunk_size((4000, 6000), 1536), shrunk_size((384, 512), 1536)
+        ((1024, 1536), (384, 512))
+    """
+    return preprocess_size(size, min(most, max(size)))
+
+
 def to_input_frame(
     points: Real[np.ndarray, "n 2"], original_size: tuple[int, int], input_size: tuple[int, int]
 ) -> Float[np.ndarray, "n 2"]:

@@ -117,6 +117,17 @@ def read_image(
     return open_image(source, limits=limits).array
 
 
+def open_added(path: Path, content_hash: str) -> OpenedImage:
+    """Open an image of a project, if it is still the file that was added.
+
+    Raises:
+        ImageError: If it cannot be used, or is another file.
+    """
+    if (opened := open_image(path)).sha256 != content_hash:
+        raise ImageError(f"{path} is not the file that was added; put the old one back")
+    return opened
+
+
 def open_image(
     source: Path | str | bytes, *, limits: ImageLimits | None = None, name: str | None = None
 ) -> OpenedImage:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int32, UInt8
 
+from maskmill.geometry import shrunk_size
 from maskmill.values import Embedding
 
 CELL = 4
@@ -87,20 +88,9 @@ def side_for(shares: Float[np.ndarray, " n"]) -> int:
     return int(np.clip(-(-side // MULTIPLE) * MULTIPLE, *SIDES))
 
 
-def working_size(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """Return height and width at which an image of this height and width is looked at.
-
-    Args:
-        size: Height and width, pixels.
-        side: What the longer side is shrunk to; a smaller image stays as it is.
-    """
-    scale = min(1.0, side / max(size))
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
 def working_image(image: UInt8[np.ndarray, "H W 3"], side: int) -> Float32[np.ndarray, "h w 3"]:
     """Return what the head sees of an image: at its working size, from about 0 to about 1."""
-    height, width = working_size((image.shape[0], image.shape[1]), side)
+    height, width = shrunk_size((image.shape[0], image.shape[1]), side)
     if (height, width) != image.shape[:2]:
         image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))
     dark, bright = np.percentile(image, (DARKEST, BRIGHTEST))

@@ -25,9 +25,8 @@ from maskmill.engine.children import Interrupted
 from maskmill.engine.head_files import Kind
 from maskmill.engine.heads import Heads, open_heads
 from maskmill.engine.proposals import Proposal, Way, nearly_open
-from maskmill.errors import ImageError
 from maskmill.executor import Outcome, run
-from maskmill.images import open_image
+from maskmill.images import open_added
 from maskmill.predict import Predictor
 from maskmill.store import ImageFilter, Made, Project
 from maskmill.store.bulk import Labelled, NewMask, add_labelled, already_done, count_done
@@ -292,9 +291,7 @@ def _start(settings: LabelSettings) -> Callable[[Image], list[Proposal]]:
 def _label(
     predictor: Predictor, heads: Heads, settings: LabelSettings, image: Image
 ) -> list[Proposal]:
-    opened = open_image(Path(image.path))
-    if opened.sha256 != image.content_hash:
-        raise ImageError(f"{image.path} is not the file that was added; put the old one back")
+    opened = open_added(Path(image.path), image.content_hash)
     return find_masks(predictor, opened.array, settings, heads)
 
 

@@ -12,6 +12,7 @@ from jaxtyping import Float32, UInt8
 
 from maskmill.engine.head_files import open_head, read_head_card, refuse_other_model
 from maskmill.errors import ConfigError
+from maskmill.geometry import shrunk_size
 from maskmill.regions import (
     CELL,
     MULTIPLE,
@@ -21,7 +22,6 @@ from maskmill.regions import (
     regions_in,
     working_image,
     working_maps,
-    working_size,
 )
 from maskmill.values import Embedding
 
@@ -62,7 +62,7 @@ class RegionFinder:
         refuse_other_model(embedding, self.card, "regions")
         side = int(self.card["side"])
         seen, maps = as_seen(image, embedding, side)
-        height, width = working_size((image.shape[0], image.shape[1]), side)
+        height, width = shrunk_size((image.shape[0], image.shape[1]), side)
         logits = self.logits(seen, maps)[0, :, :height, :width]
         inside, outline, depth = 1 / (1 + np.exp(-logits))
         size = (image.shape[0], image.shape[1])

@@ -17,6 +17,7 @@ from jaxtyping import Float, Float32, UInt8
 
 from maskmill.durable import write_atomically
 from maskmill.errors import ImageError
+from maskmill.geometry import shrunk_size
 from maskmill.values import Embedding
 
 SCALES = (1.0, 2.0, 4.0, 8.0)
@@ -87,20 +88,9 @@ def grid_size(size: tuple[int, int]) -> tuple[int, int]:
     return -(-size[0] // stride), -(-size[1] // stride)
 
 
-def working_size(size: tuple[int, int]) -> tuple[int, int]:
-    """Return the (H, W) at which filters see an image of this (H, W).
-
-    Example:
-        >>> working_size((384, 512)), working_size((4000, 6000))
-        ((384, 512), (1024, 1536))
-    """
-    scale = min(1.0, MOST_SIDE / max(size))
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
 def working_image(image: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:
     """Return an image as filters see it: itself, unless it is large."""
-    height, width = working_size((image.shape[0], image.shape[1]))
+    height, width = shrunk_size((image.shape[0], image.shape[1]), MOST_SIDE)
     if (height, width) == image.shape[:2]:
         return image
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA))

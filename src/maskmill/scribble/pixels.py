@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int16, UInt8
 
+from maskmill.geometry import shrunk_size
 from maskmill.scribble.features import (
+    MOST_SIDE,
     Features,
     Map,
     classical,
@@ -20,7 +22,6 @@ from maskmill.scribble.features import (
     grid_size,
     model_maps,
     relative,
-    working_size,
 )
 from maskmill.scribble.strokes import UNLABELLED
 from maskmill.values import Embedding
@@ -84,7 +85,7 @@ def at_grid(features: Features, projections: Sequence[Projection]) -> Map:
     """Return the vectors of an image's working grid, channels first."""
     values = features.classical.values()
     maps = [m.values() for m in features.maps]
-    stride = working_size(features.size)[0] / values.shape[1]
+    stride = shrunk_size(features.size, MOST_SIDE)[0] / values.shape[1]
     local = np.concatenate([values, differences(values, stride)])
     return _assembled(local, local, maps, features.spans, projections)
 
@@ -105,7 +106,7 @@ def at_pixels(
     """
     maps, spans = model_maps(embedding)
     coarse, fine = features.classical.values(), classical(image)
-    stride = working_size(features.size)[0] / coarse.shape[1]
+    stride = shrunk_size(features.size, MOST_SIDE)[0] / coarse.shape[1]
     whole = np.concatenate([coarse, differences(coarse, stride)])
     local = np.concatenate([fine, differences(fine, 1.0)])
     return _assembled(local, whole, maps, spans, projections)

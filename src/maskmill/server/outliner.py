@@ -13,8 +13,8 @@ from pathlib import Path
 from maskmill.engine.head_files import has_head, head_folder, read_head_card
 from maskmill.engine.offering import offers, threshold_of
 from maskmill.engine.region_finder import RegionFinder
-from maskmill.errors import CheckpointError, ImageError
-from maskmill.images import open_image
+from maskmill.errors import CheckpointError
+from maskmill.images import open_added
 from maskmill.rle import Rle
 from maskmill.server.child import Child
 from maskmill.store import Image, Project
@@ -88,9 +88,7 @@ def _start(project: Path) -> Callable[[Path, str, str, str, str], list[Offered] 
             return None
         if loaded[0] != (folder, which):
             loaded = ((folder, which), RegionFinder(folder))
-        opened = open_image(Path(path))
-        if opened.sha256 != content_hash:
-            raise ImageError(f"{path} is not the file that was added; put the old one back")
+        opened = open_added(Path(path), content_hash)
         found = offers(loaded[1], opened.array, embedding)
         return [(region.rle, region.score) for region in found]
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from maskmill.errors import ImageError
 from maskmill.formats.photograph import read_header
-from maskmill.geometry import preprocess_size
+from maskmill.geometry import shrunk_size
 from maskmill.images import FORMATS, WARNINGS_LOCK, ImageLimits, open_image, thumbnail
 from maskmill.rle import Rle, run_lengths
 
@@ -139,7 +139,7 @@ def overlay(
         size: (H, W) of the image, pixels.
         side: Longer side of the picture, at most that of the image; by default a thumbnail's.
     """
-    height, width = preprocess_size(size, min(side, max(size)))
+    height, width = shrunk_size(size, side)
     rows = ((np.arange(height) + 0.5) * size[0] / height).astype(np.int64)
     columns = ((np.arange(width) + 0.5) * size[1] / width).astype(np.int64)
     places = columns[None, :] * size[0] + rows[:, None]
