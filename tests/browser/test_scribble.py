@@ -172,6 +172,16 @@ def test_strokes_survive_a_killed_server_and_a_reload_and_are_undone(
     drawer.saved()
 
 
+def test_an_image_is_opened_once_so_that_nothing_is_swapped_under_who_draws(drawer: Drawer) -> None:
+    asked: list[str] = []
+    drawer.page.on("request", lambda request: asked.append(request.url))
+    drawer.page.reload()
+    drawer.person.until("!!window.maskmill?.scribble?.board.picture")
+    drawer.person.until(f"{STATE}.phase === 'idle'")
+    drawer.page.wait_for_timeout(500)
+    assert len([url for url in asked if url.endswith("/strokes")]) == 1
+
+
 def test_of_two_people_on_one_image_both_keep_their_strokes(
     drawer: Drawer, drawn: tuple[Path, list[np.ndarray]], server: Server, browse: Opened
 ) -> None:
