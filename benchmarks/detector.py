@@ -47,7 +47,7 @@ def train(predictor: Predictor, folder: Path, options: argparse.Namespace, out: 
     if not has_head(areas, "regions"):
         outlines = RegionConfig(steps=options.region_steps)
         head, side = train_regions(predictor, chosen, outlines, on_step=_say)
-        write_regions(head, side, predictor, areas, card)
+        write_regions(head, side, predictor, areas, card, images=chosen)
     return open_heads({"detector": boxes, "regions": areas})
 
 

@@ -51,4 +51,4 @@ def head_of_crowds(predictor: Predictor, images: Sequence[LabelledImage], out: P
     config = RegionConfig(steps=60, batch_images=2, crop=96, zoom=1.2, learning_rate=4e-3)
     head, side = train_regions(predictor, images[:-2], config)
     card = {"model": predictor.model_id, "round": 1}
-    return write_regions(head, side, predictor, out, card, held_out=images[-2:])
+    return write_regions(head, side, predictor, out, card, images=images[:-2], held_out=images[-2:])

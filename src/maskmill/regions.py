@@ -59,7 +59,7 @@ class Region:
         shape: Its pixels, of the box around them.
         corner: Row and column of that box's first pixel in the image.
         score: How sure, 0 to 1: mean chance of being inside, share that surely is, solidity, and
-            greatest depth, multiplied.
+            greatest depth, multiplied; or the chance that it is right, see `region_scores`.
         sure: The share of its pixels that surely is inside.
         middle: Its deepest pixel, x and y, pixels of the image.
     """
@@ -193,7 +193,7 @@ def _region(each: Any, answer: Answer) -> Region:
     return Region(
         shape=shape,
         corner=(top, left),
-        score=float(inside[shape].mean()) * sure * _solidity(shape) * float(depth[shape].max()),
+        score=float(inside[shape].mean()) * sure * solidity(shape) * float(depth[shape].max()),
         sure=sure,
         middle=(left + column + 0.5, top + row + 0.5),
     )
@@ -240,7 +240,7 @@ def at_image_size(region: Region, working: tuple[int, int], size: tuple[int, int
     return replace(region, shape=shape, corner=(top, left), middle=middle)
 
 
-def _solidity(shape: Bool[np.ndarray, "h w"]) -> float:
+def solidity(shape: Bool[np.ndarray, "h w"]) -> float:
     """Return the share of its convex hull that a shape covers."""
     outlines, _ = cv2.findContours(shape.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     largest = max(outlines, key=cv2.contourArea)

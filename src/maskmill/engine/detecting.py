@@ -26,6 +26,7 @@ from maskmill.engine.heads import missing_heads
 from maskmill.engine.lineage import round_named
 from maskmill.engine.offering import measure_offer
 from maskmill.engine.region_finder import RegionFinder, as_seen
+from maskmill.engine.scoring import learn_scoring
 from maskmill.formats import LabelledImage
 from maskmill.predict import Predictor
 from maskmill.store import Project
@@ -97,13 +98,13 @@ def _train_regions(
     card: dict[str, Any],
     out: Path,
 ) -> None:
-    """Train a region head, and find out on the hold-out from when on its regions are offered."""
+    """Train a region head, learn to score its regions, and find out when they are offered."""
     from maskmill.train.regions import RegionConfig, train_regions
 
     config = RegionConfig(**told)
     head, side = train_regions(predictor, images, config)
     told = {**card, "settings": asdict(config)}
-    write_regions(head, side, predictor, out, told, held_out=held_out)
+    write_regions(head, side, predictor, out, told, images=images, held_out=held_out)
 
 
 def _train_categories(
@@ -158,9 +159,14 @@ def write_regions(
     out: Path,
     card: dict[str, Any],
     *,
+    images: Images = (),
     held_out: Images = (),
 ) -> Path:
-    """Do the same with a region head that works at this side; clicks on the hold-out judge it."""
+    """Do the same with a region head that works at this side, and judge its regions.
+
+    What they are scored by is learned from `images`, that it was trained on; when they are offered
+    under clicks, from `held_out`.
+    """
     import torch
 
     from maskmill.onnx_graphs import region_head_graph
@@ -176,6 +182,9 @@ def write_regions(
         return float(np.abs(RegionFinder(folder).logits(seen, maps) - expected).max())
 
     told, graph_bytes = {**card, "side": side}, graph.SerializeToString()
+    with _tried("regions", graph_bytes, told) as folder:
+        scoring = learn_scoring(RegionFinder(folder), predictor, images)
+    told["scoring"] = None if scoring is None else scoring.to_json()
     with _tried("regions", graph_bytes, told) as folder:
         offer = measure_offer(RegionFinder(folder), predictor, held_out)
     told["offer"] = None if offer is None else asdict(offer)

@@ -3,16 +3,18 @@
 It runs its ONNX file and needs no PyTorch; flooding needs scikit-image, which comes with training.
 """
 
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float, Float32, UInt8
 
 from maskmill.engine.head_files import open_head, read_head_card, refuse_other_model
 from maskmill.errors import ConfigError
 from maskmill.geometry import shrunk_size
+from maskmill.region_scores import Scoring, measure
 from maskmill.regions import (
     CELL,
     MULTIPLE,
@@ -34,6 +36,7 @@ class RegionFinder:
 
     Attributes:
         card: Which model it belongs to, and how it was trained.
+        scoring: How likely its regions are right; None where nobody has measured that.
 
     Raises:
         NotFound: If there is none.
@@ -48,6 +51,8 @@ class RegionFinder:
                 "scikit-image is not installed, and the region head's objects are flooded with it; "
                 "run `pip install 'maskmill[regions]'`"
             )
+        told = self.card.get("scoring")
+        self.scoring = None if told is None else Scoring.from_json(told)
         self._session = open_head(folder, "regions")
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -55,6 +60,26 @@ class RegionFinder:
 
     def find(self, image: UInt8[np.ndarray, "h w 3"], embedding: Embedding) -> list[Region]:
         """Find the regions of an image, best first, in pixels of the image.
+
+        Their score is the chance that they are right, where the head's card says how it is weighed.
+
+        Raises:
+            ValueError: If the embedding was made by another model.
+        """
+        found = self.measured(image, embedding)
+        if self.scoring is None or not found:
+            return [region for region, _ in found]
+        chances = self.scoring.chances(np.stack([measures for _, measures in found]))
+        scored = [
+            replace(region, score=float(chance))
+            for (region, _), chance in zip(found, chances, strict=True)
+        ]
+        return sorted(scored, key=lambda region: -region.score)
+
+    def measured(
+        self, image: UInt8[np.ndarray, "h w 3"], embedding: Embedding
+    ) -> list[tuple[Region, Float[np.ndarray, " m"]]]:
+        """Find the regions of an image, and what they are weighed by: see `region_scores`.
 
         Raises:
             ValueError: If the embedding was made by another model.
@@ -65,12 +90,14 @@ class RegionFinder:
         height, width = shrunk_size((image.shape[0], image.shape[1]), side)
         logits = self.logits(seen, maps)[0, :, :height, :width]
         inside, outline, depth = 1 / (1 + np.exp(-logits))
-        size = (image.shape[0], image.shape[1])
-        moved = (
-            at_image_size(region, (height, width), size)
-            for region in regions_in(Answer(inside, outline, depth))
-        )
-        return [region for region in moved if region is not None]
+        answer, size = Answer(inside, outline, depth), (image.shape[0], image.shape[1])
+        working = np.ascontiguousarray(seen[0, :, :height, :width].transpose(1, 2, 0))
+        found = []
+        for region in regions_in(answer):
+            moved = at_image_size(region, (height, width), size)
+            if moved is not None:
+                found.append((moved, measure(region, answer, working)))
+        return found
 
     def logits(
         self, image: Float32[np.ndarray, "1 3 h w"], maps: Float32[np.ndarray, "1 c _h _w"]
