@@ -14,7 +14,7 @@ from maskmill.engine.children import Interrupted, run_child
 from maskmill.errors import StoreError
 
 CHILD = """
-import sys, threading, time
+import os, sys, threading, time
 from pathlib import Path
 from maskmill.engine.children import as_child
 from maskmill.errors import StoreError
@@ -25,6 +25,8 @@ pause = threading.Event()
 def work():
     if kind == "fail":
         raise StoreError("no room is left")
+    if kind == "waiting":
+        return here.write_text(os.environ["OMP_WAIT_POLICY"])
     for i in range(600):
         here.write_text(str(i))
         if pause.wait(0.05):
@@ -92,3 +94,14 @@ def test_a_child_ends_when_whoever_started_it_is_killed(child: Path, tmp_path: P
 def test_what_went_wrong_is_the_last_line(child: Path) -> None:
     with pytest.raises(StoreError, match=r"^no room is left$"):
         run_child("waiting_child", str(child), "fail")
+
+
+def test_threads_of_a_child_sleep_while_they_wait_unless_somebody_said_otherwise(
+    child: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    run_child("waiting_child", str(child), "waiting")
+    assert child.read_text() == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    run_child("waiting_child", str(child), "waiting")
+    assert child.read_text() == "ACTIVE"

@@ -20,6 +20,9 @@ NICE = 10
 """How far a child stands back: people work on the same machine meanwhile."""
 LOOK_SECONDS = 0.2
 """Time between two looks whether somebody wants a pause."""
+WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""How a child's threads wait for each other: asleep. Awake, they hold the cores that they wait for,
+and whoever works beside them at a higher priority makes a step of training twenty times as long."""
 PATIENCE_SECONDS = 60
 """How long a child may take to keep what it did before it is ended."""
 
@@ -41,7 +44,7 @@ def run_child(*arguments: str, stop: threading.Event | None = None) -> None:
     """
     child = subprocess.Popen(
         [sys.executable, "-m", *arguments],
-        env={**os.environ, CHILD: "1"},
+        env={**WAITING, **os.environ, CHILD: "1"},
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     said: list[str] = []
