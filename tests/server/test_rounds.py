@@ -149,6 +149,21 @@ def test_what_was_going_on_when_the_server_ended_goes_on(labelled: Service, tmp_
     assert not fresh.working
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_steps_are_the_models_and_head_steps_the_heads(
+    labelled: Service, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[RoundConfig] = []
+    monkeypatch.setattr(labelled.trainer, "start", started.append)
+    for body in ({}, {"steps": 7}, {"head_steps": 9}):
+        assert client.post("/api/rounds", json=body).status_code == 202
+    assert [(c.training, c.detector_training, c.regions_training) for c in started] == [
+        ({}, {}, {}),
+        ({"steps": 7}, {}, {}),
+        ({}, {"steps": 9}, {"steps": 9}),
+    ]
+
+
 def test_annotators_look_and_reviewers_run(team: Service, browser: Browser) -> None:
     ann, reviewer = browser("annotator"), browser("reviewer")
     assert ann.get("/api/engine").status_code == 200

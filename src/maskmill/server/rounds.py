@@ -114,16 +114,16 @@ def start(request: Request, member: AnyReviewer, body: RoundRequest) -> WorkingO
             "`pip install 'maskmill[train,export]'` and start the server again"
         )
     stage = standing(service.project).stage
-    training: dict[str, Any] = {} if body.steps is None else {"steps": body.steps}
+    heads: dict[str, Any] = {} if body.head_steps is None else {"steps": body.head_steps}
     by_hand: Stage = "semi" if stage == "semi" else "assisted"
     config = RoundConfig(
         stage="automatic" if body.profile == "automatic" else by_hand,
         recipe="automatic" if body.profile == "automatic" else RoundConfig.recipe,
         masks=body.masks,
         start=body.start,
-        training=training,
-        detector_training=training,
-        regions_training=training,
+        training={} if body.steps is None else {"steps": body.steps},
+        detector_training=heads,
+        regions_training=heads,
     )
     service.trainer.start(config)
     return _going(service)

@@ -218,7 +218,9 @@ class RoundRequest(In):
     masks: Literal["new", "all"] = "new"
     start: Literal["current", "default"] = "current"
     steps: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    """Optimiser steps, of the model and of its heads; null takes the recipe's."""
+    """Optimiser steps of the model; null takes the recipe's."""
+    head_steps: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """The same of the box detector and of the region head; null takes 600 each."""
     profile: Literal["usual", "automatic"] = "usual"
     """`automatic` is stage 3's: on what people made alone, longer, with large-scale jitter."""
 

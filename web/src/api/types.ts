@@ -2590,6 +2590,8 @@ export interface components {
             start: "current" | "default";
             /** Steps */
             steps?: number | null;
+            /** Head Steps */
+            head_steps?: number | null;
             /**
              * Profile
              * @default usual
