@@ -35,6 +35,8 @@ MEASURES = (
     "cut off by the image",
 )
 """What is measured of a region, in this order."""
+CERTAIN = 50.0
+"""Logits beyond this are no surer, and no number holds their exponential."""
 MARGIN = 2
 """Pixels around a region that are looked at too."""
 
@@ -62,7 +64,7 @@ class Scoring:
     def chances(self, measures: Float[np.ndarray, "n m"]) -> Float[np.ndarray, " n"]:
         """Return how likely each region is right, 0 to 1."""
         told = (measures - self.mean) / self.deviation @ self.weight + self.bias
-        return np.asarray(1 / (1 + np.exp(-told)))
+        return np.asarray(1 / (1 + np.exp(-told.clip(-CERTAIN, CERTAIN))))
 
     def to_json(self) -> dict[str, Any]:
         """Return what a card says of it."""
