@@ -12,11 +12,11 @@ is predicted at the working grid (stride 4 at 512 pixels), brought to the image'
 with the labels. Measured on the same strokes, with the same classifier and settings, are
 
 - `classical`: the filters of ilastik and its kind, on colour, at four scales;
-- `classical+edges`: the same, and probabilities that follow the image's edges (`edges.py`);
-- `no model`: half of the trees also see filters compared with their surroundings and with the rest
-  of their image; edges;
-- `ours`: what the product does: the same with strokes on one image or two; from three on every tree
-  sees these and the promptable model's embedding and finer maps.
+- `classical+edges`: the same, and probabilities agree with their surroundings up to edges of the
+  image (`edges.py`);
+- `no model`: what the product does, without the promptable model: filters are also compared with
+  their surroundings and with the rest of their image;
+- `ours`: what the product does (`pixels.parts_of`, `pixels.priors_of`).
 
 IoU is pooled over a set's images, per category that was marked; `foreground` leaves the background
 out of the mean. Sets named `*visa*`, whose defects of a kind are on very few images, count as one
@@ -45,7 +45,7 @@ from maskmill.formats import LabelledImage, even_sample, read_dataset, read_pixe
 from maskmill.images import content_hash
 from maskmill.predict import Predictor
 from maskmill.scribble.classifier import PixelModel, at_size, load, predict, save, train
-from maskmill.scribble.edges import follow
+from maskmill.scribble.edges import settle
 from maskmill.scribble.features import FeatureCache, Features, extract
 from maskmill.scribble.forest import Forest, grow
 from maskmill.scribble.pixels import (
@@ -55,6 +55,7 @@ from maskmill.scribble.pixels import (
     fit_projections,
     marked_cells,
     parts_of,
+    priors_of,
 )
 from maskmill.scribble.shaping import shape
 from maskmill.scribble.simulate import choose_images, simulate_strokes
@@ -63,13 +64,12 @@ from maskmill.scribble.suggest import Labelled, as_rules, suggest
 
 RESULT = Path(__file__).parent / "results" / "scribble.json"
 ARMS = {
-    "classical": ((slice(0, CLASSICAL),), False),
-    "classical+edges": ((slice(0, CLASSICAL),), True),
-    "no model": ((slice(0, CLASSICAL), slice(0, LOCAL)), True),
+    "classical": (CLASSICAL, False),
+    "classical+edges": (CLASSICAL, True),
+    "no model": (LOCAL, True),
     "ours": (None, True),
 }
-"""Channels that the trees of each way may look at, part by part, and whether it follows edges; None
-is what the product takes."""
+"""Leading channels that each way has, and whether it settles along edges."""
 IMAGES = (1, 3, 5)
 
 
@@ -130,11 +130,10 @@ def measure(of: Set, drawn_on: list[int], others: list[int], seed: int) -> dict[
         places.append(cells[cells != UNLABELLED])
     every, labels = np.concatenate(vectors), np.concatenate(places)
     seen = np.unique(labels)
+    names = [of.categories[k] for k in seen]
     forests = {
-        arm: Forest(
-            grow(every, np.searchsorted(seen, labels), parts=parts or parts_of(len(drawn_on)))[0]
-        )
-        for arm, (parts, _) in ARMS.items()
+        arm: Forest(grow(every, np.searchsorted(seen, labels), **settings(arm, names, drawn_on))[0])
+        for arm in ARMS
     }
     confusion = {arm: np.zeros((len(of.categories),) * 2, np.int64) for arm in ARMS}
     for i in others:
@@ -144,12 +143,21 @@ def measure(of: Set, drawn_on: list[int], others: list[int], seed: int) -> dict[
         for arm, (_, edges) in ARMS.items():
             found = forests[arm].probabilities(flat)
             found = np.ascontiguousarray(found.T).reshape(-1, *grid.shape[1:])
-            found = at_size(follow(found, grid[0]) if edges else found, real.shape)
+            found = at_size(settle(found, grid[0]) if edges else found, real.shape)
             named = seen[found.argmax(axis=0)]
             pairs = real.astype(np.int64) * len(of.categories) + named
             counts = np.bincount(pairs.ravel(), minlength=len(of.categories) ** 2)
             confusion[arm] += counts.reshape(len(of.categories), -1)
-    return {arm: iou_of(c, [of.categories[k] for k in seen], seen) for arm, c in confusion.items()}
+    return {arm: iou_of(c, names, seen) for arm, c in confusion.items()}
+
+
+def settings(arm: str, names: list[str], drawn_on: list[int]) -> dict:
+    """Return what a way's forest is grown with: classical ones see filters alone, as ilastik's."""
+    channels = ARMS[arm][0]
+    if channels == CLASSICAL:
+        return {"parts": (slice(0, CLASSICAL),)}
+    cut = tuple(slice(part.start, part.stop or channels) for part in parts_of(len(drawn_on)))
+    return {"parts": cut, "priors": priors_of(names, len(drawn_on))}
 
 
 def iou_of(confusion: np.ndarray, names: list[str], seen: np.ndarray) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from maskmill.scribble.edges import follow
+from maskmill.scribble.edges import follow, settle
 
 
 def test_noise_goes_and_the_edge_stays():
@@ -16,10 +16,24 @@ def test_noise_goes_and_the_edge_stays():
     assert np.allclose(found.sum(axis=0), 1, atol=1e-5)
 
 
-def test_fine_lightness_sharpens():
-    fine = np.zeros((120, 160), np.float32)
-    fine[:, 82:] = 1
-    coarse = fine.reshape(30, 4, 40, 4).mean(axis=(1, 3))
-    found = follow(np.stack([1 - coarse, coarse]), coarse, fine)
-    assert found.shape == (2, 120, 160)
-    assert ((found[1] > 0.5) != (fine > 0.5)).mean() < 0.01
+def test_what_stands_alone_goes_where_a_filter_alone_leaves_it():
+    random = np.random.default_rng(1)
+    light = np.zeros((60, 80), np.float32)
+    light[:, 40:] = 1
+    one = np.clip(light * 0.3 + 0.35 + random.normal(0, 0.4, light.shape), 0, 1).astype(np.float32)
+    alone = np.stack([1 - one, one])
+    before, after = follow(alone, light), settle(alone, light)
+    wrong = [((found[1] > 0.5) != (light > 0.5)).mean() for found in (before, after)]
+    assert wrong[1] < wrong[0] / 3
+    assert np.allclose(after.sum(axis=0), 1, atol=1e-5)
+
+
+def test_a_thin_line_that_can_be_seen_stays_and_one_that_cannot_be_goes():
+    line = np.full((40, 60), 0.2, np.float32)
+    line[20] = 0.8
+    seen = np.where(line > 0.5, 0.0, 1.0).astype(np.float32)
+    found = settle(np.stack([1 - line, line]), seen)
+    assert (found[1] > 0.5)[20].all()
+    assert not (found[1] > 0.5)[[18, 22]].any()
+    flat = settle(np.stack([1 - line, line]), np.ones_like(line))
+    assert not (flat[1] > 0.5).any()

@@ -13,6 +13,8 @@ from maskmill.scribble.pixels import (
     at_pixels,
     fit_projections,
     marked_cells,
+    parts_of,
+    priors_of,
 )
 
 
@@ -84,3 +86,13 @@ def test_projections_are_the_same_every_time():
         assert np.array_equal(one.directions, other.directions)
         unit = one.directions.T @ one.directions
         assert np.allclose(unit, np.eye(len(unit)), atol=1e-5)
+
+
+@pytest.mark.parametrize("images", [1, 2, 3, 50])
+def test_with_few_images_half_of_the_trees_compare_and_background_is_likelier(images: int):
+    parts = parts_of(images)
+    assert parts[-1] == slice(0, None), "some trees see everything, the model's maps too"
+    compares = (slice(CLASSICAL, LOCAL), slice(0, None))
+    assert parts == (compares if images < 3 else compares[1:])
+    few = (1.25, 1.0, 1.0) if images < 3 else (1.0, 1.0, 1.0)
+    assert priors_of(["background", "crack", "stone"], images) == few

@@ -17,7 +17,7 @@ from jaxtyping import Float32, Int16, UInt8
 
 from maskmill.durable import write_atomically
 from maskmill.errors import CheckpointError, NotFound, PromptError
-from maskmill.scribble.edges import follow
+from maskmill.scribble.edges import settle
 from maskmill.scribble.features import VERSION, Features, Map, lightness, working_image
 from maskmill.scribble.forest import Forest, grow
 from maskmill.scribble.pixels import (
@@ -27,6 +27,7 @@ from maskmill.scribble.pixels import (
     fit_projections,
     marked_cells,
     parts_of,
+    priors_of,
 )
 from maskmill.scribble.strokes import UNLABELLED, problems
 from maskmill.values import Embedding
@@ -87,8 +88,13 @@ def train(
     projections = fit_projections([images[name] for name in marked])
     vectors, places = _marked_vectors(images, marked, categories, projections)
     seen = sorted(set(places.tolist()))
-    content, unseen = grow(vectors, np.searchsorted(seen, places), parts=parts_of(len(marked)))
     names = tuple(categories[k] for k in seen)
+    content, unseen = grow(
+        vectors,
+        np.searchsorted(seen, places),
+        parts=parts_of(len(marked)),
+        priors=priors_of(names, len(marked)),
+    )
     return PixelModel(
         categories=names,
         forest=Forest(content, threads=threads),
@@ -104,14 +110,14 @@ def train(
 def predict(model: PixelModel, features: Features) -> Float32[np.ndarray, "k rows columns"]:
     """Return the probability of each category at each cell of an image's working grid.
 
-    They follow the image's edges (`edges.py`).
+    They agree with their surroundings up to the image's edges (`edges.py`).
 
     Raises:
         PromptError: If the features are of another promptable model.
     """
     _refuse_foreign(model, features.model_id)
     found = _ask(model, at_grid(features, model.projections))
-    return follow(found, features.classical.values()[0])
+    return settle(found, features.classical.values()[0])
 
 
 def predict_pixels(
@@ -136,9 +142,9 @@ def predict_pixels(
     _refuse_foreign(model, features.model_id)
     seen = working_image(image)
     found = _ask(model, at_pixels(seen, embedding, features, model.projections))
-    followed = follow(found, lightness(seen))
+    settled = settle(found, lightness(seen))
     size = (image.shape[0], image.shape[1])
-    return followed if seen.shape == image.shape else at_size(followed, size)
+    return settled if seen.shape == image.shape else at_size(settled, size)
 
 
 def at_size(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from jaxtyping import Float32, Int
+from jaxtyping import Float32, Float64, Int
 
 from maskmill.errors import CheckpointError
 
@@ -52,14 +52,17 @@ def grow(
     labels: Int[np.ndarray, " n"],
     *,
     parts: Sequence[slice] = (slice(None),),
+    priors: Sequence[float] | None = None,
     seed: int = 0,
 ) -> tuple[bytes, Int[np.ndarray, " n"]]:
-    """Train a forest in which every category weighs alike, however much of it was marked.
+    """Train a forest in which no category weighs more because more of it was marked.
 
     Args:
         vectors: Of the marked cells.
         labels: Their categories, 0 to k - 1, each at least once.
         parts: Channels that a tree may look at; each part gets as many trees as the others.
+        priors: How likely each category is before its cells are looked at, in proportion; by
+            default all alike.
         seed: Decides what is drawn.
 
     Returns:
@@ -91,22 +94,27 @@ def grow(
         trees += [(tree.tree_, first) for tree in forest.estimators_]
         unseen += np.nan_to_num(forest.oob_decision_function_)
     told = np.where(unseen.any(axis=1), unseen.argmax(axis=1), labels)
-    return to_onnx(trees, vectors.shape[1]), told
+    return to_onnx(trees, vectors.shape[1], priors), told
 
 
-def to_onnx(trees: Sequence[tuple[Any, int]], channels: int) -> bytes:
+def to_onnx(
+    trees: Sequence[tuple[Any, int]], channels: int, priors: Sequence[float] | None = None
+) -> bytes:
     """Write trees of scikit-learn as one operator of ONNX, `TreeEnsembleRegressor`.
 
     Args:
         trees: Their `tree_`, and the channel that is the first of those each one knows; all know
             the same categories.
         channels: Length of a vector.
+        priors: Of each category, in proportion; every leaf's shares are weighed by them.
     """
     from onnx import TensorProto, helper
 
     nodes = [_nodes(number, tree, first) for number, (tree, first) in enumerate(trees)]
-    leaves = [_leaves(number, tree, 1 / len(trees)) for number, (tree, _) in enumerate(trees)]
     categories = trees[0][0].value.shape[2]
+    weights = np.ones(categories) if priors is None else np.asarray(priors, np.float64)
+    share = 1 / len(trees)
+    leaves = [_leaves(number, tree, share, weights) for number, (tree, _) in enumerate(trees)]
     joined = {
         name: np.concatenate([part[name] for part in parts]).tolist()
         for parts in (nodes, leaves)
@@ -142,10 +150,12 @@ def _nodes(number: int, tree: Any, first: int) -> dict[str, np.ndarray]:
     }
 
 
-def _leaves(number: int, tree: Any, weight: float) -> dict[str, np.ndarray]:
+def _leaves(
+    number: int, tree: Any, share: float, priors: Float64[np.ndarray, " k"]
+) -> dict[str, np.ndarray]:
     ids = np.flatnonzero(tree.children_left < 0)
-    values = tree.value[ids, 0]
-    values = values / values.sum(axis=1, keepdims=True) * weight
+    values = tree.value[ids, 0] * priors
+    values = values / values.sum(axis=1, keepdims=True) * share
     rows, categories = np.nonzero(values)
     return {
         "target_treeids": np.full(len(rows), number),

@@ -23,7 +23,7 @@ from maskmill.scribble.features import (
     model_maps,
     relative,
 )
-from maskmill.scribble.strokes import UNLABELLED
+from maskmill.scribble.strokes import BACKGROUND, UNLABELLED
 from maskmill.values import Embedding
 
 DIRECTIONS = 8
@@ -33,7 +33,10 @@ COVERED = 0.3
 CLASSICAL, LOCAL = 43, 128
 """Leading channels of a vector: filter responses; these, differences, and both relative."""
 FEW_IMAGES = 3
-"""With strokes on fewer images, what the model says misleads more than it helps."""
+"""With strokes on fewer images it is not known how looks vary from one to the next."""
+BACKGROUND_PRIOR = 1.25
+"""With strokes on so few, how many times as likely as another category background is: one stroke on
+it shows little of all that it may look like."""
 FEW_CELLS = 5
 """A category with fewer marked cells in an image takes every cell that its strokes touch."""
 
@@ -52,16 +55,27 @@ class Projection:
 def parts_of(images: int) -> tuple[slice, ...]:
     """Return what the trees of a forest may look at, an equal share of them each.
 
-    With strokes on one image or two, half of the trees see filter responses alone and half also
-    what compares them; how looks vary from image to image cannot be learned yet. From three on
-    every tree sees everything.
+    With strokes on one image or two, half of the trees see only what compares filter responses,
+    with their surroundings and with the rest of their image: how looks vary from image to image
+    cannot be learned yet, and comparisons vary least. The others see everything, and from three
+    images on every tree does.
 
     Args:
         images: How many are marked.
     """
-    if images < FEW_IMAGES:
-        return (slice(0, CLASSICAL), slice(0, LOCAL))
-    return (slice(0, None),)
+    everything = slice(0, None)
+    return (slice(CLASSICAL, LOCAL), everything) if images < FEW_IMAGES else (everything,)
+
+
+def priors_of(categories: Sequence[str], images: int) -> tuple[float, ...]:
+    """Return how likely each category is taken to be before a pixel is looked at, in proportion.
+
+    Args:
+        categories: Their names.
+        images: How many are marked.
+    """
+    background = BACKGROUND_PRIOR if images < FEW_IMAGES else 1.0
+    return tuple(background if name == BACKGROUND else 1.0 for name in categories)
 
 
 def fit_projections(images: Sequence[Features]) -> tuple[Projection, ...]:
