@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from jaxtyping import Float32, Float64, Int
+from jaxtyping import Float32, Int
 
 from maskmill.errors import CheckpointError
 
@@ -100,35 +100,42 @@ def grow(
 def to_onnx(
     trees: Sequence[tuple[Any, int]], channels: int, priors: Sequence[float] | None = None
 ) -> bytes:
-    """Write trees of scikit-learn as one operator of ONNX, `TreeEnsembleRegressor`.
+    """Write trees of scikit-learn as ONNX: one operator, `TreeEnsembleRegressor`, and the priors.
 
     Args:
         trees: Their `tree_`, and the channel that is the first of those each one knows; all know
             the same categories.
         channels: Length of a vector.
-        priors: Of each category, in proportion; every leaf's shares are weighed by them.
+        priors: Of each category, in proportion: what the trees say together is weighed by them.
+            A leaf by itself, sure as most are, would not heed them.
     """
-    from onnx import TensorProto, helper
+    from onnx import TensorProto, helper, numpy_helper
 
     nodes = [_nodes(number, tree, first) for number, (tree, first) in enumerate(trees)]
     categories = trees[0][0].value.shape[2]
-    weights = np.ones(categories) if priors is None else np.asarray(priors, np.float64)
-    share = 1 / len(trees)
-    leaves = [_leaves(number, tree, share, weights) for number, (tree, _) in enumerate(trees)]
+    leaves = [_leaves(number, tree, 1 / len(trees)) for number, (tree, _) in enumerate(trees)]
     joined = {
         name: np.concatenate([part[name] for part in parts]).tolist()
         for parts in (nodes, leaves)
         for name in parts[0]
     }
-    node = helper.make_node(
-        "TreeEnsembleRegressor", ["vectors"], ["probabilities"], domain="ai.onnx.ml",
-        n_targets=categories, aggregate_function="SUM", **joined,
-    )  # fmt: skip
+    told = np.ones(categories) if priors is None else np.asarray(priors)
+    named = {"priors": told.astype(np.float32), "each": np.array([1], np.int64)}
+    operators = [
+        helper.make_node(
+            "TreeEnsembleRegressor", ["vectors"], ["shares"], domain="ai.onnx.ml",
+            n_targets=categories, aggregate_function="SUM", **joined,
+        ),
+        helper.make_node("Mul", ["shares", "priors"], ["weighed"]),
+        helper.make_node("ReduceSum", ["weighed", "each"], ["whole"], keepdims=1),
+        helper.make_node("Div", ["weighed", "whole"], ["probabilities"]),
+    ]  # fmt: skip
     graph = helper.make_graph(
-        [node],
+        operators,
         "forest",
         [helper.make_tensor_value_info("vectors", TensorProto.FLOAT, [None, channels])],
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, categories])],
+        [numpy_helper.from_array(values, name) for name, values in named.items()],
     )
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
     model = helper.make_model(graph, opset_imports=opsets, producer_name="maskmill")
@@ -150,12 +157,10 @@ def _nodes(number: int, tree: Any, first: int) -> dict[str, np.ndarray]:
     }
 
 
-def _leaves(
-    number: int, tree: Any, share: float, priors: Float64[np.ndarray, " k"]
-) -> dict[str, np.ndarray]:
+def _leaves(number: int, tree: Any, weight: float) -> dict[str, np.ndarray]:
     ids = np.flatnonzero(tree.children_left < 0)
-    values = tree.value[ids, 0] * priors
-    values = values / values.sum(axis=1, keepdims=True) * share
+    values = tree.value[ids, 0]
+    values = values / values.sum(axis=1, keepdims=True) * weight
     rows, categories = np.nonzero(values)
     return {
         "target_treeids": np.full(len(rows), number),

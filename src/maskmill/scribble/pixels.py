@@ -33,7 +33,7 @@ COVERED = 0.3
 CLASSICAL, LOCAL = 43, 128
 """Leading channels of a vector: filter responses; these, differences, and both relative."""
 FEW_IMAGES = 3
-"""With strokes on fewer images it is not known how looks vary from one to the next."""
+"""With strokes on fewer images, what the model says misleads more than it helps."""
 BACKGROUND_PRIOR = 1.25
 """With strokes on so few, how many times as likely as another category background is: one stroke on
 it shows little of all that it may look like."""
@@ -55,16 +55,16 @@ class Projection:
 def parts_of(images: int) -> tuple[slice, ...]:
     """Return what the trees of a forest may look at, an equal share of them each.
 
-    With strokes on one image or two, half of the trees see only what compares filter responses,
-    with their surroundings and with the rest of their image: how looks vary from image to image
-    cannot be learned yet, and comparisons vary least. The others see everything, and from three
-    images on every tree does.
+    With strokes on one image or two, half of the trees see filter responses alone and half also
+    what compares them; how looks vary from image to image cannot be learned yet. From three on
+    every tree sees everything.
 
     Args:
         images: How many are marked.
     """
-    everything = slice(0, None)
-    return (slice(CLASSICAL, LOCAL), everything) if images < FEW_IMAGES else (everything,)
+    if images < FEW_IMAGES:
+        return (slice(0, CLASSICAL), slice(0, LOCAL))
+    return (slice(0, None),)
 
 
 def priors_of(categories: Sequence[str], images: int) -> tuple[float, ...]:
