@@ -16,7 +16,7 @@ with the labels. Measured on the same strokes, with the same classifier and sett
   image (`edges.py`);
 - `no model`: what the product does, without the promptable model: filters are also compared with
   their surroundings and with the rest of their image;
-- `ours`: what the product does (`pixels.parts_of`, `pixels.priors_of`).
+- `ours`: what the product does (`pixels.PARTS`, `pixels.priors_of`).
 
 IoU is pooled over a set's images, per category that was marked; `foreground` leaves the background
 out of the mean. Sets named `*visa*`, whose defects of a kind are on very few images, count as one
@@ -51,10 +51,10 @@ from maskmill.scribble.forest import Forest, grow
 from maskmill.scribble.pixels import (
     CLASSICAL,
     LOCAL,
+    PARTS,
     at_grid,
     fit_projections,
     marked_cells,
-    parts_of,
     priors_of,
 )
 from maskmill.scribble.shaping import shape
@@ -132,7 +132,7 @@ def measure(of: Set, drawn_on: list[int], others: list[int], seed: int) -> dict[
     seen = np.unique(labels)
     names = [of.categories[k] for k in seen]
     forests = {
-        arm: Forest(grow(every, np.searchsorted(seen, labels), **settings(arm, names, drawn_on))[0])
+        arm: Forest(grow(every, np.searchsorted(seen, labels), **settings(arm, names))[0])
         for arm in ARMS
     }
     confusion = {arm: np.zeros((len(of.categories),) * 2, np.int64) for arm in ARMS}
@@ -151,13 +151,13 @@ def measure(of: Set, drawn_on: list[int], others: list[int], seed: int) -> dict[
     return {arm: iou_of(c, names, seen) for arm, c in confusion.items()}
 
 
-def settings(arm: str, names: list[str], drawn_on: list[int]) -> dict:
+def settings(arm: str, names: list[str]) -> dict:
     """Return what a way's forest is grown with: classical ones see filters alone, as ilastik's."""
     channels = ARMS[arm][0]
     if channels == CLASSICAL:
         return {"parts": (slice(0, CLASSICAL),)}
-    cut = tuple(slice(part.start, part.stop or channels) for part in parts_of(len(drawn_on)))
-    return {"parts": cut, "priors": priors_of(names, len(drawn_on))}
+    cut = tuple(slice(part.start, part.stop or channels) for part in PARTS)
+    return {"parts": cut, "priors": priors_of(names)}
 
 
 def iou_of(confusion: np.ndarray, names: list[str], seen: np.ndarray) -> dict[str, float]:

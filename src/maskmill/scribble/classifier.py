@@ -21,12 +21,12 @@ from maskmill.scribble.edges import settle
 from maskmill.scribble.features import VERSION, Features, Map, lightness, working_image
 from maskmill.scribble.forest import Forest, grow
 from maskmill.scribble.pixels import (
+    PARTS,
     Projection,
     at_grid,
     at_pixels,
     fit_projections,
     marked_cells,
-    parts_of,
     priors_of,
 )
 from maskmill.scribble.strokes import UNLABELLED, problems
@@ -90,10 +90,7 @@ def train(
     seen = sorted(set(places.tolist()))
     names = tuple(categories[k] for k in seen)
     content, unseen = grow(
-        vectors,
-        np.searchsorted(seen, places),
-        parts=parts_of(len(marked)),
-        priors=priors_of(names, len(marked)),
+        vectors, np.searchsorted(seen, places), parts=PARTS, priors=priors_of(names)
     )
     return PixelModel(
         categories=names,

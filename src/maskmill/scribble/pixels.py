@@ -32,11 +32,13 @@ COVERED = 0.3
 """A cell of the working grid is marked if a stroke covers this share of it."""
 CLASSICAL, LOCAL = 43, 128
 """Leading channels of a vector: filter responses; these, differences, and both relative."""
-FEW_IMAGES = 3
-"""With strokes on fewer images, what the model says misleads more than it helps."""
-BACKGROUND_PRIOR = 1.25
-"""With strokes on so few, how many times as likely as another category background is: one stroke on
-it shows little of all that it may look like."""
+PARTS = (slice(0, CLASSICAL), slice(0, LOCAL), slice(0, None))
+"""What the trees of a forest may look at, a third of them each: filter responses alone; also what
+compares them; also what the model says. Which of these carries over to other images differs from
+set to set, and a few strokes do not tell."""
+BACKGROUND_PRIOR = 1.1
+"""How many times as likely as another category background is: strokes on it show little of all that
+it may look like."""
 FEW_CELLS = 5
 """A category with fewer marked cells in an image takes every cell that its strokes touch."""
 
@@ -52,30 +54,9 @@ class Projection:
     directions: Float32[np.ndarray, "c k"]
 
 
-def parts_of(images: int) -> tuple[slice, ...]:
-    """Return what the trees of a forest may look at, an equal share of them each.
-
-    With strokes on one image or two, half of the trees see filter responses alone and half also
-    what compares them; how looks vary from image to image cannot be learned yet. From three on
-    every tree sees everything.
-
-    Args:
-        images: How many are marked.
-    """
-    if images < FEW_IMAGES:
-        return (slice(0, CLASSICAL), slice(0, LOCAL))
-    return (slice(0, None),)
-
-
-def priors_of(categories: Sequence[str], images: int) -> tuple[float, ...]:
-    """Return how likely each category is taken to be before a pixel is looked at, in proportion.
-
-    Args:
-        categories: Their names.
-        images: How many are marked.
-    """
-    background = BACKGROUND_PRIOR if images < FEW_IMAGES else 1.0
-    return tuple(background if name == BACKGROUND else 1.0 for name in categories)
+def priors_of(categories: Sequence[str]) -> tuple[float, ...]:
+    """Return how likely each category is taken to be before a pixel is looked at, in proportion."""
+    return tuple(BACKGROUND_PRIOR if name == BACKGROUND else 1.0 for name in categories)
 
 
 def fit_projections(images: Sequence[Features]) -> tuple[Projection, ...]:
