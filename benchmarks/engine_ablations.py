@@ -58,6 +58,14 @@ ABLATIONS = {
     "preset": SMALL,
     "only new masks": changed(masks="new"),
     "from the default each round": changed(start="default"),
+    "from random weights each round": changed(
+        training={
+            **SMALL.round.training,
+            "start_from": "",
+            "start_share": 0.0,
+            "keep_statistics": False,
+        },
+    ),
     "random queue": replace(SMALL, queue_by="random"),
     "no detector": changed(detector=False),
     "rounds half as long": replace(SMALL, images_per_round=2, assisted_rounds=4, semi_rounds=2),
