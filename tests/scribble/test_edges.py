@@ -37,3 +37,11 @@ def test_a_thin_line_that_can_be_seen_stays_and_one_that_cannot_be_goes():
     assert not (found[1] > 0.5)[[18, 22]].any()
     flat = settle(np.stack([1 - line, line]), np.ones_like(line))
     assert not (flat[1] > 0.5).any()
+
+
+def test_doubt_is_still_doubt_afterwards():
+    share = np.repeat(np.linspace(0.55, 0.95, 5, dtype=np.float32), 20)
+    one = np.tile(share, (40, 1))
+    found = settle(np.stack([1 - one, one]), np.ones_like(one))[1, 20, 10::20]
+    assert (np.diff(found) > 0.02).all()
+    assert 0.7 < found[0] < 0.8
