@@ -182,6 +182,21 @@ def test_a_changed_or_missing_file_is_refused(work: Path, tmp_path: Path):
         load_deployment(tmp_path)
 
 
+def test_rules_that_split_say_what_they_need_before_anything_is_served(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    splitting = parse_rules(b'{"categories": {"disc": [{"rule": "split"}]}}')
+    card = deploy(work / "trained", tmp_path / "new", model="tiny", rules=splitting)
+    assert card["install"] == "maskmill[regions]"
+    assert json.loads((work / "deployed" / "deployment.json").read_text())["install"] == "maskmill"
+    answer = load_deployment(tmp_path / "new").answer((work / "1.png").read_bytes())
+    assert answer["masks"]
+    monkeypatch.setattr("maskmill.deploy.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"pip install 'maskmill\[regions\]'"):
+        load_deployment(tmp_path / "new")
+    load_deployment(work / "deployed")
+
+
 def test_what_does_not_fit_is_not_deployed(work: Path, tmp_path: Path):
     with pytest.raises(StoreError, match="not empty"):
         deploy(work / "trained", work / "deployed", model="tiny", rules=RULES)
