@@ -172,6 +172,17 @@ def test_a_model_that_was_not_exported_is_refused(
 
 def test_a_changed_or_missing_file_is_refused(work: Path, tmp_path: Path):
     copy = shutil.copytree(work / "deployed", tmp_path / "copy")
+    (copy / "client.py").write_text("# my own\n")
+    (copy / "serve.log").write_text("a line\n")
+    (copy / "encoder" / ".DS_Store").write_bytes(b"0")
+    card = json.loads((copy / "deployment.json").read_text())
+    older = {**card, "files": {**card["files"], "client.py": "0"}}
+    (copy / "deployment.json").write_text(json.dumps(older))
+    load_deployment(copy, threads=1)
+    (copy / "classifier" / "projections.npz").rename(copy / "kept.npz")
+    with pytest.raises(CheckpointError, match=r"projections\.npz is not the file"):
+        load_deployment(copy)
+    (copy / "kept.npz").rename(copy / "classifier" / "projections.npz")
     (copy / "rules.json").write_text("{}")
     with pytest.raises(CheckpointError, match=r"rules\.json is not the file that was deployed"):
         load_deployment(copy)
