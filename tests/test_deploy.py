@@ -1,5 +1,6 @@
 """A deployed folder says what the project says, is refused when changed, and answers over HTTP."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ from scribble_scene import CATEGORIES, scene, strokes
 from maskmill import client, rle
 from maskmill.cli import main
 from maskmill.config import AutomaskConfig
-from maskmill.deploy import Deployment, deploy, deploy_project, load_deployment
+from maskmill.deploy import DeployedClassifier, Deployment, deploy, deploy_project, load_deployment
 from maskmill.engine.calibration import stage_three
 from maskmill.engine.detecting import write_categories, write_regions
 from maskmill.engine.head_files import head_folder
@@ -32,8 +33,9 @@ from maskmill.predict import Predictor
 from maskmill.rle import Rle
 from maskmill.scribble.classifier import save
 from maskmill.scribble.folder import Source, predict_image, train_on_scribbles
-from maskmill.scribble.rules import parse_rules
+from maskmill.scribble.rules import RuleSet, parse_rules, to_json
 from maskmill.scribble.strokes import Scribbles
+from maskmill.scribble.worker import Marked, Worker
 from maskmill.serving import make_server
 from maskmill.store import Project
 from maskmill.train.categories import train_categories
@@ -90,6 +92,30 @@ def test_answers_are_those_of_the_project(work: Path, deployment: Deployment):
     assert answer["passed"] is own.passed is False
     assert answer["doubt"] == pytest.approx(own.doubt)
     json.dumps(answer)
+
+
+def test_answers_are_those_of_a_project_that_keeps_its_embeddings(tmp_path: Path):
+    """A project's features come from embeddings on the disk, in float16; a deployment's do not."""
+    marked = []
+    for seed in range(2):
+        pixels, labels = scene(seed)
+        Image.fromarray(pixels).save(tmp_path / f"{seed}.png")
+        content_hash = hashlib.sha256((tmp_path / f"{seed}.png").read_bytes()).hexdigest()
+        drawn = tuple(strokes(f"{seed}.png", labels))
+        marked.append(Marked(content_hash, str(tmp_path / f"{seed}.png"), drawn))
+    worker = Worker(tmp_path, "tiny")
+    worker.use(worker.train(marked[:1], CATEGORIES))
+    save(worker.trained(), tmp_path / "trained")
+    deploy(tmp_path / "trained", tmp_path / "deployed", model="tiny", rules=RuleSet())
+    deployment = load_deployment(tmp_path / "deployed", threads=1)
+    assert isinstance(deployment, DeployedClassifier)
+    for content_hash, path, _ in marked:
+        own = worker.look(content_hash, path, to_json(RuleSet()))
+        answer = deployment.answer(Path(path).read_bytes())
+        assert answer["doubt"] == own.mean_doubt
+        mine, (_, theirs) = worker.features(content_hash, path), deployment.source.read(Path(path))
+        for one, other in zip(mine.maps, theirs.maps, strict=True):
+            assert np.array_equal(one.values(), other.values())
 
 
 @pytest.fixture(scope="module")
