@@ -299,9 +299,9 @@ def _hashes(folder: Path) -> dict[str, str]:
     return {name: _hash(folder / name) for name in names if name not in (CARD, CLIENT)}
 
 
-def _hash(path: Path) -> str | None:
+def _hash(path: Path) -> str:
     if not path.is_file():
-        return None
+        return "missing"
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -13,7 +13,9 @@ from maskmill import rle
 from maskmill.cli import main
 from maskmill.formats import LabelledImage, LabelledMask, read_coco, write_sa1b_folder
 from maskmill.rle import encode
+from maskmill.scribble.rules import MinArea, parse_rules, read_rules, write_rules
 from maskmill.scribble.strokes import Scribbles, to_json
+from maskmill.scribble.suggest import Suggestion
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -105,6 +107,32 @@ def test_rules_are_checked_tried_and_suggested(run: Run, work: Path, tmp_path: P
     assert code == 0
     assert all(c["after"] >= c["before"] > 0.7 for c in json.loads(out)["categories"])
     assert run("rules", "check", tmp_path / "suggested.json")[0] == 0
+
+
+def test_suggested_rules_replace_their_categories_alone(
+    run: Run, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    given = parse_rules(
+        b'{"categories": {"disc": [{"rule": "max_area", "area": 5}], '
+        b'"bar": [{"rule": "min_area", "area": 7}]}, '
+        b'"decisions": [{"rule": "count", "category": "bar", "most": 0}]}'
+    )
+    write_rules(tmp_path / "rules.json", given)
+    words = ("rules", "suggest", work / "model", work / "labelled", "--cache", work / "cache",
+             "--out", tmp_path / "rules.json")  # fmt: skip
+    found = Suggestion(category="disc", rules=(MinArea(area=9),), before=0.5, after=0.6)
+    useless = Suggestion(category="bar", rules=(), before=0.5, after=0.5)
+    for suggestions in ([useless], [found, useless]):
+        monkeypatch.setattr("maskmill.scribble.suggest.suggest", lambda *_, s=suggestions: s)
+        assert run(*words)[0] == 0
+        kept = read_rules(tmp_path / "rules.json")
+        assert kept.decisions == given.decisions
+        assert kept.categories["bar"] == given.categories["bar"]
+        helps = found in suggestions
+        assert kept.categories["disc"] == (found.rules if helps else given.categories["disc"])
+    (tmp_path / "rules.json").write_text("[")
+    assert run(*words)[0] == 1
+    assert (tmp_path / "rules.json").read_text() == "["
 
 
 @pytest.mark.parametrize(
