@@ -18,7 +18,7 @@ from maskmill.cli.options import (
     warn,
     warn_refused,
 )
-from maskmill.cli.scribble import CacheFolder, source_of
+from maskmill.cli.scribble import CacheFolder, bases_of, source_of
 from maskmill.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -97,12 +97,14 @@ def apply(
     classifier = load(trained)
     applied = read_rules(rules).for_categories(classifier.categories)
     source = source_of(model, backend, threads, cache)
-    out.mkdir(parents=True, exist_ok=True)
+    paths = photographs(images) if images.is_dir() else [images]
+    bases = bases_of(paths, out, images)
     told: list[dict[str, Any]] = []
-    for path in photographs(images) if images.is_dir() else [images]:
+    for path in paths:
         found = predict_image(source, classifier, path, applied)
         picture = overlay(found.pixels, found.shaped.regions, found.shaped.steps)
-        (out / f"{path.stem}.rules.png").write_bytes(picture_bytes(picture, path.name))
+        base = bases[path]
+        base.with_name(base.name + ".rules.png").write_bytes(picture_bytes(picture, path.name))
         steps = [describe(step) for step in found.shaped.steps]
         told.append({"image": path.name, "rules": steps, "passed": found.passed})
         for line in found.shaped.warnings:
