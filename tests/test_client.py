@@ -1,5 +1,8 @@
 """The client reads masks without NumPy as the library reads them."""
 
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +27,44 @@ def test_a_server_that_is_not_there_is_an_error():
         ask("http://127.0.0.1:9", b"image", timeout=5)
     with pytest.raises(RuntimeError, match="does not answer"):
         ask("no address", b"image", timeout=5)
+
+
+@pytest.fixture
+def proxy() -> Iterator[str]:
+    """An address that answers with a page of HTML, as a proxy does when its server is gone."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(502)
+            self.end_headers()
+            self.wfile.write(b"<html>Bad Gateway</html>")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_page_of_a_proxy_is_a_line_too(
+    proxy: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    with pytest.raises(RuntimeError, match="502"):
+        ask(proxy, b"image")
+    names = [tmp_path / "1.jpg", tmp_path / "2.jpg"]
+    for name in names:
+        name.write_bytes(b"image")
+    monkeypatch.setattr("sys.argv", ["client.py", proxy, *map(str, names)])
+    assert main() == 1
+    assert capsys.readouterr().err.count("502") == 2
 
 
 def test_what_cannot_be_answered_is_a_line_and_stops_nobody(

@@ -1,5 +1,6 @@
 """A deployed folder says what the project says, is refused when changed, and answers over HTTP."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ from scribble_scene import CATEGORIES, scene, strokes
 from maskmill import client, rle
 from maskmill.cli import main
 from maskmill.config import AutomaskConfig
-from maskmill.deploy import Deployment, deploy, deploy_project, load_deployment
+from maskmill.deploy import DeployedClassifier, Deployment, deploy, deploy_project, load_deployment
 from maskmill.engine.calibration import stage_three
 from maskmill.engine.detecting import write_categories, write_regions
 from maskmill.engine.head_files import head_folder
@@ -32,8 +33,9 @@ from maskmill.predict import Predictor
 from maskmill.rle import Rle
 from maskmill.scribble.classifier import save
 from maskmill.scribble.folder import Source, predict_image, train_on_scribbles
-from maskmill.scribble.rules import parse_rules
+from maskmill.scribble.rules import RuleSet, parse_rules, to_json
 from maskmill.scribble.strokes import Scribbles
+from maskmill.scribble.worker import Marked, Worker
 from maskmill.serving import make_server
 from maskmill.store import Project
 from maskmill.train.categories import train_categories
@@ -90,6 +92,30 @@ def test_answers_are_those_of_the_project(work: Path, deployment: Deployment):
     assert answer["passed"] is own.passed is False
     assert answer["doubt"] == pytest.approx(own.doubt)
     json.dumps(answer)
+
+
+def test_answers_are_those_of_a_project_that_keeps_its_embeddings(tmp_path: Path):
+    """A project's features come from embeddings on the disk, in float16; a deployment's do not."""
+    marked = []
+    for seed in range(2):
+        pixels, labels = scene(seed)
+        Image.fromarray(pixels).save(tmp_path / f"{seed}.png")
+        content_hash = hashlib.sha256((tmp_path / f"{seed}.png").read_bytes()).hexdigest()
+        drawn = tuple(strokes(f"{seed}.png", labels))
+        marked.append(Marked(content_hash, str(tmp_path / f"{seed}.png"), drawn))
+    worker = Worker(tmp_path, "tiny")
+    worker.use(worker.train(marked[:1], CATEGORIES))
+    save(worker.trained(), tmp_path / "trained")
+    deploy(tmp_path / "trained", tmp_path / "deployed", model="tiny", rules=RuleSet())
+    deployment = load_deployment(tmp_path / "deployed", threads=1)
+    assert isinstance(deployment, DeployedClassifier)
+    for content_hash, path, _ in marked:
+        own = worker.look(content_hash, path, to_json(RuleSet()))
+        answer = deployment.answer(Path(path).read_bytes())
+        assert answer["doubt"] == own.mean_doubt
+        mine, (_, theirs) = worker.features(content_hash, path), deployment.source.read(Path(path))
+        for one, other in zip(mine.maps, theirs.maps, strict=True):
+            assert np.array_equal(one.values(), other.values())
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +198,17 @@ def test_a_model_that_was_not_exported_is_refused(
 
 def test_a_changed_or_missing_file_is_refused(work: Path, tmp_path: Path):
     copy = shutil.copytree(work / "deployed", tmp_path / "copy")
+    (copy / "client.py").write_text("# my own\n")
+    (copy / "serve.log").write_text("a line\n")
+    (copy / "encoder" / ".DS_Store").write_bytes(b"0")
+    card = json.loads((copy / "deployment.json").read_text())
+    older = {**card, "files": {**card["files"], "client.py": "0"}}
+    (copy / "deployment.json").write_text(json.dumps(older))
+    load_deployment(copy, threads=1)
+    (copy / "classifier" / "projections.npz").rename(copy / "kept.npz")
+    with pytest.raises(CheckpointError, match=r"projections\.npz is not the file"):
+        load_deployment(copy)
+    (copy / "kept.npz").rename(copy / "classifier" / "projections.npz")
     (copy / "rules.json").write_text("{}")
     with pytest.raises(CheckpointError, match=r"rules\.json is not the file that was deployed"):
         load_deployment(copy)
@@ -180,6 +217,21 @@ def test_a_changed_or_missing_file_is_refused(work: Path, tmp_path: Path):
         load_deployment(copy)
     with pytest.raises(NotFound, match="maskmill deploy"):
         load_deployment(tmp_path)
+
+
+def test_rules_that_split_say_what_they_need_before_anything_is_served(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    splitting = parse_rules(b'{"categories": {"disc": [{"rule": "split"}]}}')
+    card = deploy(work / "trained", tmp_path / "new", model="tiny", rules=splitting)
+    assert card["install"] == "maskmill[regions]"
+    assert json.loads((work / "deployed" / "deployment.json").read_text())["install"] == "maskmill"
+    answer = load_deployment(tmp_path / "new").answer((work / "1.png").read_bytes())
+    assert answer["masks"]
+    monkeypatch.setattr("maskmill.deploy.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"pip install 'maskmill\[regions\]'"):
+        load_deployment(tmp_path / "new")
+    load_deployment(work / "deployed")
 
 
 def test_what_does_not_fit_is_not_deployed(work: Path, tmp_path: Path):

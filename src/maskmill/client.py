@@ -6,6 +6,7 @@ Usage:
 This file is copied into every deployment; change it as you like.
 """
 
+import http.client
 import json
 import sys
 import urllib.error
@@ -35,9 +36,17 @@ def ask(url: str, image: bytes, timeout: float = 60) -> dict[str, Any]:
             answer: dict[str, Any] = json.load(response)
             return answer
     except urllib.error.HTTPError as error:
-        raise RuntimeError(json.load(error).get("error", str(error))) from error
-    except (OSError, ValueError) as error:
+        raise RuntimeError(_reason(error)) from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise RuntimeError(f"{url} does not answer: {error}") from error
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    """Return the server's reason; a proxy before it answers with a page of its own."""
+    try:
+        return str(json.load(error)["error"])
+    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
+        return str(error)
 
 
 def mask_pixels(segmentation: dict[str, Any]) -> list[list[int]]:

@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,13 @@ from maskmill.engine.heads import Heads, open_heads
 from maskmill.engine.labelling import DATA_ENGINE, LabelSettings, find_masks
 from maskmill.engine.lineage import current_model, model_path
 from maskmill.engine.proposals import PRECISION
-from maskmill.errors import CheckpointError, NotFound, StoreError
+from maskmill.errors import CheckpointError, ConfigError, NotFound, StoreError
 from maskmill.images import read_image
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
 from maskmill.scribble.classifier import PixelModel, load
 from maskmill.scribble.folder import Source, as_labelled, predict_bytes
-from maskmill.scribble.rules import RuleSet, read_rules, write_rules
+from maskmill.scribble.rules import RuleSet, Split, read_rules, write_rules
 from maskmill.store import Project
 from maskmill.weights import model_folder, model_id_of, read_card
 
@@ -46,6 +47,8 @@ CARD, CLASSIFIER, ENCODER, RULES, CLIENT = (
     "deployment.json", "classifier", "encoder", "rules.json", "client.py",
 )  # fmt: skip
 HEADS, SETTINGS = "heads", "labelling.json"
+FLOODING = "maskmill[regions]"
+"""What is installed where regions are flooded with scikit-image, which few need otherwise."""
 NOT_CARRIED = ("__*", "*.py")
 """Of a model's folder: what makes an embedded one a Python package."""
 VERSION = 1
@@ -167,9 +170,8 @@ def deploy(trained: Path, out: Path, *, model: str | Path, rules: RuleSet) -> di
     shutil.copytree(source, out / ENCODER, ignore=shutil.ignore_patterns(*NOT_CARRIED))
     shutil.copytree(trained, out / CLASSIFIER, ignore=shutil.ignore_patterns(RULES))
     write_rules(out / RULES, rules)
-    return _finish(
-        out, "classifier", classifier.categories, classifier.model_id, install="maskmill"
-    )
+    needed = FLOODING if _splits(rules) else "maskmill"
+    return _finish(out, "classifier", classifier.categories, classifier.model_id, install=needed)
 
 
 def deploy_project(
@@ -214,8 +216,7 @@ def deploy_project(
     write_atomically(out / SETTINGS, json.dumps(told, indent=1).encode() + b"\n")
     names = [] if settings.categories is None else Categoriser(Path(settings.categories)).names
     model_id = model_id_of(read_card(source))
-    # Its objects are flooded with scikit-image, which few need otherwise.
-    needed = "maskmill" if settings.regions is None else "maskmill[regions]"
+    needed = "maskmill" if settings.regions is None else FLOODING
     return _finish(out, "model", names, model_id, rests_on=words, install=needed)
 
 
@@ -244,11 +245,14 @@ def _finish(
 
 
 def load_deployment(folder: Path, *, threads: int | None = None) -> Deployment:
-    """Load a deployed folder, after a look at every file's hash.
+    """Load a deployed folder, after a look at the hash of every file but the client's.
+
+    What else lies in the folder, a log for example, is neither looked at nor used.
 
     Raises:
         NotFound: If it is none.
         CheckpointError: If a file is missing or another than was deployed.
+        ConfigError: If it needs a package that is not installed.
     """
     if not (folder / CARD).is_file():
         raise NotFound(f"{folder} holds no {CARD}; write one with `maskmill deploy`")
@@ -259,34 +263,47 @@ def load_deployment(folder: Path, *, threads: int | None = None) -> Deployment:
         raise CheckpointError(f"{folder / CARD} is damaged ({error!r}); deploy again") from error
     if version != VERSION:
         raise CheckpointError(f"{folder} is of version {version}, not {VERSION}; deploy again")
-    differing = sorted(set(expected.items()) ^ set(_hashes(folder).items()))
-    if differing:
-        raise CheckpointError(
-            f"{folder / differing[0][0]} is not the file that was deployed; deploy again"
-        )
+    for name, content_hash in sorted(expected.items()):
+        # The client is its owner's to change; older cards name it too.
+        if name != CLIENT and _hash(folder / name) != content_hash:
+            raise CheckpointError(
+                f"{folder / name} is not the file that was deployed; deploy again"
+            )
     predictor = Predictor.load(folder / ENCODER, backend="onnx", threads=threads)
     if card.get("of") == "model":
         settings = LabelSettings.from_json(json.loads((folder / SETTINGS).read_text("utf-8")))
-        kinds = [path.name for path in (folder / HEADS).glob("*")]
+        kinds = {name.split("/")[1] for name in expected if name.startswith(f"{HEADS}/")}
         heads = open_heads({kind: folder / HEADS / kind for kind in FOLDERS if kind in kinds})
         return DeployedModel(card=card, predictor=predictor, heads=heads, settings=settings)
+    rules = read_rules(folder / RULES)
+    if _splits(rules) and find_spec("skimage") is None:
+        raise ConfigError(
+            f"the rules of {folder} split regions, which needs scikit-image; run "
+            f"`pip install '{FLOODING}'`"
+        )
     return DeployedClassifier(
         card=card,
         source=Source(predictor),
         model=load(folder / CLASSIFIER, threads=threads or 1),
-        rules=read_rules(folder / RULES),
+        rules=rules,
     )
 
 
+def _splits(rules: RuleSet) -> bool:
+    return any(isinstance(rule, Split) for each in rules.categories.values() for rule in each)
+
+
 def _hashes(folder: Path) -> dict[str, str]:
-    """Hash every file of a deployment but its card and what Python leaves behind."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_file() and name != CARD and "__pycache__" not in name:
-            with path.open("rb") as file:
-                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+    """Hash every file of a deployment but its card and its client."""
+    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    return {name: _hash(folder / name) for name in names if name not in (CARD, CLIENT)}
+
+
+def _hash(path: Path) -> str:
+    if not path.is_file():
+        return "missing"
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def main() -> int:

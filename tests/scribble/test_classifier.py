@@ -132,6 +132,26 @@ def test_category_that_is_not_marked_is_left_out_and_named(predictor: Predictor)
     assert any("no stroke marks bar" in line for line in found.warnings)
 
 
+def test_a_dot_on_a_broad_stroke_is_learned_and_what_is_covered_is_said():
+    image, labels = scene(0, (2048, 2048))
+    features, name = extract(image, None), "a"
+    drawn = np.full(labels.shape, -1, np.int16)
+    drawn[1000:1020, 300:1700] = 0
+    drawn[1000:1003, 900:903] = 1
+    found = train({name: features}, {name: drawn}, CATEGORIES)
+    assert found.categories == ("background", "disc")
+    assert np.isfinite(uncertainty(predict(found, features))).all()
+    drawn[1000:1002, 900:902] = 2  # more of the same cell
+    drawn[1002:1005, 900:905] = 2
+    found = train({name: features}, {name: drawn}, CATEGORIES)
+    assert len(found.categories) == 2
+    assert any("what is marked as" in line and "longer stroke" in line for line in found.warnings)
+    drawn[:] = -1
+    drawn[1000, 900], drawn[1001, 901] = 0, 1
+    with pytest.raises(PromptError, match="lies in cells that other strokes mark"):
+        train({name: features}, {name: drawn}, CATEGORIES)
+
+
 def test_one_pixel_strokes_train_with_a_warning(predictor: Predictor):
     _, labels = scene(0)
     dots = [Stroke(image="a", category=s.category, points=(s.points[0],), width=1)

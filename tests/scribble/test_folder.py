@@ -65,6 +65,19 @@ def test_pngs_say_what_strokes_say(source: Source, folder: Path, model: PixelMod
     assert from_png.forest.content == model.forest.content
 
 
+def test_pngs_may_lie_beside_their_images_and_other_files(
+    source: Source, folder: Path, model: PixelModel, tmp_path: Path
+):
+    Image.fromarray(scene(0)[0]).save(tmp_path / "0.tif")
+    (tmp_path / "0.txt").write_text("a label of another program")
+    write_png(tmp_path / "0.png", draw(drawn_on_first().strokes, CATEGORIES, (200, 260)))
+    beside = train_on_pngs(source, tmp_path, tmp_path, CATEGORIES)
+    assert beside.forest.content == model.forest.content
+    Image.fromarray(scene(1)[0]).save(tmp_path / "0.jpg")
+    with pytest.raises(PromptError, match=r"named like .*0\.jpg and .*0\.tif"):
+        train_on_pngs(source, tmp_path, tmp_path, CATEGORIES)
+
+
 def test_prediction_with_rules_and_a_verdict(source: Source, folder: Path, model: PixelModel):
     rules = parse_rules(
         b'{"categories": {"disc": [{"rule": "min_area", "area": 60}]}, "decisions": ['

@@ -39,6 +39,16 @@ def test_one_pixel_marks_its_cell_and_a_brushed_edge_does_not():
     assert (cells[11] == -1).all()
 
 
+def test_a_dot_on_a_broad_or_thin_stroke_keeps_its_cell():
+    for width in (20, 3):
+        labels = np.full((2048, 2048), -1, np.int16)
+        labels[1000 : 1000 + width, 300:1700] = 0
+        labels[1000:1003, 900:903] = 1
+        cells = marked_cells(labels, 2)
+        assert np.argwhere(cells == 1).tolist() == [[62, 56]]
+        assert (cells == 0).sum() > 80
+
+
 @pytest.mark.parametrize("size", [(200, 260), (90, 40)])
 def test_model_maps_lie_where_the_image_shows_it(size: tuple[int, int]):
     predictor = Predictor.load("tiny", backend="onnx", threads=1)

@@ -62,6 +62,31 @@ def test_category_that_is_gone_is_said():
         rules.for_categories(["crack"])
 
 
+@pytest.mark.parametrize(
+    "decision",
+    [
+        b'{"rule": "count", "category": "border"}',
+        b'{"rule": "area_share", "category": "background", "most": 0.5}',
+        b'{"rule": "distance", "category": "background", "of": "crack", "least": 2}',
+        b'{"rule": "distance", "category": "crack", "of": "background", "least": 2}',
+    ],
+)
+def test_decisions_about_what_has_no_regions_are_refused(decision: bytes):
+    rules = parse_rules(b'{"decisions": [' + decision + b"]}")
+    with pytest.raises(ConfigError, match=r"a decision speaks of .* which is none of \['crack'"):
+        rules.for_categories(["background", "crack"])
+
+
+def test_rules_may_look_at_background_and_border():
+    looked = parse_rules(
+        b'{"categories": {"crack": [{"rule": "place", "relation": "inside", "of": "background"}, '
+        b'{"rule": "place", "relation": "touching", "of": "border"}]}}'
+    )
+    assert looked.for_categories(["background", "crack"]) is looked
+    with pytest.raises(ConfigError, match="a rule speaks of category 'border'"):
+        parse_rules(b'{"categories": {"border": []}}').for_categories(["crack"])
+
+
 def test_missing_file_is_said(tmp_path: Path):
     with pytest.raises(ConfigError, match="cannot read"):
         read_rules(tmp_path / "none.json")

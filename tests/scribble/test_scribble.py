@@ -13,7 +13,9 @@ from maskmill import rle
 from maskmill.cli import main
 from maskmill.formats import LabelledImage, LabelledMask, read_coco, write_sa1b_folder
 from maskmill.rle import encode
+from maskmill.scribble.rules import MinArea, parse_rules, read_rules, write_rules
 from maskmill.scribble.strokes import Scribbles, to_json
+from maskmill.scribble.suggest import Suggestion
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -74,6 +76,32 @@ def test_predict_writes_maps_overlays_regions_and_a_verdict(run: Run, work: Path
     assert np.array_equal(union, labels > 0)
 
 
+def test_pixels_of_no_category_are_255_and_alike_names_keep_their_suffix(
+    run: Run, work: Path, tmp_path: Path
+):
+    images, (pixels, labels) = tmp_path / "images", scene(0)
+    (images / "more").mkdir(parents=True)
+    for name in ("x.png", "x.tif", "x.tif.png", "more/x.png"):
+        Image.fromarray(pixels).save(images / name)
+    drawn = [each for each in strokes("x.png", labels) if each.category != "background"]
+    marked = Scribbles(categories=CATEGORIES[1:], strokes=tuple(drawn))
+    (tmp_path / "strokes.json").write_bytes(to_json(marked))
+    (tmp_path / "rules.json").write_text(
+        '{"categories": {"disc": [{"rule": "max_area", "area": 5}]}}'
+    )
+    run("scribble", "train", images, "--strokes", tmp_path / "strokes.json",
+        "-o", tmp_path / "model", "--cache", work / "cache")  # fmt: skip
+    assert run("scribble", "predict", tmp_path / "model", images, "-o", tmp_path / "out", "--rules",
+               tmp_path / "rules.json", "--cache", work / "cache")[0] == 0  # fmt: skip
+    written = {p.relative_to(tmp_path / "out").as_posix() for p in tmp_path.rglob("*.labels.png")}
+    assert written == {f"{name}.labels.png" for name in ("x.png", "x.tif", "x.tif.png", "more/x")}
+    values = np.unique(np.array(Image.open(tmp_path / "out" / "more" / "x.labels.png")))
+    assert values.tolist() == [1, 255]
+    assert run("rules", "apply", tmp_path / "rules.json", tmp_path / "model", images,
+               "-o", tmp_path / "tried", "--cache", work / "cache")[0] == 0  # fmt: skip
+    assert len(list((tmp_path / "tried").rglob("*.rules.png"))) == 4
+
+
 def test_regions_enter_a_project_with_their_origin(run: Run, work: Path, tmp_path: Path):
     assert run("init", tmp_path / "project")[0] == 0
     words = ("scribble", "predict", work / "model", work / "images", "-o", tmp_path / "out",
@@ -105,6 +133,32 @@ def test_rules_are_checked_tried_and_suggested(run: Run, work: Path, tmp_path: P
     assert code == 0
     assert all(c["after"] >= c["before"] > 0.7 for c in json.loads(out)["categories"])
     assert run("rules", "check", tmp_path / "suggested.json")[0] == 0
+
+
+def test_suggested_rules_replace_their_categories_alone(
+    run: Run, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    given = parse_rules(
+        b'{"categories": {"disc": [{"rule": "max_area", "area": 5}], '
+        b'"bar": [{"rule": "min_area", "area": 7}]}, '
+        b'"decisions": [{"rule": "count", "category": "bar", "most": 0}]}'
+    )
+    write_rules(tmp_path / "rules.json", given)
+    words = ("rules", "suggest", work / "model", work / "labelled", "--cache", work / "cache",
+             "--out", tmp_path / "rules.json")  # fmt: skip
+    found = Suggestion(category="disc", rules=(MinArea(area=9),), before=0.5, after=0.6)
+    useless = Suggestion(category="bar", rules=(), before=0.5, after=0.5)
+    for suggestions in ([useless], [found, useless]):
+        monkeypatch.setattr("maskmill.scribble.suggest.suggest", lambda *_, s=suggestions: s)
+        assert run(*words)[0] == 0
+        kept = read_rules(tmp_path / "rules.json")
+        assert kept.decisions == given.decisions
+        assert kept.categories["bar"] == given.categories["bar"]
+        helps = found in suggestions
+        assert kept.categories["disc"] == (found.rules if helps else given.categories["disc"])
+    (tmp_path / "rules.json").write_text("[")
+    assert run(*words)[0] == 1
+    assert (tmp_path / "rules.json").read_text() == "["
 
 
 @pytest.mark.parametrize(

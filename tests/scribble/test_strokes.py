@@ -52,6 +52,12 @@ def test_stroke_outside_is_refused():
         draw([stroke("crack", (1e9, 4), (2e9, 4))], CATEGORIES, (20, 30))
 
 
+def test_stroke_far_to_the_right_lies_where_it_was_drawn():
+    wide = Stroke(image="a.jpg", category="crack", points=((20000, 2), (29990, 3)), width=1)
+    columns = np.flatnonzero((draw([wide], CATEGORIES, (5, 30000)) == 1).any(axis=0))
+    assert (columns.min(), columns.max(), len(columns)) == (20000, 29990, 9991)
+
+
 def test_json_round_trip(tmp_path: Path):
     drawn = Scribbles(
         categories=CATEGORIES, strokes=(stroke("crack", (1, 2)), stroke(None, (3, 4)))
@@ -66,6 +72,7 @@ def test_json_round_trip(tmp_path: Path):
     ("text", "reason"),
     [
         ("{", "holds no strokes"),
+        ("[]", "docs/visual-prompting.md shows one"),
         ('{"categories": ["a", "a"]}', "named twice"),
         ('{"categories": [], "version": 7}', "version 7"),
         ('{"categories": ["a"], "strokes": [{"image": "i", "category": "b", "points": [[1, 2]]}]}',

@@ -34,6 +34,7 @@ def test_what_is_said_of_strokes() -> None:
 def test_what_is_said_of_strokes_that_contradict_each_other() -> None:
     (said,) = classifier._alike(np.repeat([0, 1], 10), np.ones(20, int), ["leaf", "background"])
     assert known(said), said
+    assert known(classifier._covered("leaf"))
 
 
 @pytest.mark.parametrize("label", [-1, 1])

@@ -18,7 +18,7 @@ from maskmill.cli.options import (
     warn,
     warn_refused,
 )
-from maskmill.cli.scribble import CacheFolder, source_of
+from maskmill.cli.scribble import CacheFolder, bases_of, source_of
 from maskmill.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -97,12 +97,14 @@ def apply(
     classifier = load(trained)
     applied = read_rules(rules).for_categories(classifier.categories)
     source = source_of(model, backend, threads, cache)
-    out.mkdir(parents=True, exist_ok=True)
+    paths = photographs(images) if images.is_dir() else [images]
+    bases = bases_of(paths, out, images)
     told: list[dict[str, Any]] = []
-    for path in photographs(images) if images.is_dir() else [images]:
+    for path in paths:
         found = predict_image(source, classifier, path, applied)
         picture = overlay(found.pixels, found.shaped.regions, found.shaped.steps)
-        (out / f"{path.stem}.rules.png").write_bytes(picture_bytes(picture, path.name))
+        base = bases[path]
+        base.with_name(base.name + ".rules.png").write_bytes(picture_bytes(picture, path.name))
         steps = [describe(step) for step in found.shaped.steps]
         told.append({"image": path.name, "rules": steps, "passed": found.passed})
         for line in found.shaped.warnings:
@@ -127,19 +129,25 @@ def suggest(
 ) -> None:
     """Search rules that raise IoU on labelled images, cross-validated; none if none does.
 
+    What is found stands in place of its category's rules; all other rules and the decisions of the
+    file stay as they are.
+
     Args:
         trained: A folder that `maskmill scribble train` wrote.
         dataset: Labelled images in any form that `maskmill import` reads.
-        out: File to write; by default `rules.json` in the trained folder.
+        out: File to write, or to change where it is one already; by default `rules.json` in the
+            trained folder.
         limit: Use at most so many images.
     """
     from maskmill.formats import even_sample, read_dataset
     from maskmill.scribble.classifier import load
-    from maskmill.scribble.rules import write_rules
+    from maskmill.scribble.rules import RuleSet, read_rules, write_rules
     from maskmill.scribble.suggest import as_rules
     from maskmill.scribble.suggest import suggest as search
 
     classifier = load(trained)
+    path = out or trained / "rules.json"
+    before = read_rules(path) if path.is_file() else RuleSet()
     source = source_of(model, backend, threads, cache)
     found = read_dataset(dataset)
     warn_refused(found.refused)
@@ -150,8 +158,8 @@ def suggest(
             cases.append(_case(source, classifier, image))
             advance()
     suggestions = search(cases, classifier.categories)
-    path = out or trained / "rules.json"
-    write_rules(path, as_rules(suggestions))
+    categories = before.categories | as_rules(suggestions).categories
+    write_rules(path, RuleSet(categories=categories, decisions=before.decisions))
     told = [
         {"category": s.category, "before": s.before, "after": s.after, "rules": len(s.rules)}
         for s in suggestions

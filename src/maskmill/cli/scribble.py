@@ -1,6 +1,7 @@
 """`maskmill scribble train` and `predict`: strokes on a few images segment every image."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,8 @@ from maskmill.cli.options import (
 from maskmill.errors import ConfigError, ImageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from maskmill.scribble.classifier import PixelModel
     from maskmill.scribble.folder import Predicted, Source
     from maskmill.scribble.rules import RuleSet
@@ -103,8 +106,10 @@ def predict(
 ) -> int:
     """Segment images with a trained classifier, apply rules, and give a verdict.
 
-    Writes, per image, a label map as PNG (the place of the category in the model's list) and an
-    overlay; `predictions.json`, the most doubtful image first; and the regions as COCO.
+    Writes, per image, a label map as PNG (the place of the category in the model's list, from 0;
+    255 is none of them) and an overlay, which are named like the image without its suffix, or with
+    it where two images differ in nothing else; `predictions.json`, the most doubtful image first;
+    and the regions as COCO.
 
     Args:
         trained: A folder that `maskmill scribble train` wrote.
@@ -126,7 +131,7 @@ def predict(
     told: list[dict[str, Any]] = []
     refused: list[dict[str, str]] = []
     labelled = []
-    out.mkdir(parents=True, exist_ok=True)
+    bases = bases_of(paths, out, images)
     with progress_bar("images", len(paths)) as advance:
         found = predict_images(source, classifier, paths, applied, full=full, refined=refine)
         for one in found:
@@ -135,7 +140,7 @@ def predict(
                 refused.append({"image": str(one.path), "reason": one.reason})
                 warn(one.reason)
                 continue
-            told.append(_write(out, one, images))
+            told.append(_write(bases[one.path], one, images))
             labelled.append(as_labelled(one, author=f"scribble:{trained.name}"))
             for line in one.shaped.warnings:
                 warn(f"{one.path.name}: {line}")
@@ -173,7 +178,27 @@ def rules_of(trained: Path, rules: Path | None, model: "PixelModel") -> "RuleSet
     return read_rules(rules or own).for_categories(model.categories)
 
 
-def _write(out: Path, found: "Predicted", images: Path) -> dict[str, Any]:
+def bases_of(paths: "Sequence[Path]", out: Path, images: Path) -> dict[Path, Path]:
+    """Return, per image, what the paths of its outputs begin with; their folders are made.
+
+    Args:
+        paths: The images.
+        out: Where outputs go.
+        images: The folder of the images, or the one.
+    """
+    root = images if images.is_dir() else images.parent
+    names = {path: path.relative_to(root) for path in paths}
+    stems = Counter(name.with_suffix("") for name in names.values())
+    bases = {}
+    for path, name in names.items():
+        stem = name.with_suffix("")
+        alone = stems[stem] == 1 and stem not in names.values()
+        bases[path] = out / (stem if alone else name)
+        bases[path].parent.mkdir(parents=True, exist_ok=True)
+    return bases
+
+
+def _write(base: Path, found: "Predicted", images: Path) -> dict[str, Any]:
     """Write one image's pictures, and return what is to be told of it."""
     from maskmill.drawn import picture_bytes
     from maskmill.scribble.pictures import overlay
@@ -181,12 +206,8 @@ def _write(out: Path, found: "Predicted", images: Path) -> dict[str, Any]:
 
     root = images if images.is_dir() else images.parent
     name = found.path.relative_to(root).as_posix()
-    base = out / Path(name).with_suffix("")
-    base.parent.mkdir(parents=True, exist_ok=True)
-    labels = found.labels()
-    base.with_name(base.name + ".labels.png").write_bytes(
-        picture_bytes(labels.clip(0).astype("uint8"), found.path.name)
-    )
+    labels = found.labels().astype("uint8")  # without a background, -1 becomes 255
+    base.with_name(base.name + ".labels.png").write_bytes(picture_bytes(labels, found.path.name))
     base.with_name(base.name + ".overlay.png").write_bytes(
         picture_bytes(overlay(found.pixels, found.shaped.regions), found.path.name)
     )

@@ -74,8 +74,8 @@ def train(
         threads: Threads that the model will predict with.
 
     Raises:
-        PromptError: If fewer than two categories are marked, or an image has another size than its
-            strokes.
+        PromptError: If fewer than two categories are marked, also in cells of the working grid, or
+            an image has another size than its strokes.
     """
     marked = {n: drawn for n, drawn in labels.items() if (drawn != UNLABELLED).any()}
     for name, drawn in marked.items():
@@ -89,6 +89,9 @@ def train(
     vectors, places = _marked_vectors(images, marked, categories, projections)
     seen = sorted(set(places.tolist()))
     names = tuple(categories[k] for k in seen)
+    lost = [name for name in _drawn(marked, categories) if name not in names]
+    if len(names) == 1:
+        raise PromptError(_covered(", ".join(lost)))
     content, unseen = grow(
         vectors, np.searchsorted(seen, places), parts=PARTS, priors=priors_of(names)
     )
@@ -99,6 +102,7 @@ def train(
         model_id=next(iter(images.values())).model_id,
         warnings=(
             *problems(marked, categories),
+            *(_covered(name) for name in lost),
             *_alike(np.searchsorted(seen, places), unseen, names),
         ),
     )
@@ -253,14 +257,28 @@ def _refuse_foreign(model: PixelModel, model_id: str) -> None:
 def _refuse_one_category(
     labels: Mapping[str, Int16[np.ndarray, "_h _w"]], categories: Sequence[str]
 ) -> None:
-    places = sorted({int(k) for drawn in labels.values() for k in np.unique(drawn)} - {UNLABELLED})
-    if not places:
+    names = _drawn(labels, categories)
+    if not names:
         raise PromptError("nothing is marked; draw a stroke on each of at least two categories")
-    if len(places) == 1:
+    if len(names) == 1:
         raise PromptError(
-            f"only {categories[places[0]]} is marked; draw a stroke on what is something else, "
+            f"only {names[0]} is marked; draw a stroke on what is something else, "
             "background for example"
         )
+
+
+def _drawn(
+    labels: Mapping[str, Int16[np.ndarray, "_h _w"]], categories: Sequence[str]
+) -> list[str]:
+    places = {int(k) for drawn in labels.values() for k in np.unique(drawn)} - {UNLABELLED}
+    return [categories[k] for k in sorted(places)]
+
+
+def _covered(name: str) -> str:
+    return (
+        f"what is marked as {name} lies in cells that other strokes mark, and nothing is learned "
+        "of it; draw a longer stroke away from the others"
+    )
 
 
 def _alike(labels: np.ndarray, unseen: np.ndarray, categories: Sequence[str]) -> list[str]:

@@ -29,7 +29,7 @@ CELLS = 128
 MOST_SIDE = 1536
 """Filters see an image with this longer side at most, pixels: those of a photograph of 24 MP are
 noise at the scales above, and take half a minute and nine gigabytes."""
-VERSION = 2
+VERSION = 3
 """Of the cached form; a cache of another version is made anew."""
 
 Map = Float32[np.ndarray, "_c _h _w"]
@@ -124,7 +124,11 @@ def extract(image: UInt8[np.ndarray, "h w 3"], embedding: Embedding | None) -> F
 def model_maps(
     embedding: Embedding | None,
 ) -> tuple[tuple[Map, ...], tuple[tuple[float, float], ...]]:
-    """Return an embedding's maps without padding, and how far the image fills each."""
+    """Return an embedding's maps without padding, and how far the image fills each.
+
+    They are rounded to float16, as the embeddings that a project keeps are: a classifier that was
+    trained there answers elsewhere, from a fresh embedding, the very same.
+    """
     if embedding is None:
         return (), ()
     maps, spans = [], []
@@ -132,7 +136,7 @@ def model_maps(
         stride = embedding.input_side / array.shape[1]
         span = (embedding.input_size[0] / stride, embedding.input_size[1] / stride)
         rows, columns = int(np.ceil(span[0])), int(np.ceil(span[1]))
-        maps.append(array[:, :rows, :columns].astype(np.float32))
+        maps.append(array[:, :rows, :columns].astype(np.float16).astype(np.float32))
         spans.append(span)
     return tuple(maps), tuple(spans)
 

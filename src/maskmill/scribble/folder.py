@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float32, Int16, UInt8
 
 from maskmill import rle
+from maskmill.drawn import photographs
 from maskmill.errors import MaskmillError, NotFound, PromptError
 from maskmill.exchange.provenance import PROVENANCE
 from maskmill.formats import LabelledImage, LabelledMask, Refused
@@ -130,19 +131,20 @@ def train_on_pngs(
 ) -> PixelModel:
     """Train on PNGs of scribbles, named like their images: 0 nothing, k the k-th category.
 
+    They may lie beside their images, and other files too.
+
     Raises:
-        PromptError: If a PNG does not fit its image, or fewer than two categories are marked.
+        PromptError: If a PNG does not fit its image, two images could be meant, or fewer than two
+            categories are marked.
         NotFound: If a PNG's image is missing, or there is no PNG.
     """
     drawn = {path.stem: path for path in sorted(pngs.glob("*.png"))}
     if not drawn:
         raise NotFound(f"{pngs} holds no PNG; draw scribbles and save them there as <image>.png")
-    images = {path.stem: path for path in sorted(folder.iterdir()) if path.is_file()}
+    images = _images_of(folder, drawn)
     labels: dict[str, Int16[np.ndarray, "_h _w"]] = {}
     features: dict[str, Features] = {}
     for stem, path in drawn.items():
-        if stem not in images:
-            raise NotFound(f"{path} belongs to no image of {folder}; name it like its image")
         opened, features[stem] = source.read(images[stem])
         size = (opened.array.shape[0], opened.array.shape[1])
         labels[stem] = read_png(path, size, len(categories))
@@ -265,6 +267,25 @@ def _mask(mask: np.ndarray, category: str, certainty: float, author: str) -> Lab
         category=category,
         attributes={PROVENANCE: made, "certainty": certainty},
     )
+
+
+def _images_of(folder: Path, drawn: Mapping[str, Path]) -> dict[str, Path]:
+    """Find the image that each PNG of scribbles was drawn on, by its stem."""
+    scribbles = {path.resolve() for path in drawn.values()}
+    found: dict[str, Path] = {}
+    for path in photographs(folder):
+        if path.parent != folder or path.stem not in drawn or path.resolve() in scribbles:
+            continue
+        if path.stem in found:
+            raise PromptError(
+                f"{drawn[path.stem]} is named like {found[path.stem]} and {path}; rename one of "
+                "these images and its scribbles"
+            )
+        found[path.stem] = path
+    for stem, path in drawn.items():
+        if stem not in found:
+            raise NotFound(f"{path} belongs to no image of {folder}; name it like its image")
+    return found
 
 
 def _inside(folder: Path, name: str) -> Path:

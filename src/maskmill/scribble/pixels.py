@@ -117,7 +117,8 @@ def marked_cells(
         categories: How many there are.
 
     Returns:
-        Place of the category that covers most of each cell; `UNLABELLED` where too little is.
+        Place of the category that covers most of each cell; `UNLABELLED` where too little is. One
+        with few cells lies over the others, so that a dot on a broad stroke is not lost.
     """
     rows, columns = grid_size((labels.shape[0], labels.shape[1]))
     row_of = np.arange(labels.shape[0]) * rows // labels.shape[0]
@@ -127,9 +128,12 @@ def marked_cells(
     np.add.at(count, (labels[ys, xs], row_of[ys], column_of[xs]), 1)
     area = labels.size / (rows * columns)
     enough = count >= COVERED * area
-    few = enough.sum(axis=(1, 2)) < FEW_CELLS
-    counted = np.where(enough | few[:, None, None], count, 0)
+    counted = np.where(enough, count, 0)
     cells = np.where(counted.max(axis=0) > 0, counted.argmax(axis=0), UNLABELLED)
+    few = np.flatnonzero(enough.sum(axis=(1, 2)) < FEW_CELLS)
+    touched = (count > 0).sum(axis=(1, 2))
+    for k in sorted(few, key=lambda k: -touched[k]):  # the smallest comes last, and stays whole
+        cells[count[k] > 0] = k
     return cells.astype(np.int16)
 
 

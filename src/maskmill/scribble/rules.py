@@ -6,6 +6,7 @@ of the result (`verdict.py`). Lengths and areas are pixels of the original image
 touches pixels.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -14,6 +15,7 @@ from msgspec import Meta
 
 from maskmill.durable import write_atomically
 from maskmill.errors import ConfigError
+from maskmill.scribble.strokes import BACKGROUND
 
 VERSION = 1
 BORDER = "border"
@@ -194,19 +196,22 @@ class RuleSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def for_categories(self, known: tuple[str, ...] | list[str]) -> "RuleSet":
         """Return itself, if all categories it speaks of are known.
 
+        Rules may look at all of them and at `border`. Decisions are asked of regions, which
+        background has none of; a distance may be to `border`.
+
         Raises:
-            ConfigError: If one is not: deleted, renamed, or misspelt.
+            ConfigError: If one is not: deleted, renamed, misspelt, or without regions.
         """
-        named = [*self.categories]
-        named += [d.category for d in self.decisions]
-        named += [d.of for d in self.decisions if isinstance(d, Distance)]
-        named += [r.of for rules in self.categories.values() for r in rules if isinstance(r, Place)]
-        for name in named:
-            if name not in known and name != BORDER:
-                raise ConfigError(
-                    f"a rule speaks of category {name!r}, which is none of {list(known)}; "
-                    "rename it there or remove the rule"
-                )
+        for name, rules in self.categories.items():
+            _refuse_unknown("rule", name, known)
+            for rule in rules:
+                if isinstance(rule, Place):
+                    _refuse_unknown("rule", rule.of, [*known, BORDER])
+        found = [name for name in known if name != BACKGROUND]
+        for decision in self.decisions:
+            _refuse_unknown("decision", decision.category, found)
+            if isinstance(decision, Distance):
+                _refuse_unknown("decision", decision.of, [*found, BORDER])
         return self
 
 
@@ -254,6 +259,14 @@ def write_rules(path: Path, rules: RuleSet) -> None:
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of rule sets, for editors and other programs."""
     return msgspec.json.schema(RuleSet)
+
+
+def _refuse_unknown(what: str, name: str, allowed: Sequence[str]) -> None:
+    if name not in allowed:
+        raise ConfigError(
+            f"a {what} speaks of category {name!r}, which is none of {list(allowed)}; "
+            f"rename it there or remove the {what}"
+        )
 
 
 def _refuse_late_shapes(name: str, rules: tuple[Rule, ...]) -> None:

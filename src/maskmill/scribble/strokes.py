@@ -27,6 +27,9 @@ UNLABELLED = -1
 PNG_UNLABELLED = 0
 """In a PNG of scribbles: no stroke lies here; value k is the k-th category, from 1."""
 
+FARTHEST = (1 << 15) - 1
+"""Points are drawn at most so far from the corner, pixels; images are up to 30,000 a side."""
+
 _Point = tuple[float, float]
 
 
@@ -92,7 +95,7 @@ def read_scribbles(path: Path) -> Scribbles:
         raise PromptError(f"cannot read {path}: {error.strerror}; check the path") from error
     except (msgspec.DecodeError, PromptError) as error:  # a ValidationError is a DecodeError
         raise PromptError(
-            f"{path} holds no strokes: {error}; docs/scribble.md shows one"
+            f"{path} holds no strokes: {error}; docs/visual-prompting.md shows one"
         ) from error
 
 
@@ -145,7 +148,7 @@ def _draw(labels: Int16[np.ndarray, "h w"], stroke: Stroke, value: int) -> bool:
     """Draw one stroke; tell whether any of it lies on the image."""
     height, width = labels.shape
     # OpenCV takes whole pixels; far-off points would overflow, and nothing of them is seen.
-    points = np.clip(np.floor(stroke.points), -(1 << 14), 1 << 14).astype(np.int32)
+    points = np.clip(np.floor(stroke.points), -FARTHEST, FARTHEST).astype(np.int32)
     line = np.ones((height, width), np.uint8)
     points = points if len(points) > 1 else np.repeat(points, 2, axis=0)
     cv2.polylines(line, [points.reshape(-1, 1, 2)], False, 0)
