@@ -1,17 +1,25 @@
 """`maskmill simulate`: play the data engine on labelled images, and print what it would cost."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from maskmill.cli.options import JsonFlag, print_result, require, warn, warn_refused
+from maskmill.cli.options import (
+    JsonFlag,
+    print_result,
+    require,
+    warn,
+    warn_refused,
+    with_numbers,
+)
 from maskmill.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from maskmill.engine.oracle import HandMade
     from maskmill.formats import LabelledImage
@@ -40,6 +48,8 @@ def simulate(
     head_steps: int | None = None,
     accept: float = 0.85,
     miss: float = 0.05,
+    person: Annotated[Sequence[str], Parameter(negative="")] = (),
+    seconds: Annotated[Sequence[str], Parameter(negative="")] = (),
     seed: int = 0,
     as_json: JsonFlag = False,
 ) -> None:
@@ -71,6 +81,11 @@ def simulate(
         head_steps: The same of the box detector and of the region head; by default 600 each.
         accept: IoU with the truth at which the simulated person is content.
         miss: Share of objects that the simulated person overlooks.
+        person: What else the simulated person is like, NAME=NUMBER, again for each: accept,
+            max_clicks, stall, max_strokes, mend, mend_strokes, miss, slip. Wins over --accept and
+            --miss.
+        seconds: What an action takes, NAME=SECONDS, again for each: first_click, further_click,
+            look, stroke, check, open_image, scan, and polygon, the comparison.
         seed: Decides everything that is drawn.
     """
     require("export", "torch", "safetensors", "matplotlib", "skimage", "onnx", "onnxscript")
@@ -79,12 +94,15 @@ def simulate(
     from maskmill.engine.rounds import RoundConfig
     from maskmill.engine.simulate import STATE, SimulateConfig
     from maskmill.engine.simulate import simulate as play
+    from maskmill.engine.time_model import TimeModel
     from maskmill.formats import even_sample
 
     if (dataset is None) == (replay is None):
         raise ConfigError("simulate plays a dataset or --replay PROJECT; name one of them")
     if out.exists() and any(out.iterdir()) and not (out / STATE).is_file():
         raise StoreError(f"{out} is not empty; name a new folder for the simulation")
+    oracle = with_numbers(OracleConfig(accept=accept, miss=miss), person, "--person")
+    times = with_numbers(TimeModel(), seconds, "--seconds")
     images, recorded = _images(dataset) if dataset else _recorded(replay or Path())
     round_ = RoundConfig(masks=masks, start=start, export=False, detector=detector)
     if steps is not None:
@@ -97,7 +115,7 @@ def simulate(
         semi_rounds=semi_rounds, automatic=automatic, points_per_side=points_per_side,
         crop_n_layers=crop_n_layers, precision=precision,
         automatic_precision=automatic_precision, queue_by=queue_by, round=round_,
-        oracle=OracleConfig(accept=accept, miss=miss), seed=seed,
+        oracle=oracle, times=times, seed=seed,
     )  # fmt: skip
     limited = even_sample(images, limit)
     told = play(limited, out, config, recorded=recorded, say=warn)
