@@ -50,6 +50,7 @@ def simulate(
     miss: float = 0.05,
     person: Annotated[Sequence[str], Parameter(negative="")] = (),
     seconds: Annotated[Sequence[str], Parameter(negative="")] = (),
+    forecast: int = 1000,
     seed: int = 0,
     as_json: JsonFlag = False,
 ) -> None:
@@ -86,11 +87,18 @@ def simulate(
             --miss.
         seconds: What an action takes, NAME=SECONDS, again for each: first_click, further_click,
             look, stroke, check, open_image, scan, and polygon, the comparison.
+        forecast: Images for which people's hours are foretold, from the last stage's.
         seed: Decides everything that is drawn.
     """
     require("export", "torch", "safetensors", "matplotlib", "skimage", "onnx", "onnxscript")
     from maskmill.engine.oracle import OracleConfig
-    from maskmill.engine.report import COLUMNS, rows, write_report
+    from maskmill.engine.report import (
+        COLUMNS,
+        forecast_in_words,
+        foretell,
+        rows,
+        write_report,
+    )
     from maskmill.engine.rounds import RoundConfig
     from maskmill.engine.simulate import STATE, SimulateConfig
     from maskmill.engine.simulate import simulate as play
@@ -99,6 +107,8 @@ def simulate(
 
     if (dataset is None) == (replay is None):
         raise ConfigError("simulate plays a dataset or --replay PROJECT; name one of them")
+    if forecast < 1:
+        raise ConfigError(f"--forecast is {forecast}; it must be at least 1")
     if out.exists() and any(out.iterdir()) and not (out / STATE).is_file():
         raise StoreError(f"{out} is not empty; name a new folder for the simulation")
     oracle = with_numbers(OracleConfig(accept=accept, miss=miss), person, "--person")
@@ -119,13 +129,15 @@ def simulate(
     )  # fmt: skip
     limited = even_sample(images, limit)
     told = play(limited, out, config, recorded=recorded, say=warn)
+    told["forecast"] = foretell(told["rounds"], forecast)
     (out / "simulation.json").write_text(json.dumps(told, indent=1) + "\n", "utf-8")
     name = (dataset or replay or out).name
-    write_report(out / "report.html", f"Simulation on {name}", told)
+    write_report(out / "report.html", f"Simulation on {name}", told, forecast=forecast)
     table = [[head for head, _, _ in COLUMNS], *rows(told["rounds"])]
     widths = [max(len(row[i]) for row in table) for i in range(len(COLUMNS))]
     lines = ["  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in table]
-    text = "\n".join([*lines, f"Report in {out / 'report.html'}"])
+    foretold = forecast_in_words(told["forecast"])
+    text = "\n".join([*lines, foretold, f"Report in {out / 'report.html'}"])
     print_result({"out": out, **told}, as_json=as_json, text=text)
 
 
