@@ -1,4 +1,4 @@
-"""What a simulation says for people: hours for more images."""
+"""What a simulation says for people: hours for more images, and other people's seconds beside."""
 
 from typing import Any
 
@@ -60,7 +60,7 @@ def test_rounds_of_an_older_version_foretell_without_an_interval() -> None:
     assert one["low"] is None, "one image says nothing of how images differ"
 
 
-def test_the_page_foretells_what_was_asked(tmp_path: Any) -> None:
+def test_the_page_foretells_what_was_asked_and_shows_others_seconds(tmp_path: Any) -> None:
     overall = {
         "masks": 120, "hours": 1.0, "hours_by_polygons": 3.0,
         "faster_from_first_to_last_round": 9.0,
@@ -71,3 +71,11 @@ def test_the_page_foretells_what_was_asked(tmp_path: Any) -> None:
     assert (
         "7,200 more images like the last stage&#x27;s would take people 200.0 hours (95 %" in page
     )
+    for row in (
+        "<td>a mask in the first round here</td><td>90.0</td>",
+        "<td>a mask in the last round here</td><td>10.0</td>",
+        "<td>a mask in SAM&#x27;s stage 1, at first</td><td>34.0</td>",
+        "<td>a mask in SAM&#x27;s stage 1, in the end</td><td>14.0</td>",
+        "<td>a box by extreme clicking</td><td>7.0</td><td>Papadopoulos et al. 2017",
+    ):
+        assert row in page

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from maskmill.engine.gate import RESAMPLES
+from maskmill.engine.time_model import PUBLISHED
 from maskmill.gallery import STYLE
 
 COLUMNS = (
@@ -89,6 +90,7 @@ def write_report(path: Path, title: str, told: dict[str, Any], *, forecast: int 
         f'<h1>{html.escape(title)}</h1><div class="lead">{body}</div>'
         f'<img alt="Curves by round" src="data:image/png;base64,{picture}">'
         f"<h2>Rounds</h2><table><tr>{heads}</tr>{cells}</table>"
+        f"<h2>Beside what others needed</h2>{_beside_published(told['rounds'])}"
         f"<h2>What the gate said</h2><ul>{reasons}</ul></main></body></html>\n",
         "utf-8",
     )
@@ -159,6 +161,20 @@ def forecast_in_words(told: dict[str, Any]) -> str:
     if told["low"] is None:
         return f"{said}; the seconds of too few single images are known for an interval."
     return f"{said} (95 % interval: {told['low']:.1f} to {told['high']:.1f})."
+
+
+def _beside_published(rounds: Sequence[dict[str, Any]]) -> str:
+    """Set the first and the last round's seconds a mask among published ones, as a table."""
+    ours = [
+        (f"a mask in {name} round here", told["seconds_per_mask"], "this simulation")
+        for name, told in (("the first", rounds[0]), ("the last", rounds[-1]))
+    ]
+    others = [(each.what, each.seconds, each.source) for each in PUBLISHED]
+    rows = "".join(
+        f"<tr><td>{html.escape(what)}</td><td>{seconds:.1f}</td><td>{html.escape(source)}</td></tr>"
+        for what, seconds, source in ours + others
+    )
+    return f"<table><tr><th></th><th>seconds</th><th>source</th></tr>{rows}</table>"
 
 
 def _of_automatic(automatic: dict[str, Any]) -> list[str]:
