@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from maskmill.engine.oracle import HandMade
+    from maskmill.engine.time_model import TimeModel
     from maskmill.formats import LabelledImage
 
 
@@ -113,7 +114,7 @@ def simulate(
         raise StoreError(f"{out} is not empty; name a new folder for the simulation")
     oracle = with_numbers(OracleConfig(accept=accept, miss=miss), person, "--person")
     times = with_numbers(TimeModel(), seconds, "--seconds")
-    images, recorded = _images(dataset) if dataset else _recorded(replay or Path())
+    images, recorded = _images(dataset) if dataset else _recorded(replay or Path(), times)
     round_ = RoundConfig(masks=masks, start=start, export=False, detector=detector)
     if steps is not None:
         round_ = replace(round_, training={"steps": steps})
@@ -150,7 +151,7 @@ def _images(dataset: Path) -> "tuple[Sequence[LabelledImage], None]":
 
 
 def _recorded(
-    folder: Path,
+    folder: Path, times: "TimeModel"
 ) -> "tuple[Sequence[LabelledImage], Mapping[str, Sequence[HandMade]]]":
     """Read what a project's people made, and the images on which they did."""
     from maskmill.engine.people import record_of
@@ -158,7 +159,7 @@ def _recorded(
     from maskmill.store import Project
 
     with Project(folder, writes=False) as project:
-        record = record_of(project)
+        record = record_of(project, times)
         known = project.images.by_path(list(record))
     if not record:
         raise StoreError(f"{folder} holds no mask whose seconds were recorded; nothing to replay")
