@@ -41,7 +41,7 @@ def test_hours_are_foretold_from_the_last_stage_alone() -> None:
 
 def test_an_interval_is_wider_where_images_differ_more_or_few_are_to_come() -> None:
     def relative(told: dict[str, Any]) -> float:
-        return (told["high"] - told["low"]) / told["hours"]
+        return float((told["high"] - told["low"]) / told["hours"])
 
     assert relative(foretell(rounds(40), 1000)) > 1.5 * relative(foretell(rounds(20), 1000))
     assert relative(foretell(rounds(), 5)) > 1.5 * relative(foretell(rounds(), 5000))
