@@ -14,6 +14,10 @@ from labelled_scene import write_scenes
 from PIL import Image
 
 from maskmill.cli import main
+from maskmill.engine.oracle import OracleConfig
+from maskmill.engine.report import COLUMNS
+from maskmill.engine.simulate import SimulateConfig
+from maskmill.engine.time_model import TimeModel
 from maskmill.formats.sa1b import write_sa1b
 from maskmill.images import read_image
 from maskmill.predict import Predictor
@@ -105,6 +109,10 @@ def test_the_help_that_misuse_names_exists(run: Run, words: list[str], command: 
         (["automask", "absent", "-o", "out", "--workers", "0"], "--workers is 0"),
         (["evaluate", "absent"], "absent"),
         (["train", "absent", "--run", "out"], "absent"),
+        (["simulate", "absent", "-o", "out"], "absent"),
+        (["simulate", "absent", "-o", "out", "--seconds", "brush=5"], "--seconds brush=5"),
+        (["simulate", "absent", "-o", "out", "--person", "miss=5"], "--person miss=5"),
+        (["simulate", "absent", "-o", "out", "--forecast", "0"], "--forecast is 0"),
         (["model", "card", "absent"], "absent"),
         (["model", "convert", "absent.pth", "out"], "absent.pth"),
         (["automask", "absent", "-o", "out", "--config", "absent.toml"], "absent.toml"),
@@ -260,6 +268,41 @@ def test_evaluate_prints_a_table_and_writes_numbers_and_curves(run: Run, tmp_pat
     assert "best of 3" in out
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text("utf-8"))["images"] == 2
     assert read_image(tmp_path / "out" / "clicks.png").std() > 0
+
+
+def test_simulate_plays_with_the_seconds_and_the_person_that_are_asked_for(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The play itself, which trains for minutes, has tests of its own."""
+    played: list[SimulateConfig] = []
+
+    def play(images: object, out: Path, config: SimulateConfig, **_: object) -> dict[str, object]:
+        played.append(config)
+        out.mkdir()
+        numbers = {key: 1.0 for _, key, form in COLUMNS if form == "{:.1f}"}
+        counts = {key: 2 for _, key, form in COLUMNS if form == "{:d}"}
+        told = {"stage": "assisted", "status": "kept", "reason": "", "gate": None, "seconds": 72.0}
+        told |= {**numbers, **counts, "image_seconds": [36.0, 36.0], "masks_per_image": 1.0}
+        overall = {
+            "masks": 2, "hours": 1.0, "hours_by_polygons": 2.0,
+            "faster_from_first_to_last_round": 1.0,
+        }  # fmt: skip
+        return {"rounds": [told], "automatic": None, "overall": overall}
+
+    monkeypatch.setattr("maskmill.engine.simulate.simulate", play)
+    code, out, err = run(
+        "simulate", scenes(tmp_path / "scenes"), "-o", tmp_path / "out", "--accept", 0.7,
+        "--seconds", "stroke=6", "--seconds", "polygon=60", "--person", "slip=0.2",
+        "--person", "miss=0", "--forecast", 500,
+    )  # fmt: skip
+    assert code == 0, err
+    assert played[0].times == TimeModel(stroke=6.0, polygon=60.0)
+    assert played[0].oracle == OracleConfig(accept=0.7, slip=0.2, miss=0.0)
+    said = "500 more images like the last stage's would take people 5.0 hours (95 % interval: 5.0"
+    assert said in out
+    told = json.loads((tmp_path / "out" / "simulation.json").read_text("utf-8"))
+    assert told["forecast"]["images"] == 500
+    assert "500 more images" in (tmp_path / "out" / "report.html").read_text("utf-8")
 
 
 def test_status_says_how_many_images_look_alike(run: Run, tmp_path: Path) -> None:

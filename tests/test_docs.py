@@ -3,11 +3,15 @@
 import re
 import runpy
 import shlex
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+
+from maskmill.engine.oracle import OracleConfig
+from maskmill.engine.time_model import TimeModel
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -37,6 +41,12 @@ def test_every_command_and_option_is_in_the_reference(command: str) -> None:
             if argument.show:
                 assert f"`{name}`" in text, f"docs/cli.md lacks {name} of maskmill {command}"
                 assert argument.parameter.help, f"{name} of maskmill {command} has no help"
+
+
+@pytest.mark.parametrize("settings", [TimeModel, OracleConfig])
+def test_every_name_that_simulate_takes_is_in_the_reference(settings: type) -> None:
+    for field in fields(settings):
+        assert re.search(rf"\b{field.name}\b", section("simulate")), field.name
 
 
 def test_the_reference_has_no_option_that_does_not_exist() -> None:

@@ -4,7 +4,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maskmill.cli.options import counted, print_result, processes, progress_bar, require
+from maskmill.cli.options import (
+    counted,
+    print_result,
+    processes,
+    progress_bar,
+    require,
+    with_numbers,
+)
+from maskmill.engine.oracle import OracleConfig
+from maskmill.engine.time_model import TimeModel
 from maskmill.errors import ConfigError
 
 
@@ -50,3 +59,34 @@ def test_progress_is_silent_where_nobody_watches(capsys: pytest.CaptureFixture[s
         advance()
         advance()
     assert capsys.readouterr() == ("", "")
+
+
+def test_numbers_of_the_command_line_win_and_the_rest_stays() -> None:
+    times = with_numbers(TimeModel(), ["stroke=5", "look=.5", "stroke=6"], "--seconds")
+    assert times == TimeModel(stroke=6.0, look=0.5)
+    person = with_numbers(OracleConfig(miss=0.2), ["max_clicks=3", "slip=0"], "--person")
+    assert person == OracleConfig(miss=0.2, slip=0.0, max_clicks=3)
+    assert type(person.max_clicks) is int
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["brush=5"], "--seconds brush=5 is not known; write NAME=NUMBER with one of first_click"),
+        (["look=1", "stroke=-1"], "stroke=-1: stroke is -1.0 seconds; it must be 0 or more; write"),
+        (["stroke=nan"], "it must be 0 or more"),
+        (["stroke"], "'' is no number"),
+        (["stroke=fast"], "'fast' is no number; write NAME=NUMBER with one of"),
+    ],
+)
+def test_seconds_that_cannot_be_are_refused_with_the_names(words: list[str], says: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        with_numbers(TimeModel(), words, "--seconds")
+    assert says in str(refused.value)
+    assert "open_image, scan, polygon" in str(refused.value)
+
+
+@pytest.mark.parametrize("word", ["miss=1.5", "slip=-0.1", "max_clicks=2.5", "max_strokes=-1"])
+def test_a_person_that_cannot_be_is_refused(word: str) -> None:
+    with pytest.raises(ConfigError, match=f"--person {word}"):
+        with_numbers(OracleConfig(), [word], "--person")

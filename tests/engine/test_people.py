@@ -11,7 +11,7 @@ from labelled_scene import write_scene
 from maskmill import rle
 from maskmill.engine.auditing import draw_audit, report, tasks
 from maskmill.engine.oracle import OracleConfig
-from maskmill.engine.people import Oracle, correct_sample, prefill, record_of, sit
+from maskmill.engine.people import Oracle, Recorded, correct_sample, prefill, record_of, sit
 from maskmill.engine.proposals import Proposal
 from maskmill.engine.time_model import TimeModel
 from maskmill.exchange.importing import import_labelled
@@ -63,8 +63,42 @@ def test_a_sitting_is_written_once_with_what_it_took(project: Project, tmp_path:
     assert masks[0].made.author == "detector"
     assert masks[2].made.seconds == sitting.made[0].seconds > 0
     assert project.work.of([image.id])[image.id].state == "complete"
-    (recorded,) = record_of(project).values()
-    assert [m.seconds for m in recorded] == [sitting.made[0].seconds]
+    (recorded,) = record_of(project, TimeModel(check=1.7)).values()
+    assert [m.seconds for m in recorded] == [1.7, sitting.made[0].seconds], "kept, and made"
+    assert [m.clicks for m in recorded] == [0, sitting.made[0].clicks]
+
+
+def test_a_replay_keeps_the_prefilled_masks_that_people_kept(
+    project: Project, tmp_path: Path
+) -> None:
+    """Else they vanish from the truth, and right proposals are rejected when it is played again."""
+    oracle = person(tmp_path)
+    image = project.images.page(limit=1)[0]
+    pixels = read_image(Path(image.path))
+    predictor = Predictor.load("tiny", threads=1)
+    there = [proposal(mask) for mask in oracle.truths(image.path)]
+    sit(
+        project, oracle, predictor, image.id, there, pixels=pixels, stage="semi",
+        rng=np.random.default_rng(0),
+    )  # fmt: skip
+    again = Recorded(record_of(project), CAREFUL, TimeModel())
+    assert len(again.truths(image.path)) == 2, "an image on which everything was kept counts too"
+    embedding, masks = predictor.embed(pixels), [mask.rle for mask in there]
+    rng = np.random.default_rng(0)
+    sitting = again.label(predictor, embedding, image.path, rng, masks, [])
+    assert (sitting.kept, sitting.rejected, sitting.made) == ([0, 1], [], [])
+    bare = again.label(predictor, embedding, image.path, rng, [], [])
+    assert bare.seconds == sitting.seconds, "what took a check then takes a check now"
+
+
+def test_masks_of_stage_three_are_nobodys_record(project: Project, tmp_path: Path) -> None:
+    """An audit looks at a sample of an image's masks: they are not all of its objects."""
+    oracle = person(tmp_path)
+    image = project.images.page(limit=1)[0]
+    prefill(project, image.id, [proposal(oracle.truths(image.path)[0])], "automatic")
+    correct_sample(project, oracle, draw_audit(project, size=1, by="test"))
+    assert [m.review for m in project.annotations.of_image(image.id)] == ["accepted"]
+    assert record_of(project) == {}
 
 
 def test_a_sample_is_corrected_to_what_is_true(project: Project, tmp_path: Path) -> None:

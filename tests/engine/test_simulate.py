@@ -127,6 +127,10 @@ def test_the_report_says_what_was_measured(
             assert f"<td>{cell}</td>" in page
     assert "data:image/png;base64," in page
     assert f"{told['overall']['masks']:,} masks" in page
+    for each in told["rounds"]:
+        assert len(each["image_seconds"]) == each["images"]
+        assert sum(each["image_seconds"]) == pytest.approx(each["seconds"])
+    assert "(95 % interval: " in page
 
 
 def test_a_killed_simulation_goes_on_and_ends_alike(

@@ -5,9 +5,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
 from cyclopts import App, ArgumentCollection, CoercionError, Parameter
 
@@ -16,6 +17,8 @@ from maskmill.errors import ConfigError
 
 if TYPE_CHECKING:
     from maskmill.formats import Refused
+
+T = TypeVar("T")
 
 REFUSED_SHOWN = 20
 """Things left out that a verb names in its text; `--json` names all."""
@@ -119,6 +122,34 @@ def processes(workers: int | None) -> int:
         # Cores that this process may use: in a container fewer than there are. Linux only.
         return len(os.sched_getaffinity(0))
     return workers or os.cpu_count() or 1
+
+
+def with_numbers(config: T, given: Sequence[str], option: str) -> T:
+    """Return settings that are all numbers, some of them as the command line gives them.
+
+    Args:
+        config: A dataclass of numbers.
+        given: NAME=NUMBER, each.
+        option: Which option gave them, for errors.
+
+    Raises:
+        ConfigError: If a name or a number is not allowed; the line lists the names.
+    """
+    names = [f.name for f in fields(config)]  # type: ignore[arg-type]
+    allowed = f"write NAME=NUMBER with one of {', '.join(names)}"
+    for word in given:
+        name, _, number = word.partition("=")
+        if name not in names:
+            raise ConfigError(f"{option} {word} is not known; {allowed}")
+        kind = type(getattr(config, name))
+        try:
+            config = replace(config, **{name: kind(number)})  # type: ignore[type-var]
+        except ValueError:
+            what = "whole number" if kind is int else "number"
+            raise ConfigError(f"{option} {word}: {number!r} is no {what}; {allowed}") from None
+        except ConfigError as problem:
+            raise ConfigError(f"{option} {word}: {problem}; {allowed}") from None
+    return config
 
 
 @contextmanager

@@ -1,19 +1,28 @@
 """`maskmill simulate`: play the data engine on labelled images, and print what it would cost."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from maskmill.cli.options import JsonFlag, print_result, require, warn, warn_refused
+from maskmill.cli.options import (
+    JsonFlag,
+    print_result,
+    require,
+    warn,
+    warn_refused,
+    with_numbers,
+)
 from maskmill.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from maskmill.engine.oracle import HandMade
+    from maskmill.engine.time_model import TimeModel
     from maskmill.formats import LabelledImage
 
 
@@ -40,6 +49,9 @@ def simulate(
     head_steps: int | None = None,
     accept: float = 0.85,
     miss: float = 0.05,
+    person: Annotated[Sequence[str], Parameter(negative="", show_default=False)] = (),
+    seconds: Annotated[Sequence[str], Parameter(negative="", show_default=False)] = (),
+    forecast: int = 1000,
     seed: int = 0,
     as_json: JsonFlag = False,
 ) -> None:
@@ -71,21 +83,38 @@ def simulate(
         head_steps: The same of the box detector and of the region head; by default 600 each.
         accept: IoU with the truth at which the simulated person is content.
         miss: Share of objects that the simulated person overlooks.
+        person: What else the simulated person is like, NAME=NUMBER, again for each: accept,
+            max_clicks, stall, max_strokes, mend, mend_strokes, miss, slip. Wins over --accept and
+            --miss.
+        seconds: What an action takes, NAME=SECONDS, again for each: first_click, further_click,
+            look, stroke, check, open_image, scan, and polygon, the comparison.
+        forecast: Images for which people's hours are foretold, from the last stage's.
         seed: Decides everything that is drawn.
     """
     require("export", "torch", "safetensors", "matplotlib", "skimage", "onnx", "onnxscript")
     from maskmill.engine.oracle import OracleConfig
-    from maskmill.engine.report import COLUMNS, rows, write_report
+    from maskmill.engine.report import (
+        COLUMNS,
+        forecast_in_words,
+        foretell,
+        rows,
+        write_report,
+    )
     from maskmill.engine.rounds import RoundConfig
     from maskmill.engine.simulate import STATE, SimulateConfig
     from maskmill.engine.simulate import simulate as play
+    from maskmill.engine.time_model import TimeModel
     from maskmill.formats import even_sample
 
     if (dataset is None) == (replay is None):
         raise ConfigError("simulate plays a dataset or --replay PROJECT; name one of them")
+    if forecast < 1:
+        raise ConfigError(f"--forecast is {forecast}; it must be at least 1")
     if out.exists() and any(out.iterdir()) and not (out / STATE).is_file():
         raise StoreError(f"{out} is not empty; name a new folder for the simulation")
-    images, recorded = _images(dataset) if dataset else _recorded(replay or Path())
+    oracle = with_numbers(OracleConfig(accept=accept, miss=miss), person, "--person")
+    times = with_numbers(TimeModel(), seconds, "--seconds")
+    images, recorded = _images(dataset) if dataset else _recorded(replay or Path(), times)
     round_ = RoundConfig(masks=masks, start=start, export=False, detector=detector)
     if steps is not None:
         round_ = replace(round_, training={"steps": steps})
@@ -97,17 +126,19 @@ def simulate(
         semi_rounds=semi_rounds, automatic=automatic, points_per_side=points_per_side,
         crop_n_layers=crop_n_layers, precision=precision,
         automatic_precision=automatic_precision, queue_by=queue_by, round=round_,
-        oracle=OracleConfig(accept=accept, miss=miss), seed=seed,
+        oracle=oracle, times=times, seed=seed,
     )  # fmt: skip
     limited = even_sample(images, limit)
     told = play(limited, out, config, recorded=recorded, say=warn)
+    told["forecast"] = foretell(told["rounds"], forecast)
     (out / "simulation.json").write_text(json.dumps(told, indent=1) + "\n", "utf-8")
     name = (dataset or replay or out).name
-    write_report(out / "report.html", f"Simulation on {name}", told)
+    write_report(out / "report.html", f"Simulation on {name}", told, forecast=forecast)
     table = [[head for head, _, _ in COLUMNS], *rows(told["rounds"])]
     widths = [max(len(row[i]) for row in table) for i in range(len(COLUMNS))]
     lines = ["  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in table]
-    text = "\n".join([*lines, f"Report in {out / 'report.html'}"])
+    foretold = forecast_in_words(told["forecast"])
+    text = "\n".join([*lines, foretold, f"Report in {out / 'report.html'}"])
     print_result({"out": out, **told}, as_json=as_json, text=text)
 
 
@@ -120,7 +151,7 @@ def _images(dataset: Path) -> "tuple[Sequence[LabelledImage], None]":
 
 
 def _recorded(
-    folder: Path,
+    folder: Path, times: "TimeModel"
 ) -> "tuple[Sequence[LabelledImage], Mapping[str, Sequence[HandMade]]]":
     """Read what a project's people made, and the images on which they did."""
     from maskmill.engine.people import record_of
@@ -128,7 +159,7 @@ def _recorded(
     from maskmill.store import Project
 
     with Project(folder, writes=False) as project:
-        record = record_of(project)
+        record = record_of(project, times)
         known = project.images.by_path(list(record))
     if not record:
         raise StoreError(f"{folder} holds no mask whose seconds were recorded; nothing to replay")

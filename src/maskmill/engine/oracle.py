@@ -7,7 +7,7 @@ now and then overlooks an object. `TimeModel` turns that into seconds.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float
 from maskmill import rle
 from maskmill.engine.offering import offered_at
 from maskmill.engine.time_model import TimeModel
+from maskmill.errors import ConfigError
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
 from maskmill.train.clicks import Click, first_click, next_click
@@ -28,7 +29,12 @@ REACH = 5
 
 @dataclass(frozen=True, kw_only=True)
 class OracleConfig:
-    """What kind of person it is."""
+    """What kind of person it is.
+
+    Raises:
+        ConfigError: If a share or an IoU is not within 0 and 1, or a number of clicks or strokes is
+            below zero.
+    """
 
     accept: float = 0.85
     """A mask is good enough at this IoU with the truth."""
@@ -47,6 +53,14 @@ class OracleConfig:
     """Share of objects that are overlooked."""
     slip: float = 0.05
     """Share of clicks that land anywhere in the error instead of at its centre."""
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if each.type is float and not 0 <= value <= 1:
+                raise ConfigError(f"{each.name} is {value}; it must be within 0 and 1")
+            if value < 0:
+                raise ConfigError(f"{each.name} is {value}; it must be 0 or more")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -83,7 +83,8 @@ class Oracle:
 class Recorded:
     """People whose work was recorded: their masks are the truth, their seconds the cost.
 
-    What a model now pre-fills they would have checked; what it leaves, they made as they did.
+    What a model now pre-fills they would have checked; what it leaves, they made as they did, or
+    checked where a model had made it for them.
     """
 
     work: Mapping[str, Sequence[HandMade]]
@@ -110,12 +111,18 @@ class Recorded:
         )  # fmt: skip
 
 
-def record_of(project: Project) -> dict[str, list[HandMade]]:
+def record_of(project: Project, times: TimeModel | None = None) -> dict[str, list[HandMade]]:
     """Read what people made in a project, by path, in the order in which they worked.
 
-    Masks without recorded seconds (imported ones, say) were made by nobody whose time is known,
-    and are left out, as are images without any other.
+    A pre-filled mask that they kept is of an object like those that they made, and took them a
+    check. Other masks without recorded seconds (imported ones, say) were made by nobody whose time
+    is known, and are left out, as are images without any other.
+
+    Args:
+        project: Open for reading or writing.
+        times: What a check costs.
     """
+    check = (times or TimeModel()).check
     found: dict[str, list[HandMade]] = {}
     began: dict[str, int] = {}
     after = 0
@@ -123,17 +130,29 @@ def record_of(project: Project) -> dict[str, list[HandMade]]:
         after = page[-1].id
         masks = project.annotations.of_images([image.id for image in page])
         for image in page:
-            made = [m for m in masks.get(image.id, ()) if answered_for(m) and m.made.seconds]
+            made = [
+                m
+                for m in masks.get(image.id, ())
+                if answered_for(m) and (m.made.seconds or _was_prefilled(m.made))
+            ]
             if made:
-                found[image.path] = [_hand_made(m.rle, m.made) for m in made]
+                found[image.path] = [_hand_made(m.rle, m.made, check) for m in made]
                 began[image.path] = min(m.sequence for m in made)
     return dict(sorted(found.items(), key=lambda item: began[item[0]]))
 
 
-def _hand_made(mask: Rle, made: Made) -> HandMade:
+def _was_prefilled(made: Made) -> bool:
+    """Tell whether a model made a mask for a person who then sat down at its image.
+
+    One of stage 3 that an audit's sample kept is none: nobody looked at the rest of its image.
+    """
+    return made.made_by == "model" and made.stage not in ("automatic", "imported")
+
+
+def _hand_made(mask: Rle, made: Made, check: float) -> HandMade:
     return HandMade(
         rle=mask,
-        seconds=made.seconds or 0.0,
+        seconds=made.seconds or check,
         clicks=made.clicks or 0,
         strokes=made.edits or 0,
         predicted_iou=made.predicted_iou,

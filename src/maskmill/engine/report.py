@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from maskmill.engine.gate import RESAMPLES
+from maskmill.engine.time_model import PUBLISHED
 from maskmill.gallery import STYLE
 
 COLUMNS = (
@@ -62,7 +66,7 @@ def write_report(path: Path, title: str, told: dict[str, Any], *, forecast: int 
         f"would have taken {overall['hours_by_polygons']:.2f}.",
         f"In the last round masks came {overall['faster_from_first_to_last_round']:.1f} times as "
         "fast as in the first.",
-        _foretold(told["rounds"], forecast),
+        forecast_in_words(foretell(told["rounds"], forecast)),
     ]
     if automatic is not None:
         facts += _of_automatic(automatic)
@@ -86,6 +90,7 @@ def write_report(path: Path, title: str, told: dict[str, Any], *, forecast: int 
         f'<h1>{html.escape(title)}</h1><div class="lead">{body}</div>'
         f'<img alt="Curves by round" src="data:image/png;base64,{picture}">'
         f"<h2>Rounds</h2><table><tr>{heads}</tr>{cells}</table>"
+        f"<h2>Beside what others needed</h2>{_beside_published(told['rounds'])}"
         f"<h2>What the gate said</h2><ul>{reasons}</ul></main></body></html>\n",
         "utf-8",
     )
@@ -119,16 +124,57 @@ def curves(rounds: Sequence[dict[str, Any]]) -> bytes:
     return file.getvalue()
 
 
-def _foretold(rounds: Sequence[dict[str, Any]], images: int) -> str:
-    """Foretell hours for more images from the last stage's rounds, which differ as they do."""
-    last = [t for t in rounds if t["stage"] == rounds[-1]["stage"]]
-    each = [t["seconds"] / max(1, t["images"]) for t in last]
-    hours = [images * seconds / 3600 for seconds in (min(each), sum(each) / len(each), max(each))]
-    spread = f" ({hours[0]:.1f} to {hours[2]:.1f} by the best and the worst of its rounds)"
-    return (
-        f"{images:,} more images like the last stage's would take people {hours[1]:.1f} hours"
-        f"{spread if len(each) > 1 else ''}."
+def foretell(rounds: Sequence[dict[str, Any]], images: int, *, seed: int = 0) -> dict[str, Any]:
+    """Foretell people's hours for more images like those of the last stage.
+
+    The interval is a bootstrap over that stage's images, in two steps: which images the stage
+    happened to see, and which ones happen to come. So it is wide where few were seen, and also
+    where few are foretold.
+
+    Args:
+        rounds: From `simulate`.
+        images: How many more.
+        seed: Decides the resampling.
+
+    Returns:
+        `images` and `hours`; `low` and `high`, the 95 % interval of the hours, None where fewer
+        than two images' seconds are known: simulations of older versions kept rounds only.
+    """
+    last = [told for told in rounds if told["stage"] == rounds[-1]["stage"]]
+    mean = sum(told["seconds"] for told in last) / max(1, sum(told["images"] for told in last))
+    told: dict[str, Any] = {"images": images, "hours": images * mean / 3600}
+    each = np.array([s for t in last for s in t.get("image_seconds", ())])
+    if len(each) < max(2, sum(t["images"] for t in last)):
+        return {**told, "low": None, "high": None}
+    rng = np.random.default_rng(seed)
+    seen = rng.multinomial(len(each), np.full(len(each), 1 / len(each)), RESAMPLES) / len(each)
+    low, high = np.percentile(rng.multinomial(images, seen) @ each / 3600, (2.5, 97.5))
+    return {**told, "low": float(low), "high": float(high)}
+
+
+def forecast_in_words(told: dict[str, Any]) -> str:
+    """Say what `foretell` found, in a sentence."""
+    said = (
+        f"{told['images']:,} more images like the last stage's would take people "
+        f"{told['hours']:.1f} hours"
     )
+    if told["low"] is None:
+        return f"{said}; the seconds of too few single images are known for an interval."
+    return f"{said} (95 % interval: {told['low']:.1f} to {told['high']:.1f})."
+
+
+def _beside_published(rounds: Sequence[dict[str, Any]]) -> str:
+    """Set the first and the last round's seconds a mask among published ones, as a table."""
+    ours = [
+        (f"a mask in {name} round here", told["seconds_per_mask"], "this simulation")
+        for name, told in (("the first", rounds[0]), ("the last", rounds[-1]))
+    ]
+    others = [(each.what, each.seconds, each.source) for each in PUBLISHED]
+    rows = "".join(
+        f"<tr><td>{html.escape(what)}</td><td>{seconds:.1f}</td><td>{html.escape(source)}</td></tr>"
+        for what, seconds, source in ours + others
+    )
+    return f"<table><tr><th></th><th>seconds</th><th>source</th></tr>{rows}</table>"
 
 
 def _of_automatic(automatic: dict[str, Any]) -> list[str]:

@@ -320,6 +320,7 @@ def _counted(sat: Sequence[dict[str, Any]]) -> dict[str, Any]:
     made = max(1, total["made"])
     return {
         "image_ids": [each["image_id"] for each in sat],
+        "image_seconds": [each["seconds"] for each in sat],
         "images": len(sat),
         "masks": masks,
         "prefilled_kept": total["kept"],
