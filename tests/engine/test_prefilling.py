@@ -11,6 +11,7 @@ from maskmill.engine.prefilling import CALIBRATION, look_over, prefill_images, p
 from maskmill.engine.proposals import Calibration
 from maskmill.exchange.importing import import_labelled
 from maskmill.formats import LabelledImage
+from maskmill.rle import Rle
 from maskmill.store import Delete, Project
 from maskmill.store.round_work import Work, answered_masks, work_between
 
@@ -95,6 +96,39 @@ def test_sure_masks_are_the_models_until_a_person_has_looked(
         assert work == Work(kept=len(first) - 1, rejected=1, unseen=len(second))
         before, after = work_between(project.database, project.id, [1.0])
         assert (before, after) == (Work(), work)
+
+
+@pytest.mark.parametrize("taken", ["held", "finished", "deleted"])
+def test_an_image_that_a_person_took_up_meanwhile_gets_no_masks(
+    tmp_path: Path, scenes: list[LabelledImage], taken: str
+) -> None:
+    folder = tmp_path / "prefilled"
+    folder.mkdir()
+    with Project.create(tmp_path / "project") as project:
+        import_labelled(project, list(map(bare, scenes[:2])), name="s", by="test")
+        first, second = (image.id for image in project.images.page())
+        for image_id, scene in ((first, scenes[0]), (second, scenes[1])):
+            leave_file(folder, image_id, scene.annotations[0].rle)
+        if taken == "held":
+            project.work.lease(first, "Ada")
+        elif taken == "finished":
+            project.work.set_state(first, "in_review", name="Ada")
+        else:
+            project.images.delete(first)
+        prefill_images(project, [first, second], folder, points_per_side=4)
+        assert not project.annotations.of_image(first)
+        assert len(project.annotations.of_image(second)) == 1
+
+
+def leave_file(folder: Path, image_id: int, mask: Rle) -> None:
+    """Write what the child writes: one mask, and a calibration if there is none yet."""
+    if not (folder / CALIBRATION).is_file():
+        sure = Calibration(threshold=0.5, precision=0.96, kept=20, found=0.5)
+        (folder / CALIBRATION).write_text(json.dumps(asdict(sure)))
+    scores = {"predicted_iou": 0.9, "stability_score": 0.9, "point": [1.0, 1.0]}
+    mask_of = {"size": list(mask.size), "counts": mask.counts.decode()}
+    told = {**mask_of, **scores, "by": "everything mode", "category": None}
+    (folder / f"{image_id}.json").write_text(json.dumps([told]))
 
 
 def test_without_a_precise_threshold_nothing_is_pre_filled(

@@ -82,6 +82,17 @@ def test_the_order_of_the_queue(project: Project, ids: list[int]) -> None:
     assert (following.image_id, following.reason) == (ids[0], "in_review")
 
 
+def test_what_nobody_took_up_is_untouched(project: Project, ids: list[int]) -> None:
+    project.annotations.apply("masks", [a_mask(ids[0])], by="ann")
+    project.work.set_state(ids[1], "complete", name="bob")
+    project.work.lease(ids[2], "ann")
+    project.images.delete(ids[3])
+    project.work.assign([ids[4]], "ann")
+    assert project.work.untouched(ids) == {ids[4], ids[5]}
+    project.work.release(ids[2], "ann")
+    assert project.work.untouched(ids[:3]) == {ids[2]}
+
+
 def test_passing_over_goes_on_and_comes_round(project: Project, ids: list[int]) -> None:
     found = []
     after = 0

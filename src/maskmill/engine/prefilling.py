@@ -5,7 +5,8 @@
 A child process measures on the hold-out which way to propose is precise enough, and from which
 score; then it writes a file for each image. Whoever holds the project commits those files, each as
 one operation with a name of its own: killed anywhere and run again, no mask is missing or double.
-A mask that is committed so is the model's until a person has looked at it.
+A mask that is committed so is the model's until a person has looked at it, and an image that a
+person has taken up meanwhile gets none: that is looked at in the transaction that would write it.
 """
 
 import json
@@ -15,6 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import Connection
 
 from maskmill.config import AutomaskConfig
 from maskmill.durable import write_atomically
@@ -47,7 +50,7 @@ def prefill_images(
 
     Args:
         project: Open for writing.
-        image_ids: The images; those that hold a mask by then are passed over.
+        image_ids: The images; those that a person has taken up by then are passed over.
         folder: Where the child leaves what it found; named again, the work goes on.
         points_per_side: Everything mode's grid.
         precision: Share of the masks that has to be right, on the hold-out.
@@ -118,12 +121,12 @@ def _commit_all(
 
 def _commit(project: Project, image_id: int, folder: Path) -> int:
     found: list[dict[str, Any]] = json.loads((folder / f"{image_id}.json").read_text("utf-8"))
-    try:
-        has_masks = project.images.get(image_id).mask_count > 0
-    except NotFound:
+    if not found:
         return 0
-    if has_masks or not found:
-        return 0  # people were faster, or this was done before
+    operation = f"prefill/{folder.name}/{image_id}"
+    done = project.annotations.done(operation)
+    if done is not None:
+        return len(done)
     model = current_model(project)
     known = {category.name: category.id for category in project.categories.all()}
     changes = [
@@ -143,8 +146,13 @@ def _commit(project: Project, image_id: int, folder: Path) -> int:
         )
         for each in found
     ]
+
+    def refuse_taken(connection: Connection) -> None:
+        if not project.work.untouched_in(connection, [image_id]):
+            raise Conflict(f"somebody has taken image {image_id} up; its masks are theirs")
+
     try:
-        project.annotations.apply(f"prefill/{folder.name}/{image_id}", changes, by=found[0]["by"])
+        project.annotations.apply(operation, changes, by=found[0]["by"], before=refuse_taken)
     except Conflict:
         return 0
     return len(changes)

@@ -185,6 +185,19 @@ class Work:
         with self._database.read() as connection:
             return self._choose(connection, name, after, review=False, order=order)
 
+    def untouched(self, image_ids: Sequence[int]) -> set[int]:
+        """Return those images that no person has taken up: living, open, bare, held by nobody."""
+        with self._database.read() as connection:
+            return self.untouched_in(connection, image_ids)
+
+    def untouched_in(self, connection: Connection, image_ids: Sequence[int]) -> set[int]:
+        """Do as `untouched` in an open transaction."""
+        bare = [image_states.c.state.is_(None), images.c.mask_count == 0]
+        found: set[int] = set()
+        for some in chunks(image_ids):  # nobody is called "", so every lease counts
+            found |= self._free(connection, "", [*bare, images.c.id.in_(some)])
+        return found
+
     def _choose(
         self,
         connection: Connection,
