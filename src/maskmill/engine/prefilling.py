@@ -24,7 +24,7 @@ from maskmill.durable import write_atomically
 from maskmill.engine import proposals
 from maskmill.engine.calibration import FALLBACKS, calibrate_ways, holdout
 from maskmill.engine.children import as_child, run_child
-from maskmill.engine.heads import heads_of
+from maskmill.engine.heads import Heads, heads_of
 from maskmill.engine.lineage import current_model, model_path
 from maskmill.engine.proposals import Calibration, Proposal
 from maskmill.errors import Conflict, ImageError, NotFound
@@ -75,7 +75,8 @@ def prefill_images(
     finally:
         ended.set()
         watching.join()
-    return Calibration.from_json(json.loads((folder / CALIBRATION).read_text("utf-8")))
+    calibration, _ = _read_calibration(folder)
+    return calibration
 
 
 def look_over(project: Project, image_id: int, *, by: str) -> int:
@@ -127,7 +128,6 @@ def _commit(project: Project, image_id: int, folder: Path) -> int:
     done = project.annotations.done(operation)
     if done is not None:
         return len(done)
-    model = current_model(project)
     known = {category.name: category.id for category in project.categories.all()}
     changes = [
         Create(
@@ -138,7 +138,7 @@ def _commit(project: Project, image_id: int, folder: Path) -> int:
                 made_by="model",
                 author=each["by"],
                 stage="semi",
-                model_id=None if model is None else model.id,
+                model_id=each["model"],
                 predicted_iou=each["predicted_iou"],
                 stability_score=each["stability_score"],
                 prompts=[{"points": [each["point"]]}],
@@ -170,7 +170,8 @@ def propose_all(
 
     Args:
         project: Open for reading.
-        folder: Where the files go; those that are there stay.
+        folder: Where the files go; those that are there stay. A calibration stays too, unless
+            another model or other heads are in use by now.
         image_ids: The images.
         points_per_side: Everything mode's grid.
         precision: As of `prefill_images`.
@@ -179,21 +180,16 @@ def propose_all(
     predictor = Predictor.load(model_path(project, model), threads=1)
     heads = heads_of(project, model)
     grid = proposals.nearly_open(AutomaskConfig(points_per_side=points_per_side))
-    kept = folder / CALIBRATION
-    if kept.is_file():
-        calibration = Calibration.from_json(json.loads(kept.read_text("utf-8")))
-    else:
-        tried = [precision, *(each for each in FALLBACKS if each < precision)]
-        told = calibrate_ways(predictor, heads, holdout(project), grid, precisions=tried)
-        calibration, *lower = map(proposals.best_way, told)
-        if calibration.threshold is None:
-            could = tuple(
-                (asked, other.found)
-                for asked, other in zip(tried[1:], lower, strict=True)
-                if other.threshold is not None
-            )
-            calibration = replace(calibration, instead=could)
-        write_atomically(kept, json.dumps(asdict(calibration)).encode())
+    row = None if model is None else model.id
+    measured = {"model": row, "head_rounds": _head_rounds(heads)}
+    calibration: Calibration | None = None
+    if (folder / CALIBRATION).is_file():
+        kept, earlier = _read_calibration(folder)
+        calibration = kept if earlier == measured else None
+    if calibration is None:
+        calibration = _calibrate(project, predictor, heads, grid, precision)
+        told = {**asdict(calibration), **measured}
+        write_atomically(folder / CALIBRATION, json.dumps(told).encode())
     if calibration.threshold is None:
         return
     for image_id in image_ids:
@@ -207,11 +203,42 @@ def propose_all(
             continue
         found = proposals.found_by(calibration.way, predictor, pixels, heads, grid)
         sure = proposals.propose(found, calibration)
-        write_atomically(path, json.dumps([_told(each) for each in sure]).encode())
+        write_atomically(path, json.dumps([_told(each, row) for each in sure]).encode())
 
 
-def _told(mask: Proposal) -> dict[str, Any]:
+def _calibrate(
+    project: Project, predictor: Predictor, heads: Heads, grid: AutomaskConfig, precision: float
+) -> Calibration:
+    """Choose the way that finds most; where none is good, say at which precisions one would be."""
+    tried = [precision, *(each for each in FALLBACKS if each < precision)]
+    told = calibrate_ways(predictor, heads, holdout(project), grid, precisions=tried)
+    calibration, *lower = map(proposals.best_way, told)
+    if calibration.threshold is not None:
+        return calibration
+    could = tuple(
+        (asked, other.found)
+        for asked, other in zip(tried[1:], lower, strict=True)
+        if other.threshold is not None
+    )
+    return replace(calibration, instead=could)
+
+
+def _head_rounds(heads: Heads) -> list[int | None]:
+    """Return the rounds that trained the heads which propose; a model may get new ones."""
+    there = [head for head in (heads.detector, heads.regions) if head is not None]
+    return [head.card.get("round") for head in there]
+
+
+def _read_calibration(folder: Path) -> tuple[Calibration, dict[str, Any]]:
+    """Return a run's calibration, and of which model and heads it is."""
+    told = json.loads((folder / CALIBRATION).read_text("utf-8"))
+    measured = {"model": told.pop("model", None), "head_rounds": told.pop("head_rounds", [])}
+    return Calibration.from_json(told), measured
+
+
+def _told(mask: Proposal, model_row: int | None) -> dict[str, Any]:
     return {
+        "model": model_row,
         "size": list(mask.rle.size),
         "counts": mask.rle.counts.decode("ascii"),
         "predicted_iou": float(mask.predicted_iou),
