@@ -15,6 +15,7 @@ from maskmill.engine.prefilling import (
     propose_all,
 )
 from maskmill.engine.proposals import Calibration
+from maskmill.errors import StoreError
 from maskmill.exchange.importing import import_labelled
 from maskmill.formats import LabelledImage
 from maskmill.rle import Rle
@@ -156,6 +157,26 @@ def test_masks_are_of_the_model_that_made_them_and_another_one_is_measured_anew(
         prefill_images(project, ids[:2], folder, points_per_side=6, precision=0.9)
         made = {i: {m.made.model_id for m in project.annotations.of_image(i)} for i in ids[:2]}
         assert made == {ids[0]: {None}, ids[1]: {model.id}}
+
+
+def test_masks_that_could_not_be_committed_are_told_and_come_with_the_next_run(
+    tmp_path: Path, scenes: list[LabelledImage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object, **more: object) -> None:
+        raise StoreError("the disk is full")
+
+    folder = tmp_path / "prefilled"
+    folder.mkdir()
+    with Project.create(tmp_path / "project") as project:
+        import_labelled(project, [bare(scenes[0])], name="s", by="test")
+        (image,) = project.images.page()
+        leave_file(folder, image.id, scenes[0].annotations[0].rle)
+        monkeypatch.setattr(project.annotations, "apply", full)
+        with pytest.raises(StoreError, match="disk is full"):
+            prefill_images(project, [image.id], folder, points_per_side=4)
+        monkeypatch.undo()
+        prefill_images(project, [image.id], folder, points_per_side=4)
+        assert len(project.annotations.of_image(image.id)) == 1
 
 
 def leave_file(folder: Path, image_id: int, mask: Rle) -> None:

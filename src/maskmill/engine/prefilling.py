@@ -61,13 +61,20 @@ def prefill_images(
         What the hold-out says of the way that was chosen; without a threshold nothing was done.
 
     Raises:
-        MaskmillError: If it cannot be done, or was stopped.
+        MaskmillError: If it cannot be done, or was stopped; or masks could not be committed, which
+            the same call tries again.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ended = threading.Event()
-    watching = threading.Thread(
-        target=_commit_all, args=(project, image_ids, folder, ended, progress), daemon=True
-    )
+    failed: list[Exception] = []
+
+    def commit() -> None:
+        try:
+            _commit_all(project, image_ids, folder, ended, progress)
+        except Exception as error:  # nobody sees what ends a thread
+            failed.append(error)
+
+    watching = threading.Thread(target=commit, daemon=True)
     watching.start()
     try:
         told = map(str, (project.folder, folder, points_per_side, precision, *image_ids))
@@ -75,6 +82,8 @@ def prefill_images(
     finally:
         ended.set()
         watching.join()
+    if failed:
+        raise failed[0]
     calibration, _ = _read_calibration(folder)
     return calibration
 
