@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ from labelled_scene import write_scene
 from sqlalchemy import text
 
 from maskmill.config import AutomaskConfig
+from maskmill.engine import labelling
 from maskmill.engine.labelling import (
     DATA_ENGINE,
     LabelSettings,
@@ -22,6 +24,7 @@ from maskmill.engine.labelling import (
     operation_of,
     unfinished,
 )
+from maskmill.engine.proposals import Proposal
 from maskmill.errors import ConfigError, NotFound
 from maskmill.exchange.importing import import_labelled
 from maskmill.predict import Predictor
@@ -86,6 +89,42 @@ def test_what_people_made_is_left_alone_and_a_second_run_finds_nothing(project: 
     again = label_project(project, QUICK, workers=0)
     assert again.masks == 0
     assert masks_by_path(project) == before
+
+
+def test_what_people_take_up_meanwhile_is_theirs(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They do it after the images were listed, before their masks are committed, twice over."""
+    ids = [image.id for image in project.images.page()]
+    scene = write_scene(project.folder.parent / "scenes", "0", seed=0)
+    by_hand = Made(made_by="person", author="Ada", stage="assisted")
+    create = Create(image_id=ids[0], rle=scene.annotations[0].rle, made=by_hand)
+    stop = threading.Event()
+
+    def taken_up(*arguments: object) -> list[Proposal]:
+        project.annotations.apply("mine", [create], by="Ada")
+        project.work.set_state(ids[1], "complete", name="Ada")
+        project.work.lease(ids[2], "Ada")
+        return find_masks(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(labelling, "find_masks", taken_up)
+    monkeypatch.setattr(labelling, "IMAGES_AT_ONCE", 1)
+    first = label_project(project, QUICK, workers=0, progress=lambda _: stop.set(), stop=stop)
+    assert (first.images, first.passed_over) == (0, 1)
+    report = label_project(project, QUICK, workers=0)
+    assert report.job == first.job, "it went on"
+    assert (report.images, report.passed_over) == (1, 1)
+    assert [m.made.author for m in project.annotations.of_image(ids[0])] == ["Ada"]
+    assert not project.annotations.of_image(ids[1])
+    assert not project.annotations.of_image(ids[2])
+    assert project.annotations.of_image(ids[3])
+    job = project.jobs.get(report.job)
+    assert (job.status, job.done) == ("done", 1)
+    assert "1 were taken up by people" in (job.message or "")
+    project.work.release(ids[2], "Ada")
+    monkeypatch.setattr(labelling, "find_masks", find_masks)
+    assert label_project(project, QUICK, workers=0).images == 1, "they left it after all"
+    assert not list(verify(project, files=False))
 
 
 def test_an_image_without_a_mask_is_done_too(project: Project) -> None:

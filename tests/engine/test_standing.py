@@ -18,7 +18,7 @@ from maskmill.engine.standing import (
     suggest,
 )
 from maskmill.exchange.importing import import_labelled
-from maskmill.store import Project
+from maskmill.store import Edit, Project
 from maskmill.store.models import Round
 from maskmill.store.round_work import Work
 
@@ -119,3 +119,25 @@ def test_a_project_s_own_masks_are_counted_by_the_hold_out(tmp_path: Path) -> No
         )
         found = standing(project)
         assert (found.new_masks, found.all_masks, len(found.rounds)) == (0, 9, 1)
+
+
+def test_rejected_masks_and_images_finished_as_empty_do_not_keep_the_advice_from_ending(
+    tmp_path: Path,
+) -> None:
+    scenes = [write_scene(tmp_path / "s", f"{i}", seed=i) for i in range(3)]
+    with Project.create(tmp_path / "project") as project:
+        bare = [replace(scene, annotations=()) for scene in scenes[1:]]
+        import_labelled(project, [scenes[0], *bare], name="s", by="test")
+        labelled, empty, returned = project.images.page()
+        project.images.describe(labelled.id, split="train")
+        mask = project.annotations.of_image(labelled.id)[0]
+        assert standing(project).new_masks == 3
+        reject = Edit(annotation_id=mask.id, based_on=1, review="rejected")
+        project.annotations.apply("reject", [reject], by="Ada")
+        project.work.set_state(empty.id, "in_review", name="Ada")
+        project.work.set_state(returned.id, "returned", name="Ada")
+        found = standing(project)
+        assert (found.new_masks, found.waiting_images) == (2, 1)
+        project.work.set_state(returned.id, "complete", name="Ada")
+        found = standing(project)
+        assert (found.waiting_images, found.suggestion.what) == (0, "done")

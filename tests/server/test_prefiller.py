@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from maskmill.engine.proposals import Calibration
 from maskmill.errors import StoreError
 from maskmill.server.events import Events
 from maskmill.server.prefiller import Prefiller, calibration_of
-from maskmill.store import Project
+from maskmill.store import NewImage, Project
+
+SURE = Calibration(threshold=0.5, precision=0.96, kept=20, found=0.5)
 
 
 def test_without_images_there_is_nothing_to_pre_fill(tmp_path: Path) -> None:
@@ -20,6 +23,25 @@ def test_without_images_there_is_nothing_to_pre_fill(tmp_path: Path) -> None:
             prefiller.cancel()
         prefiller.go_on()
         assert not prefiller.working
+
+
+def test_what_people_would_see_next_is_pre_filled_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[list[int]] = []
+    monkeypatch.setattr(
+        "maskmill.server.prefiller.prefill_images",
+        lambda project, ids, *_, **__: taken.append(ids) or SURE,
+    )
+    with Project.create(tmp_path / "project") as project:
+        size = {"height": 8, "width": 8}
+        new = [NewImage(path=n, content_hash=n * 64, source="s", **size) for n in "abcdef"]
+        ids = [image.id for image in project.images.add(new)]
+        project.work.set_state(ids[4], "complete", name="Ada")
+        prefiller = Prefiller(project, Events())
+        prefiller.start(3, first=[ids[5], ids[4], ids[2]])
+        prefiller.stop()
+    assert taken == [[ids[5], ids[2], ids[0]]]
 
 
 def test_a_run_s_calibration_is_read_from_its_folder(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from maskmill.errors import MaskError, StoreError
 from maskmill.rle import Rle
 from maskmill.store import Edit, Made, Project
-from maskmill.store.bulk import Labelled, NewMask, add_labelled
+from maskmill.store.bulk import Labelled, NewMask, add_labelled, count_done
 
 from .records import BY_ANN, new_image, square
 
@@ -73,6 +73,20 @@ def test_another_import_adds_its_masks_to_a_known_image(project: Project) -> Non
     added = add_labelled(project, "other set", some_batch("a.jpg", masks=1), by="ann")
     assert (added.images, added.masks) == (0, 1)
     assert project.images.page()[0].mask_count == 4
+
+
+def test_images_that_people_took_up_can_be_left_alone(project: Project) -> None:
+    add_labelled(project, "set", some_batch("a.jpg", "b.jpg", "c.jpg", masks=0), by="ann")
+    first, second, _ = project.images.page()
+    project.work.lease(first.id, "ann")
+    project.work.set_state(second.id, "complete", name="ann")
+    batch = some_batch("a.jpg", "b.jpg", "c.jpg", "new.jpg", masks=1)
+    added = add_labelled(project, "model", batch, by="model", untouched_only=True)
+    assert (added.masks, added.passed_over) == (2, 2)
+    assert count_done(project, "model") == 2
+    assert [image.mask_count for image in project.images.page()] == [0, 0, 1, 1]
+    again = add_labelled(project, "model", batch, by="model", untouched_only=True)
+    assert (again.masks, again.repeated, again.passed_over) == (0, 2, 2)
 
 
 @pytest.mark.parametrize(

@@ -52,3 +52,8 @@ def test_masks_belong_to_the_period_in_which_they_were_made(project: Project, im
     assert len(answered) == 5
     assert kept in answered
     assert rejected not in answered
+    refuse = Edit(annotation_id=first, based_on=2, review="rejected")
+    project.annotations.apply("refuse", [refuse], by="Bob")
+    answered = {key for key, _, _ in answered_masks(project.database, project.id)}
+    assert len(answered) == 4
+    assert first not in answered

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from maskmill.errors import Conflict, NotFound, StoreError
-from maskmill.store import Project
+from maskmill.store import Delete, Edit, Made, Project
 from maskmill.store import work as module
 from maskmill.store.work import LEASE_SECONDS, Standing
 
@@ -80,6 +80,37 @@ def test_the_order_of_the_queue(project: Project, ids: list[int]) -> None:
     following = project.work.next("bob", review=True)
     assert following is not None
     assert (following.image_id, following.reason) == (ids[0], "in_review")
+
+
+def test_what_nobody_took_up_is_untouched(project: Project, ids: list[int]) -> None:
+    project.annotations.apply("masks", [a_mask(ids[0])], by="ann")
+    project.work.set_state(ids[1], "complete", name="bob")
+    project.work.lease(ids[2], "ann")
+    project.images.delete(ids[3])
+    project.work.assign([ids[4]], "ann")
+    assert project.work.untouched(ids) == {ids[4], ids[5]}
+    project.work.release(ids[2], "ann")
+    assert project.work.untouched(ids[:3]) == {ids[2]}
+
+
+def test_pre_filled_images_come_before_bare_ones_until_they_are_answered(
+    project: Project, ids: list[int]
+) -> None:
+    made = Made(made_by="model", author="everything mode", stage="semi")
+    seen, waiting, gone = project.annotations.apply(
+        "prefill", [a_mask(i, made=made) for i in (ids[2], ids[4], ids[5])], by="model"
+    )
+    changes = [
+        Edit(annotation_id=seen.id, based_on=1, review="accepted"),
+        Delete(annotation_id=gone.id, based_on=1),
+    ]
+    project.annotations.apply("look", changes, by="ann")
+    found = []
+    while (following := project.work.next("ann")) is not None:
+        found.append((following.image_id, following.reason))
+        project.work.set_state(following.image_id, "in_review", name="ann")
+    bare = [(ids[n], "unlabelled") for n in (0, 1, 3, 5)]
+    assert found == [(waiting.image_id, "prefilled"), *bare, (ids[2], "begun")]
 
 
 def test_passing_over_goes_on_and_comes_round(project: Project, ids: list[int]) -> None:

@@ -97,6 +97,8 @@ def _tell(project: Path, report: "LabelReport", *, as_json: bool) -> int:
         warn(f"left out: {path}: {reason}")
     if len(report.failed) > SHOWN:
         warn(f"left out: {len(report.failed) - SHOWN} more; --json names all")
+    if report.passed_over:
+        warn(f"left to people who took them up meanwhile: {counted(report.passed_over, 'image')}")
     if report.stopped:
         warn(report.stopped)
     text = (
@@ -109,6 +111,7 @@ def _tell(project: Path, report: "LabelReport", *, as_json: bool) -> int:
         "images": report.images,
         "masks": report.masks,
         "failed": [{"path": path, "reason": reason} for path, reason in report.failed],
+        "passed_over": report.passed_over,
         "images_per_second": report.images_per_second,
         "stopped": report.stopped,
     }

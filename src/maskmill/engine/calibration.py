@@ -69,6 +69,7 @@ def calibrate_ways(
     grid: AutomaskConfig,
     *,
     precisions: Sequence[float] = (proposals.PRECISION,),
+    together: bool = False,
 ) -> list[dict[Way, Calibration]]:
     """Hold each way to propose masks against images that people labelled whole.
 
@@ -78,6 +79,8 @@ def calibrate_ways(
         labelled: Hold-out images and all their objects.
         grid: Everything mode's settings.
         precisions: Shares of the masks kept that have to be right.
+        together: Whether all ways will propose, the best first: each further one is held to what
+            those before it left.
 
     Returns:
         For each precision everything mode, the region head, and of the detector's two ways the one
@@ -97,13 +100,15 @@ def calibrate_ways(
             found.setdefault("detector", []).append(boxed)
             edged = proposals.along_edges(boxed, pixels)
             found.setdefault("detector along edges", []).append(edged)
-    return [_at_precision(found, truths, precision) for precision in precisions]
+    return [_at_precision(found, truths, precision, together=together) for precision in precisions]
 
 
 def _at_precision(
     found: Mapping[Way, Sequence[Sequence[Proposal]]],
     truths: Sequence[Sequence[Rle]],
     precision: float,
+    *,
+    together: bool,
 ) -> dict[Way, Calibration]:
     ways = {
         way: proposals.calibrate(masks, truths, precision=precision, way=way)
@@ -112,7 +117,11 @@ def _at_precision(
     if "detector" in ways:  # the same boxes twice would be no second opinion
         both: tuple[Way, Way] = ("detector", "detector along edges")
         del ways[min(both, key=lambda way: proposals.worth(ways[way]))]
-    return dict(sorted(ways.items(), key=lambda each: proposals.worth(each[1]), reverse=True))
+    best_first = sorted(ways, key=lambda way: proposals.worth(ways[way]), reverse=True)
+    if not together:
+        return {way: ways[way] for way in best_first}
+    ordered = {way: found[way] for way in best_first}
+    return proposals.calibrate_together(ordered, truths, precision=precision)
 
 
 def stage_three(
@@ -156,9 +165,8 @@ def stage_three(
         ]
     opened = proposals.nearly_open(grid)
     tried = [precision, *(each for each in FALLBACKS if each < precision)]
-    for asked, ways in zip(
-        tried, calibrate_ways(predictor, heads, labelled, opened, precisions=tried), strict=True
-    ):
+    calibrated = calibrate_ways(predictor, heads, labelled, opened, precisions=tried, together=True)
+    for asked, ways in zip(tried, calibrated, strict=True):
         told += [in_words(each, len(labelled), asked) for each in ways.values()]
         thresholds: dict[Way, float | None] = {
             way: each.threshold for way, each in ways.items() if each.threshold is not None

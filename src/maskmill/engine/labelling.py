@@ -4,7 +4,8 @@ Worker processes read images, find masks and hand them back; this process, which
 commits some images at a time in one transaction. An image and its masks are one operation that
 carries the job's name and the image's, so whatever happens none is written twice: what was not
 committed is done again, what was committed is passed over. `maskmill verify` reads those operations
-and finds a mask that is missing or double.
+and finds a mask that is missing or double. People label on meanwhile: whether an image is still
+bare, open and nobody's is looked at again in the transaction that would write its masks.
 """
 
 import json
@@ -96,6 +97,7 @@ class LabelReport:
         images: Images committed by this run.
         masks: Masks committed by this run.
         failed: Path and reason of each image that could not be used; tried again by the next run.
+        passed_over: Images that people had taken up before their masks were committed.
         images_per_second: Rate of this run.
         stopped: Why it ended early: cancelled, or taken over by another process.
     """
@@ -104,6 +106,7 @@ class LabelReport:
     images: int = 0
     masks: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
+    passed_over: int = 0
     images_per_second: float = 0.0
     stopped: str | None = None
 
@@ -207,8 +210,10 @@ def _work(
 
         def commit() -> None:
             nonlocal committed
-            added = add_labelled(project, operation_of(job.id), ready, by=settings.model)
-            report.images += len(ready)
+            name = operation_of(job.id)
+            added = add_labelled(project, name, ready, by=settings.model, untouched_only=True)
+            report.images += len(ready) - added.passed_over
+            report.passed_over += added.passed_over
             report.masks += added.masks
             report.images_per_second = report.images / max(1e-9, time.monotonic() - began)
             done = job.done + report.images
@@ -234,7 +239,7 @@ def _work(
 
 
 def _left(job: Job, done: int, report: LabelReport) -> str:
-    images = max(0, (job.total or 0) - done - len(report.failed))
+    images = max(0, (job.total or 0) - done - len(report.failed) - report.passed_over)
     seconds = images / max(1e-9, report.images_per_second)
     return f"{seconds / 60:.0f} min left"
 
@@ -248,6 +253,8 @@ def _errors(project: Project, job: Job) -> Path:
 
 def _summary(report: LabelReport) -> str:
     text = f"{report.masks} masks on {report.images} images"
+    if report.passed_over:
+        text += f", {report.passed_over} were taken up by people"
     return text + (f", {len(report.failed)} could not be used" if report.failed else "")
 
 

@@ -5,7 +5,8 @@
 A child process measures on the hold-out which way to propose is precise enough, and from which
 score; then it writes a file for each image. Whoever holds the project commits those files, each as
 one operation with a name of its own: killed anywhere and run again, no mask is missing or double.
-A mask that is committed so is the model's until a person has looked at it.
+A mask that is committed so is the model's until a person has looked at it, and an image that a
+person has taken up meanwhile gets none: that is looked at in the transaction that would write it.
 """
 
 import json
@@ -16,12 +17,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
+
 from maskmill.config import AutomaskConfig
 from maskmill.durable import write_atomically
 from maskmill.engine import proposals
 from maskmill.engine.calibration import FALLBACKS, calibrate_ways, holdout
 from maskmill.engine.children import as_child, run_child
-from maskmill.engine.heads import heads_of
+from maskmill.engine.heads import Heads, heads_of
 from maskmill.engine.lineage import current_model, model_path
 from maskmill.engine.proposals import Calibration, Proposal
 from maskmill.errors import Conflict, ImageError, NotFound
@@ -47,7 +50,7 @@ def prefill_images(
 
     Args:
         project: Open for writing.
-        image_ids: The images; those that hold a mask by then are passed over.
+        image_ids: The images; those that a person has taken up by then are passed over.
         folder: Where the child leaves what it found; named again, the work goes on.
         points_per_side: Everything mode's grid.
         precision: Share of the masks that has to be right, on the hold-out.
@@ -58,13 +61,20 @@ def prefill_images(
         What the hold-out says of the way that was chosen; without a threshold nothing was done.
 
     Raises:
-        MaskmillError: If it cannot be done, or was stopped.
+        MaskmillError: If it cannot be done, or was stopped; or masks could not be committed, which
+            the same call tries again.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ended = threading.Event()
-    watching = threading.Thread(
-        target=_commit_all, args=(project, image_ids, folder, ended, progress), daemon=True
-    )
+    failed: list[Exception] = []
+
+    def commit() -> None:
+        try:
+            _commit_all(project, image_ids, folder, ended, progress)
+        except Exception as error:  # nobody sees what ends a thread
+            failed.append(error)
+
+    watching = threading.Thread(target=commit, daemon=True)
     watching.start()
     try:
         told = map(str, (project.folder, folder, points_per_side, precision, *image_ids))
@@ -72,7 +82,10 @@ def prefill_images(
     finally:
         ended.set()
         watching.join()
-    return Calibration.from_json(json.loads((folder / CALIBRATION).read_text("utf-8")))
+    if failed:
+        raise failed[0]
+    calibration, _ = _read_calibration(folder)
+    return calibration
 
 
 def look_over(project: Project, image_id: int, *, by: str) -> int:
@@ -118,13 +131,12 @@ def _commit_all(
 
 def _commit(project: Project, image_id: int, folder: Path) -> int:
     found: list[dict[str, Any]] = json.loads((folder / f"{image_id}.json").read_text("utf-8"))
-    try:
-        has_masks = project.images.get(image_id).mask_count > 0
-    except NotFound:
+    if not found:
         return 0
-    if has_masks or not found:
-        return 0  # people were faster, or this was done before
-    model = current_model(project)
+    operation = f"prefill/{folder.name}/{image_id}"
+    done = project.annotations.done(operation)
+    if done is not None:
+        return len(done)
     known = {category.name: category.id for category in project.categories.all()}
     changes = [
         Create(
@@ -135,7 +147,7 @@ def _commit(project: Project, image_id: int, folder: Path) -> int:
                 made_by="model",
                 author=each["by"],
                 stage="semi",
-                model_id=None if model is None else model.id,
+                model_id=each["model"],
                 predicted_iou=each["predicted_iou"],
                 stability_score=each["stability_score"],
                 prompts=[{"points": [each["point"]]}],
@@ -143,8 +155,13 @@ def _commit(project: Project, image_id: int, folder: Path) -> int:
         )
         for each in found
     ]
+
+    def refuse_taken(connection: Connection) -> None:
+        if not project.work.untouched_in(connection, [image_id]):
+            raise Conflict(f"somebody has taken image {image_id} up; its masks are theirs")
+
     try:
-        project.annotations.apply(f"prefill/{folder.name}/{image_id}", changes, by=found[0]["by"])
+        project.annotations.apply(operation, changes, by=found[0]["by"], before=refuse_taken)
     except Conflict:
         return 0
     return len(changes)
@@ -162,7 +179,8 @@ def propose_all(
 
     Args:
         project: Open for reading.
-        folder: Where the files go; those that are there stay.
+        folder: Where the files go; those that are there stay. A calibration stays too, unless
+            another model or other heads are in use by now.
         image_ids: The images.
         points_per_side: Everything mode's grid.
         precision: As of `prefill_images`.
@@ -171,21 +189,16 @@ def propose_all(
     predictor = Predictor.load(model_path(project, model), threads=1)
     heads = heads_of(project, model)
     grid = proposals.nearly_open(AutomaskConfig(points_per_side=points_per_side))
-    kept = folder / CALIBRATION
-    if kept.is_file():
-        calibration = Calibration.from_json(json.loads(kept.read_text("utf-8")))
-    else:
-        tried = [precision, *(each for each in FALLBACKS if each < precision)]
-        told = calibrate_ways(predictor, heads, holdout(project), grid, precisions=tried)
-        calibration, *lower = map(proposals.best_way, told)
-        if calibration.threshold is None:
-            could = tuple(
-                (asked, other.found)
-                for asked, other in zip(tried[1:], lower, strict=True)
-                if other.threshold is not None
-            )
-            calibration = replace(calibration, instead=could)
-        write_atomically(kept, json.dumps(asdict(calibration)).encode())
+    row = None if model is None else model.id
+    measured = {"model": row, "head_rounds": _head_rounds(heads)}
+    calibration: Calibration | None = None
+    if (folder / CALIBRATION).is_file():
+        kept, earlier = _read_calibration(folder)
+        calibration = kept if earlier == measured else None
+    if calibration is None:
+        calibration = _calibrate(project, predictor, heads, grid, precision)
+        told = {**asdict(calibration), **measured}
+        write_atomically(folder / CALIBRATION, json.dumps(told).encode())
     if calibration.threshold is None:
         return
     for image_id in image_ids:
@@ -199,11 +212,42 @@ def propose_all(
             continue
         found = proposals.found_by(calibration.way, predictor, pixels, heads, grid)
         sure = proposals.propose(found, calibration)
-        write_atomically(path, json.dumps([_told(each) for each in sure]).encode())
+        write_atomically(path, json.dumps([_told(each, row) for each in sure]).encode())
 
 
-def _told(mask: Proposal) -> dict[str, Any]:
+def _calibrate(
+    project: Project, predictor: Predictor, heads: Heads, grid: AutomaskConfig, precision: float
+) -> Calibration:
+    """Choose the way that finds most; where none is good, say at which precisions one would be."""
+    tried = [precision, *(each for each in FALLBACKS if each < precision)]
+    told = calibrate_ways(predictor, heads, holdout(project), grid, precisions=tried)
+    calibration, *lower = map(proposals.best_way, told)
+    if calibration.threshold is not None:
+        return calibration
+    could = tuple(
+        (asked, other.found)
+        for asked, other in zip(tried[1:], lower, strict=True)
+        if other.threshold is not None
+    )
+    return replace(calibration, instead=could)
+
+
+def _head_rounds(heads: Heads) -> list[int | None]:
+    """Return the rounds that trained the heads which propose; a model may get new ones."""
+    there = [head for head in (heads.detector, heads.regions) if head is not None]
+    return [head.card.get("round") for head in there]
+
+
+def _read_calibration(folder: Path) -> tuple[Calibration, dict[str, Any]]:
+    """Return a run's calibration, and of which model and heads it is."""
+    told = json.loads((folder / CALIBRATION).read_text("utf-8"))
+    measured = {"model": told.pop("model", None), "head_rounds": told.pop("head_rounds", [])}
+    return Calibration.from_json(told), measured
+
+
+def _told(mask: Proposal, model_row: int | None) -> dict[str, Any]:
     return {
+        "model": model_row,
         "size": list(mask.rle.size),
         "counts": mask.rle.counts.decode("ascii"),
         "predicted_iou": float(mask.predicted_iou),

@@ -306,6 +306,51 @@ def calibrate(
     )
 
 
+def calibrate_together(
+    found: Mapping[Way, Sequence[Sequence[Proposal]]],
+    truths: Sequence[Sequence[Rle]],
+    *,
+    precision: float = PRECISION,
+    at_iou: float = AT_IOU,
+) -> dict[Way, Calibration]:
+    """Calibrate ways that propose one after another, each on what those before it left.
+
+    What overlaps a mask that is kept is not proposed again. So a later way loses what earlier ones
+    found too, right masks mostly, and keeps its wrong ones: of a hundred masks with 95 right ones,
+    88 of them found before, 7 of 12 are right.
+
+    Args:
+        found: The candidates of every hold-out image, by way, in the order in which they propose.
+        truths: All objects of every hold-out image.
+        precision: Share of the masks kept that has to be right, of each way's and so of all.
+        at_iou: IoU from which a mask is right.
+
+    Returns:
+        Of each way what holds for the masks that are left to it; the share of objects found is that
+        of all objects.
+    """
+    objects = max(1, sum(map(len, truths)))
+    kept: list[list[Rle]] = [[] for _ in truths]
+    calibrations: dict[Way, Calibration] = {}
+    for way, masks in found.items():
+        left = [without_overlaps(m, k) if k else m for m, k in zip(masks, kept, strict=True)]
+        missing = [_missing(t, k, at_iou) for t, k in zip(truths, kept, strict=True)]
+        one = calibrate(left, missing, precision=precision, at_iou=at_iou, way=way)
+        share = sum(map(len, missing)) / objects
+        calibrations[way] = replace(one, found=one.found * share)
+        for there, more in zip(kept, left, strict=True):
+            there += [mask.rle for mask in propose(more, one)]
+    return calibrations
+
+
+def _missing(objects: Sequence[Rle], kept: Sequence[Rle], at_iou: float) -> list[Rle]:
+    """Return the objects that no mask shows."""
+    if not objects or not kept:
+        return list(objects)
+    best = rle.iou(list(objects), list(kept)).max(1)
+    return [each for each, iou in zip(objects, best, strict=True) if iou < at_iou]
+
+
 def right(
     masks: Sequence[Proposal], objects: Sequence[Rle], at_iou: float
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:

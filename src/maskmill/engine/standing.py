@@ -66,7 +66,7 @@ class Standing:
         needed_masks: New masks from which the next round is worth its time.
         holdout_images: Images of the hold-out with masks that people answer for.
         holdout_masks: Those masks.
-        waiting_images: Images without any mask.
+        waiting_images: Images without any mask that nobody has finished as empty.
         missing: Packages that training needs and that are not installed.
         suggestion: What comes next.
     """
@@ -121,7 +121,10 @@ def standing(project: Project, *, val_share: float = 0.2, working: bool = False)
         "needed_masks": needed,
         "holdout_images": len({m[2] for m in held}),
         "holdout_masks": len(held),
-        "waiting_images": project.images.count(ImageFilter(has_masks=False)),
+        "waiting_images": sum(
+            project.images.count(ImageFilter(has_masks=False, state=state))
+            for state in ("open", "returned")
+        ),
         "missing": missing_packages(),
     }
     return Standing(**facts, suggestion=suggest(facts, working=working))

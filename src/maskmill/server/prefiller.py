@@ -3,14 +3,16 @@
 import logging
 import os
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from maskmill.engine.children import Interrupted
+from maskmill.engine.labelling import UNLABELLED
 from maskmill.engine.prefilling import prefill_images
 from maskmill.engine.proposals import PRECISION
 from maskmill.errors import MaskmillError, StoreError
 from maskmill.server.events import Events
-from maskmill.store import ImageFilter, Project
+from maskmill.store import Project
 from maskmill.store.jobs import Job
 
 KIND = "prefill"
@@ -37,20 +39,24 @@ class Prefiller:
         """Whether images are being pre-filled."""
         return self._thread is not None and self._thread.is_alive()
 
-    def start(self, images: int, precision: float = PRECISION) -> Job:
+    def start(self, images: int, precision: float = PRECISION, *, first: Sequence[int] = ()) -> Job:
         """Begin to pre-fill the next images without a mask; returns at once.
 
         Args:
             images: How many.
             precision: Share of the masks that has to be right, on the hold-out.
+            first: Images that people would see next, in this order; after them come those that
+                were added first.
 
         Raises:
             StoreError: If that is going on, or no image is left.
         """
         if self.working:
             raise StoreError("images are being pre-filled; wait, or cancel it first")
-        which = ImageFilter(has_masks=False, state="open")
-        ids = [image.id for image in self._project.images.page(which, limit=images)]
+        free = self._project.work.untouched(first)
+        ids = [image_id for image_id in first if image_id in free][:images]
+        page = self._project.images.page(UNLABELLED, limit=images + len(ids))
+        ids += [image.id for image in page if image.id not in ids][: images - len(ids)]
         if not ids:
             raise StoreError("every image has masks or is done; there is none to pre-fill")
         settings = {"image_ids": ids, "precision": precision}

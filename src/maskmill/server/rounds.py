@@ -168,9 +168,10 @@ def roll_back(request: Request, member: AnyReviewer) -> RoundOut:
 
 @router.post("/prefill", status_code=202)
 def prefill(request: Request, member: AnyReviewer, body: PrefillRequest) -> PrefillOut:
-    """Put the masks that the model is sure of on the next images without one."""
+    """Put the masks that the model is sure of on the next images without one, as queued."""
     service: Service = request.app.state.service
-    service.prefiller.start(body.images, body.precision)
+    first = [image_id for image_id, _ in service.planner.order()]
+    service.prefiller.start(body.images, body.precision, first=first)
     told = _prefill(service)
     assert told is not None  # it was begun just now
     return told

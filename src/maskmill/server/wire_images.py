@@ -169,7 +169,8 @@ class NextOut(Out):
     """The next image and why; null if none.
 
     The engine's reasons are hold-out (a random one, to judge models by), unsure (the model is, and
-    the image is unlike the others) and random; unlabelled is one that it has not looked at.
+    the image is unlike the others) and random; unlabelled is one that it has not looked at, and
+    prefilled one on which a model's masks wait for an answer.
     """
 
     image: ImageOut | None

@@ -71,6 +71,7 @@ class Annotations:
         changes: Sequence[Change],
         *,
         by: str,
+        before: Callable[[Connection], None] | None = None,
         also: Callable[[Connection, list[Annotation]], None] | None = None,
     ) -> list[Annotation]:
         """Make some changes as one operation, durably.
@@ -82,6 +83,8 @@ class Annotations:
             operation_id: Chosen by the caller, anew for each operation; a UUID, say.
             changes: At least one; none may touch an annotation that another of them touches.
             by: Who makes them.
+            before: Looks in the same transaction before anything is changed, and raises if nothing
+                may be; not called when the operation is repeated.
             also: Writes in the same transaction what belongs to the changes; not called again when
                 the operation is repeated.
 
@@ -107,6 +110,8 @@ class Annotations:
             earlier = find_same(connection, self._project, operation_id, digest)
             if earlier is not None:
                 return self._answered(connection, earlier)
+            if before is not None:
+                before(connection)
             made = self._apply(connection, operation_id, changes, by, sequence)
             answer = [[each.id, each.version] for each in made]
             note(connection, self._project, operation_id, digest, answer, sequence)

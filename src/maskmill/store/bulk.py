@@ -99,13 +99,21 @@ class Added:
     """Images that this import had brought before; their masks were left as they are."""
     differing: tuple[str, ...]
     """Paths among those whose labels are other ones now; they were left as they are too."""
+    passed_over: int
+    """Images that people had taken up, where those were to be left alone."""
 
 
 def add_labelled(
-    project: Project, operation_id: str, batch: Sequence[Labelled], *, by: str
+    project: Project,
+    operation_id: str,
+    batch: Sequence[Labelled],
+    *,
+    by: str,
+    untouched_only: bool = False,
 ) -> Added:
     """Add images and their masks in one transaction: `add_prepared` of what `prepare` gives."""
-    return add_prepared(project, operation_id, prepare(batch), by=by)
+    prepared = prepare(batch)
+    return add_prepared(project, operation_id, prepared, by=by, untouched_only=untouched_only)
 
 
 def prepare(batch: Sequence[Labelled]) -> list[Prepared]:
@@ -129,7 +137,12 @@ def prepare(batch: Sequence[Labelled]) -> list[Prepared]:
 
 
 def add_prepared(
-    project: Project, operation_id: str, batch: Sequence[Prepared], *, by: str
+    project: Project,
+    operation_id: str,
+    batch: Sequence[Prepared],
+    *,
+    by: str,
+    untouched_only: bool = False,
 ) -> Added:
     """Add images and their masks in one transaction.
 
@@ -138,6 +151,8 @@ def add_prepared(
         operation_id: Names the import; the same for all its batches and for its repetition.
         batch: Images with unlike paths.
         by: Who imports.
+        untouched_only: Pass over known images that have masks, are not open or are held by a
+            person; they do not count as done.
 
     Raises:
         StoreError: If a known path holds another file now, or writing failed.
@@ -150,7 +165,9 @@ def add_prepared(
         sequence = next_sequence(connection, project.id, count)
         known = project.images.by_path_in(connection, paths)
         done = _done(connection, project.id, names)
-        fresh = [i for i, name in enumerate(names) if name not in done]
+        new = [i for i, name in enumerate(names) if name not in done]
+        taken = _taken(project, connection, known) if untouched_only else set()
+        fresh = [i for i in new if paths[i] not in taken]
         rows = project.images.add_in(
             connection,
             [each.image for each in batch],
@@ -181,7 +198,14 @@ def add_prepared(
         differing=tuple(
             paths[i] for i, name in enumerate(names) if done.get(name, digests[i]) != digests[i]
         ),
+        passed_over=len(new) - len(fresh),
     )
+
+
+def _taken(project: Project, connection: Connection, known: Mapping[str, Image]) -> set[str]:
+    """Return the paths of known images that a person has taken up."""
+    free = project.work.untouched_in(connection, [image.id for image in known.values()])
+    return {path for path, image in known.items() if image.id not in free}
 
 
 def _check_sizes(batch: Sequence[Labelled]) -> None:

@@ -99,10 +99,14 @@ def work_between(database: Database, project_id: int, ends: Sequence[float]) -> 
 
 
 def answered_masks(database: Database, project_id: int) -> list[tuple[int, int, int]]:
-    """Return (annotation, version, image) of each living mask that a person answers for."""
+    """Return (annotation, version, image) of each living mask that a person answers for.
+
+    What a person rejected is nobody's: no snapshot takes it.
+    """
     statement = select(annotations.c.id, annotations.c.version, annotations.c.image_id).where(
         annotations.c.project_id == project_id,
         ~annotations.c.deleted,
+        func.coalesce(annotations.c.review, "") != "rejected",
         (annotations.c.made_by == "person")
         | (annotations.c.stage == "imported")
         | (annotations.c.review == "accepted"),

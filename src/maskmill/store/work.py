@@ -12,14 +12,23 @@ from typing import Any, Literal, get_args
 from sqlalchemy import ColumnElement, Connection, Select, delete, insert, select, update
 
 from maskmill.errors import Conflict, StoreError
+from maskmill.store.counts import UNREVIEWED
 from maskmill.store.database import Database, next_sequence, now
 from maskmill.store.rows import checked, checked_text, chunks, in_project, require
-from maskmill.store.schema import images
+from maskmill.store.schema import ANY, images, mask_groups
 from maskmill.store.team_tables import assignments, image_states, leases
 
 ImageState = Literal["open", "in_review", "returned", "complete"]
 Reason = Literal[
-    "assigned", "returned", "hold-out", "unsure", "random", "unlabelled", "begun", "in_review"
+    "assigned",
+    "returned",
+    "prefilled",
+    "hold-out",
+    "unsure",
+    "random",
+    "unlabelled",
+    "begun",
+    "in_review",
 ]
 LEASE_SECONDS = 120
 """How long a lease holds without a word from its holder."""
@@ -47,7 +56,7 @@ class Next:
     """The image that comes next, and why.
 
     Hold-out, unsure and random are the engine's reasons; unlabelled is that of an image that the
-    engine has not looked at.
+    engine has not looked at, prefilled of one on which a model's masks wait for an answer.
     """
 
     image_id: int
@@ -158,8 +167,9 @@ class Work:
     ) -> Next | None:
         """Choose the image that a person should work on now, and lease it.
 
-        One's own come first, then what reviewers returned, then images without a mask, then those
-        that were begun. Nobody gets an image that another holds or was given.
+        One's own come first, then what reviewers returned, then images with pre-filled masks that
+        nobody has answered, then images without a mask, then those that were begun. Nobody gets an
+        image that another holds or was given.
 
         Args:
             name: Who asks.
@@ -184,6 +194,19 @@ class Work:
         """Say which image `next` would choose for labelling, and leave it to whoever comes."""
         with self._database.read() as connection:
             return self._choose(connection, name, after, review=False, order=order)
+
+    def untouched(self, image_ids: Sequence[int]) -> set[int]:
+        """Return those images that no person has taken up: living, open, bare, held by nobody."""
+        with self._database.read() as connection:
+            return self.untouched_in(connection, image_ids)
+
+    def untouched_in(self, connection: Connection, image_ids: Sequence[int]) -> set[int]:
+        """Do as `untouched` in an open transaction."""
+        bare = [image_states.c.state.is_(None), images.c.mask_count == 0]
+        found: set[int] = set()
+        for some in chunks(image_ids):  # nobody is called "", so every lease counts
+            found |= self._free(connection, "", [*bare, images.c.id.in_(some)])
+        return found
 
     def _choose(
         self,
@@ -215,9 +238,20 @@ class Work:
         return [
             ("assigned", [mine, to_do]),
             ("returned", [free, state == "returned"]),
+            ("prefilled", [free, state.is_(None), images.c.id.in_(self._prefilled())]),
             ("unlabelled", [free, state.is_(None), images.c.mask_count == 0]),
             ("begun", [free, state.is_(None), images.c.mask_count > 0]),
         ]
+
+    def _prefilled(self) -> Select[Any]:
+        """Select the images with living masks that a model pre-filled and nobody has answered."""
+        groups = mask_groups.c
+        return select(groups.image_id).where(
+            groups.project_id == self._project,
+            groups.category_id == ANY,
+            groups.stage == "semi",
+            groups.review == UNREVIEWED,
+        )
 
     def _ordered(
         self,

@@ -804,7 +804,7 @@ export interface paths {
         put?: never;
         /**
          * Prefill
-         * @description Put the masks that the model is sure of on the next images without one.
+         * @description Put the masks that the model is sure of on the next images without one, as queued.
          */
         post: operations["engine_prefill"];
         delete?: never;
@@ -2206,12 +2206,13 @@ export interface components {
          * @description The next image and why; null if none.
          *
          *     The engine's reasons are hold-out (a random one, to judge models by), unsure (the model is, and
-         *     the image is unlike the others) and random; unlabelled is one that it has not looked at.
+         *     the image is unlike the others) and random; unlabelled is one that it has not looked at, and
+         *     prefilled one on which a model's masks wait for an answer.
          */
         NextOut: {
             image: components["schemas"]["ImageOut"] | null;
             /** Reason */
-            reason: ("assigned" | "returned" | "hold-out" | "unsure" | "random" | "unlabelled" | "begun" | "in_review") | null;
+            reason: ("assigned" | "returned" | "prefilled" | "hold-out" | "unsure" | "random" | "unlabelled" | "begun" | "in_review") | null;
         };
         /**
          * NextRequest

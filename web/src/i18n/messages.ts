@@ -115,6 +115,7 @@ export const MESSAGES = {
 
   "reason.assigned": ["assigned to you", "已分配给你"],
   "reason.returned": ["returned by a reviewer", "审核退回"],
+  "reason.prefilled": ["the model pre-filled it, and nobody has looked", "模型已预填，尚未有人查看"],
   "reason.hold-out": ["drawn at random, to judge models by", "随机抽取，用于评判模型"],
   "reason.unsure": ["the model is unsure of it, and it is unlike the rest", "模型没有把握，且与其他图像不同"],
   "reason.random": ["drawn at random", "随机抽取"],
