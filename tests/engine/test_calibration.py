@@ -63,6 +63,12 @@ def test_the_hold_out_is_what_people_labelled_of_it(project: Project) -> None:
     assert len(holdout(project, limit=1)) == 1
 
 
+def test_every_source_has_its_part_in_a_limited_hold_out(project: Project, tmp_path: Path) -> None:
+    later = replace(discs(tmp_path, "later", 9), split="val", source="later")
+    import_labelled(project, [later], name="later", by="test")
+    assert [image.source for image, _ in holdout(project, limit=2)] == ["discs", "later"]
+
+
 def test_stage_three_keeps_masks_from_the_calibrated_score_on(project: Project) -> None:
     settings, why = stage_three(project, precision=0.6, grid=GRID)
     threshold = settings.thresholds["everything mode"]

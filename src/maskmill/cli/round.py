@@ -32,8 +32,8 @@ def round_(
 ) -> None:
     """Run a round of the data engine: freeze, train, measure, promote if nothing got worse.
 
-    Killed at any moment, the same command goes on. With fewer than 20 hold-out images a person
-    decides, with --decide.
+    Killed at any moment, the same command goes on. With fewer than 20 hold-out images of different
+    groups a person decides, with --decide.
 
     Args:
         stage: The stage that the round belongs to.

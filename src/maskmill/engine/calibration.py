@@ -25,6 +25,7 @@ from maskmill.engine.heads import Heads, heads_of
 from maskmill.engine.labelling import DATA_ENGINE, LabelSettings
 from maskmill.engine.lineage import current_model, model_path
 from maskmill.engine.proposals import Calibration, Proposal, Way
+from maskmill.formats import even_sample
 from maskmill.images import read_image
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
@@ -48,18 +49,17 @@ def holdout(
     Args:
         project: Open for reading or writing.
         val_share: Share of the groups that is held out; by default that of the last round.
-        limit: Most images.
+        limit: Most images, taken as evenly over the sources as they allow.
     """
     share = _val_share(project) if val_share is None else val_share
     splits = project.snapshots.splits_now(SnapshotConfig(val_share=share))
     ids = [image_id for image_id, split in splits.items() if split == "val"]
-    masks = project.annotations.of_images(ids)
-    found: list[tuple[Image, list[Rle]]] = []
-    for image_id in sorted(masks):
-        made = [mask.rle for mask in masks[image_id] if answered_for(mask) and not mask.is_crowd]
-        if made and len(found) < limit:
-            found.append((project.images.get(image_id), made))
-    return found
+    masks = {
+        image_id: [mask.rle for mask in found if answered_for(mask) and not mask.is_crowd]
+        for image_id, found in project.annotations.of_images(ids).items()
+    }
+    labelled = [project.images.get(image_id) for image_id in sorted(masks) if masks[image_id]]
+    return [(image, masks[image.id]) for image in even_sample(labelled, limit)]
 
 
 def calibrate_ways(
