@@ -119,3 +119,11 @@ def test_a_project_s_own_masks_are_counted_by_the_hold_out(tmp_path: Path) -> No
         )
         found = standing(project)
         assert (found.new_masks, found.all_masks, len(found.rounds)) == (0, 9, 1)
+
+
+def test_the_hold_out_counted_is_that_of_the_first_round(tmp_path: Path) -> None:
+    scenes = [write_scene(tmp_path / "s", f"{i}", seed=i) for i in range(4)]
+    with Project.create(tmp_path / "project") as project:
+        import_labelled(project, scenes, name="s", by="test")
+        project.models.open_round("assisted", settings={"val_share": 0.99})
+        assert standing(project).holdout_images == 4

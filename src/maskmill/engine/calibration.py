@@ -23,7 +23,7 @@ from maskmill.engine.children import as_child, run_child
 from maskmill.engine.dataset import answered_for
 from maskmill.engine.heads import Heads, heads_of
 from maskmill.engine.labelling import DATA_ENGINE, LabelSettings
-from maskmill.engine.lineage import current_model, model_path
+from maskmill.engine.lineage import current_model, holdout_share, model_path
 from maskmill.engine.proposals import Calibration, Proposal, Way
 from maskmill.formats import even_sample
 from maskmill.images import read_image
@@ -35,7 +35,6 @@ from maskmill.store.snapshots import SnapshotConfig
 
 MOST_IMAGES = 60
 """Hold-out images that are looked at; more only narrow what is known."""
-VAL_SHARE = 0.2
 FALLBACKS = (0.9, 0.8, 0.7, 0.6, 0.5)
 """Precisions that stage 3 asks for when none is as high as was wanted: what a way is known to get
 right half of the time is more than what nothing is known of."""
@@ -48,10 +47,10 @@ def holdout(
 
     Args:
         project: Open for reading or writing.
-        val_share: Share of the groups that is held out; by default that of the last round.
+        val_share: Share of the groups that is held out; by default the project's.
         limit: Most images, taken as evenly over the sources as they allow.
     """
-    share = _val_share(project) if val_share is None else val_share
+    share = holdout_share(project) if val_share is None else val_share
     splits = project.snapshots.splits_now(SnapshotConfig(val_share=share))
     ids = [image_id for image_id, split in splits.items() if split == "val"]
     masks = {
@@ -210,13 +209,6 @@ def in_words(calibration: Calibration, images: int, precision: float) -> str:
         f"{calibration.precision:.0%} of {calibration.kept} masks on {images} hold-out images are "
         f"right, and they find {calibration.found:.0%} of the objects"
     )
-
-
-def _val_share(project: Project) -> float:
-    for round_ in reversed(project.models.rounds()):
-        if round_.settings and "val_share" in round_.settings:
-            return float(round_.settings["val_share"])
-    return VAL_SHARE
 
 
 def _round_of(project: Project, model: Model | None) -> int | None:
