@@ -20,7 +20,7 @@ from maskmill.config import AutomaskConfig
 from maskmill.durable import write_atomically
 from maskmill.engine import proposals
 from maskmill.engine.children import as_child, run_child
-from maskmill.engine.dataset import answered_for
+from maskmill.engine.dataset import answered_for, whole_images
 from maskmill.engine.heads import Heads, heads_of
 from maskmill.engine.labelling import DATA_ENGINE, LabelSettings
 from maskmill.engine.lineage import current_model, holdout_share, model_path
@@ -43,7 +43,9 @@ right half of the time is more than what nothing is known of."""
 def holdout(
     project: Project, *, val_share: float | None = None, limit: int = MOST_IMAGES
 ) -> list[tuple[Image, list[Rle]]]:
-    """Return hold-out images that people have labelled, with their masks.
+    """Return hold-out images that people have labelled whole, with their masks.
+
+    An image that was finished as empty is one of them: whatever is found there is wrong.
 
     Args:
         project: Open for reading or writing.
@@ -53,12 +55,17 @@ def holdout(
     share = holdout_share(project) if val_share is None else val_share
     splits = project.snapshots.splits_now(SnapshotConfig(val_share=share))
     ids = [image_id for image_id, split in splits.items() if split == "val"]
-    masks = {
-        image_id: [mask.rle for mask in found if answered_for(mask) and not mask.is_crowd]
-        for image_id, found in project.annotations.of_images(ids).items()
+    masks = project.annotations.of_images(ids)
+    objects = {
+        image_id: [m.rle for m in masks.get(image_id, ()) if answered_for(m) and not m.is_crowd]
+        for image_id in whole_images(project, masks, ids)
     }
-    labelled = [project.images.get(image_id) for image_id in sorted(masks) if masks[image_id]]
-    return [(image, masks[image.id]) for image in even_sample(labelled, limit)]
+    labelled = [
+        project.images.get(image_id)
+        for image_id, found in sorted(objects.items())
+        if found or not any(mask.is_crowd for mask in masks.get(image_id, ()))
+    ]
+    return [(image, objects[image.id]) for image in even_sample(labelled, limit)]
 
 
 def calibrate_ways(
@@ -150,8 +157,9 @@ def stage_three(
     told: list[str] = []
     if not labelled:
         return settings, [
-            "no hold-out image is labelled: everything mode's masks are kept by the model's own "
-            "thresholds, and nothing is known of their precision; run `maskmill audit draw` then"
+            "no hold-out image is labelled whole: everything mode's masks are kept by the model's "
+            "own thresholds, and nothing is known of their precision; run `maskmill audit draw` "
+            "then"
         ]
     opened = proposals.nearly_open(grid)
     tried = [precision, *(each for each in FALLBACKS if each < precision)]
