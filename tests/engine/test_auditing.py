@@ -21,6 +21,7 @@ from maskmill.engine.auditing import (
 from maskmill.errors import NotFound, StoreError
 from maskmill.exchange.importing import import_labelled
 from maskmill.store import Create, Delete, Edit, Made, Project
+from maskmill.store.changes import Review
 
 AUTOMATIC = Made(made_by="model", author="everything mode", stage="automatic", predicted_iou=0.9)
 PERSON = Made(made_by="person", author="Ada", stage="automatic", seconds=5.0)
@@ -102,7 +103,19 @@ def test_answers_say_what_is_missing_and_the_last_word_counts(project: Project) 
     said = report(project, drawn)
     assert said.images_asked == 2
     assert said.images_complete[0] == 0.5
-    assert said.recall == pytest.approx(20 / 25)
+    assert said.recall is None, "nobody knows yet whether the masks show objects"
+
+
+def test_masks_that_show_nothing_are_no_found_objects(project: Project) -> None:
+    """Twenty masks, of which people saw four, and half of those were none."""
+    drawn = draw_audit(project, size=4, by="Ada")
+    for place, (key, version) in enumerate(drawn.drawn):
+        verdict: Review = "accepted" if place % 2 else "rejected"
+        change(project, Edit(annotation_id=key, based_on=version, review=verdict))
+    for image in project.images.page(limit=10):
+        answer_found(project, image.id, missing=5, by="Ada")
+    found = 2 + 16 * 0.5
+    assert report(project, drawn).recall == pytest.approx(found / (found + 10))
 
 
 def test_what_cannot_be_drawn_or_found_is_refused(project: Project, tmp_path: Path) -> None:

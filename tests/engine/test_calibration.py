@@ -17,7 +17,7 @@ from maskmill.exchange.importing import import_labelled
 from maskmill.formats.labelled import LabelledImage, LabelledMask
 from maskmill.images import read_image
 from maskmill.predict import Predictor
-from maskmill.store import Edit, Project
+from maskmill.store import Create, Edit, Made, Project
 
 GRID = AutomaskConfig(points_per_side=12)
 
@@ -61,6 +61,40 @@ def test_the_hold_out_is_what_people_labelled_of_it(project: Project) -> None:
     project.annotations.apply("reject", [reject], by="Ada")
     assert [len(masks) for _, masks in holdout(project)] == [5, 6]
     assert len(holdout(project, limit=1)) == 1
+
+
+def test_an_image_that_is_labelled_in_part_says_nothing_and_one_finished_as_empty_does(
+    project: Project, tmp_path: Path
+) -> None:
+    """One accepted mask of five, as an audit leaves it, would make four right masks wrong."""
+    bare = [replace(discs(tmp_path, n, 5), split="val", annotations=()) for n in ("part", "empty")]
+    import_labelled(project, bare, name="bare", by="test")
+    part, empty = project.images.page()[-2:]
+    disc = project.annotations.of_image(project.images.page()[0].id)[0].rle
+    made = Made(made_by="model", author="tiny", stage="automatic")
+    changes = [Create(image_id=part.id, rle=disc, made=made) for _ in range(5)]
+    first, *_ = project.annotations.apply("label", changes, by="tiny")
+    accept = Edit(annotation_id=first.id, based_on=1, review="accepted")
+    project.annotations.apply("audit", [accept], by="Ada")
+    assert part.id not in {image.id for image, _ in holdout(project)}
+    assert empty.id not in {image.id for image, _ in holdout(project)}
+    project.work.set_state(empty.id, "complete", name="Ada")
+    assert {image.id: len(masks) for image, masks in holdout(project)}[empty.id] == 0
+    predictor, grid = Predictor.load("tiny", threads=1), nearly_open(GRID)
+    known = holdout(project)
+    precise = [
+        calibrate_ways(predictor, Heads(), some, grid, precisions=[0.0])[0][
+            "everything mode"
+        ].precision
+        for some in (known, known[:-1])
+    ]
+    assert precise[0] < precise[1], "what is found on the empty one is wrong"
+
+
+def test_every_source_has_its_part_in_a_limited_hold_out(project: Project, tmp_path: Path) -> None:
+    later = replace(discs(tmp_path, "later", 9), split="val", source="later")
+    import_labelled(project, [later], name="later", by="test")
+    assert [image.source for image, _ in holdout(project, limit=2)] == ["discs", "later"]
 
 
 def test_stage_three_keeps_masks_from_the_calibrated_score_on(project: Project) -> None:

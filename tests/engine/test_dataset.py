@@ -46,6 +46,44 @@ def test_a_models_own_masks_teach_only_when_a_person_accepted_them(project: Proj
     assert labelled_images(project, snapshot, "val") == []
 
 
+def test_an_image_is_whole_once_somebody_finished_it(project: Project) -> None:
+    image = project.images.page(limit=1)[0]
+    add(project, "person")
+
+    def whole(name: str) -> int:
+        snapshot = project.snapshots.take(name, NO_HOLDOUT)
+        return len(labelled_images(project, snapshot, "train", whole=True))
+
+    assert whole("one mask of an open image") == 0
+    project.work.set_state(image.id, "in_review", name="Ada")
+    assert whole("finished") == 1
+    finished = project.snapshots.get("finished")
+    waiting = add(project, "model", row=9)
+    assert whole("a model's mask that nobody has looked at") == 0
+    assert labelled_images(project, finished, "train", whole=True) == [], "something was missing"
+    accept = Edit(annotation_id=waiting, based_on=1, review="accepted")
+    project.annotations.apply("accept", [accept], by="Ada")
+    assert whole("accepted") == 1
+    project.work.set_state(image.id, "returned", name="Bob")
+    assert whole("returned") == 0
+
+
+def test_an_import_with_masks_is_whole_also_when_all_were_corrected(tmp_path: Path) -> None:
+    with Project.create(tmp_path / "project") as project:
+        import_labelled(project, [write_scene(tmp_path, "a", seed=1)], name="s", by="test")
+        image = project.images.page(limit=1)[0]
+        made = Made(made_by="person", author="Ada", stage="assisted")
+        for name in ("one", "two"):
+            snapshot = project.snapshots.take(name, NO_HOLDOUT)
+            (found,) = labelled_images(project, snapshot, "train", whole=True)
+            assert len(found.annotations) == 3
+            edits = [
+                Edit(annotation_id=m.id, based_on=m.version, rle=m.rle, made=made)
+                for m in project.annotations.of_image(image.id)
+            ]
+            project.annotations.apply(name, edits, by="Ada")
+
+
 def test_later_edits_and_deletions_do_not_reach_a_snapshot(project: Project) -> None:
     edited, deleted = add(project, "person"), add(project, "person", row=9)
     snapshot = project.snapshots.take("one", NO_HOLDOUT)

@@ -94,6 +94,41 @@ def test_with_few_hold_out_images_a_person_decides() -> None:
     assert "person" in verdict.reason
 
 
+def test_frames_of_one_video_count_once() -> None:
+    none = np.zeros(40)
+    pair = results(none, 1), results(none + 0.05, 2)
+    verdict = judge(*pair, groups=["film"] * 40)
+    assert (verdict.promoted, verdict.images, verdict.groups) == (None, 40, 1)
+    assert "only 1 hold-out images of different groups" in verdict.reason
+    own = judge(*pair, groups=[f"image {i}" for i in range(40)])
+    assert own == judge(*pair)
+    assert own.promoted is True
+
+
+def test_an_interval_is_as_wide_as_its_groups_are_few() -> None:
+    """Each film has its own gain: its ten frames are no ten witnesses."""
+    gains = np.repeat(np.random.default_rng(3).normal(0.03, 0.08, 24), 10)
+    pair = results(np.zeros(240), 1), results(gains, 2)
+    films = judge(*pair, groups=[f"film {i // 10}" for i in range(240)])
+    frames = judge(*pair)
+    assert frames.promoted is True
+    assert films.promoted is False
+    aim, naive = (next(c for c in v.comparisons if c.name == TARGET) for v in (films, frames))
+    assert aim.high - aim.low > 2 * (naive.high - naive.low)
+
+
+def test_a_category_on_fewer_images_is_drawn_afresh() -> None:
+    """The wins stand on its last images: folding other draws over them would count those less."""
+    gains = np.concatenate([np.full(17, 0.0), np.full(22, -0.06)])
+    gains[17 + 17 :] = 0.3
+    categories = [["cat"] * 3] * 17 + [["dog"] * 3] * 22
+    verdict = judge(results(np.zeros(39), 1), results(gains, 2), categories=categories)
+    dog = next(c for c in verdict.comparisons if c.name.startswith("dog"))
+    middle = dog.candidate - dog.incumbent
+    assert dog.low < middle < dog.high
+    assert dog.high - middle == pytest.approx(middle - dog.low, rel=0.4)
+
+
 def test_pairs_tell_what_two_means_cannot() -> None:
     """The gain is a tenth of the images' spread: unpaired intervals would overlap widely."""
     none = np.zeros(40)

@@ -1,17 +1,50 @@
 """The gate's child where there is nothing to judge by; `test_rounds.py` has the rest."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
+import pytest
 from labelled_scene import write_scene
 
 from maskmill.engine.children import run_child
-from maskmill.engine.judging import read_verdict
+from maskmill.engine.judging import judge_round, read_verdict
 from maskmill.engine.lineage import run_folder
 from maskmill.engine.rounds import RoundConfig
+from maskmill.errors import ConfigError
 from maskmill.exchange.importing import import_labelled
+from maskmill.formats import LabelledImage
 from maskmill.store import Project
 from maskmill.store.snapshots import SnapshotConfig
+from maskmill.weights import model_folder, model_id_of, read_card
+
+
+def test_a_limited_hold_out_is_drawn_from_every_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[str] = []
+
+    def measure_each(_: object, images: list[LabelledImage], __: object) -> tuple[list[Any], ...]:
+        looked_at.extend(image.source for image in images)
+        return [], []
+
+    monkeypatch.setattr("maskmill.train.evaluate.measure_each", measure_each)
+    monkeypatch.setattr("maskmill.engine.judging.Predictor.load", lambda *_, **__: None)
+    monkeypatch.setattr("maskmill.engine.judging._encode_seconds", lambda *_: (1.0, 1.0))
+    with Project.create(tmp_path / "project") as project:
+        for source in ("first", "second"):
+            images = [write_scene(tmp_path, f"{source}{i}", seed=i) for i in range(3)]
+            held_out = [replace(i, source=source, split="val") for i in images]
+            import_labelled(project, held_out, name=source, by="test")
+        model = project.models.add(
+            model_id_of(read_card(model_folder("tiny"))), name="tiny", card={}
+        )
+        settings = asdict(RoundConfig(holdout_limit=2))
+        round_ = project.models.open_round("assisted", incumbent_id=model.id, settings=settings)
+        told = {"snapshot_id": project.snapshots.take("one").id, "candidate_id": model.id}
+        with pytest.raises(ConfigError):  # nothing was measured
+            judge_round(project, project.models.change_round(round_.id, status="gating", **told))
+    assert looked_at == ["first", "second"] * 2
 
 
 def test_without_a_hold_out_a_person_decides(tmp_path: Path) -> None:

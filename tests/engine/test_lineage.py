@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from maskmill.engine.lineage import current_model, learned, model_path, round_named
+from maskmill.engine.lineage import (
+    current_model,
+    fixed_share,
+    holdout_share,
+    learned,
+    model_path,
+    round_named,
+)
 from maskmill.errors import NotFound, StoreError
 from maskmill.store import Project
 from maskmill.weights import model_folder
@@ -24,3 +31,13 @@ def test_a_model_whose_files_are_gone_is_named_with_the_way_back(tmp_path: Path)
         lost = project.models.add("lost-1", name="round-001")
         with pytest.raises(StoreError, match="roll back to another model"):
             model_path(project, lost)
+
+
+def test_the_first_round_that_does_not_fail_fixes_the_hold_out(tmp_path: Path) -> None:
+    with Project.create(tmp_path / "project") as project:
+        assert (fixed_share(project), holdout_share(project)) == (None, 0.2)
+        for share, status in ((0.9, "failed"), (0.1, "kept"), (0.5, "promoted")):
+            round_ = project.models.open_round("assisted", settings={"val_share": share})
+            project.models.change_round(round_.id, status=status)
+        project.models.open_round("assisted")  # as going back does
+        assert (fixed_share(project), holdout_share(project)) == (0.1, 0.1)

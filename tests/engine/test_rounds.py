@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from maskmill.exchange.importing import import_labelled
 from maskmill.model.checkpoint import save_model
 from maskmill.model.sam import build
 from maskmill.store import Project
+from maskmill.store.snapshots import SnapshotConfig
 from maskmill.train.report import read_metrics
 from maskmill.weights import model_folder, read_card
 from maskmill.weights import verify as check_files
@@ -150,6 +151,32 @@ def test_a_round_without_new_masks_fails_with_what_is_missing(tmp_path: Path) ->
             run_round(project, QUICK, say=lambda _: None)
         assert project.models.rounds()[-1].status == "failed"
         assert "label some" in (project.models.rounds()[-1].reason or "")
+
+
+def test_the_hold_out_is_frozen_by_the_first_round(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What taught the incumbent must never judge it."""
+    first = project.models.open_round("assisted", settings=asdict(replace(QUICK, val_share=0.1)))
+    project.models.change_round(first.id, status="kept")
+    with pytest.raises(StoreError, match=r"held out a share of 0\.1, and this one asks for 0\.4"):
+        run_round(project, QUICK)
+    assert len(project.models.rounds()) == 1, "it was refused before it began"
+
+    def no_child(*arguments: str, **kwargs: Any) -> None:
+        raise Interrupted("no time for it")
+
+    monkeypatch.setattr("maskmill.engine.rounds.run_child", no_child)
+    with pytest.raises(Interrupted):
+        run_round(project, say=lambda _: None)
+    second = project.models.rounds()[-1]
+    assert second.settings is not None
+    assert second.settings["val_share"] == 0.1
+    taken = project.snapshots.get("round-002")
+    assert taken.settings["val_share"] == 0.1
+    assert project.snapshots.splits(taken) == project.snapshots.splits_now(
+        SnapshotConfig(val_share=0.1)
+    )
 
 
 def test_a_paused_round_goes_on_and_a_cancelled_one_leaves_its_masks_new(

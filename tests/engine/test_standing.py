@@ -141,3 +141,11 @@ def test_rejected_masks_and_images_finished_as_empty_do_not_keep_the_advice_from
         project.work.set_state(returned.id, "complete", name="Ada")
         found = standing(project)
         assert (found.waiting_images, found.suggestion.what) == (0, "done")
+
+
+def test_the_hold_out_counted_is_that_of_the_first_round(tmp_path: Path) -> None:
+    scenes = [write_scene(tmp_path / "s", f"{i}", seed=i) for i in range(4)]
+    with Project.create(tmp_path / "project") as project:
+        import_labelled(project, scenes, name="s", by="test")
+        project.models.open_round("assisted", settings={"val_share": 0.99})
+        assert standing(project).holdout_images == 4

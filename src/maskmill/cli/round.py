@@ -23,7 +23,7 @@ def round_(
     recipe: str = "finetune",
     steps: int | None = None,
     head_steps: int | None = None,
-    val_share: float = 0.2,
+    val_share: float | None = None,
     decide: Literal["promote", "keep"] | None = None,
     roll_back: Annotated[bool, Parameter(negative="")] = False,
     history: Annotated[bool, Parameter(name="--history", negative="")] = False,
@@ -32,8 +32,8 @@ def round_(
 ) -> None:
     """Run a round of the data engine: freeze, train, measure, promote if nothing got worse.
 
-    Killed at any moment, the same command goes on. With fewer than 20 hold-out images a person
-    decides, with --decide.
+    Killed at any moment, the same command goes on. With fewer than 20 hold-out images of different
+    groups a person decides, with --decide.
 
     Args:
         stage: The stage that the round belongs to.
@@ -42,7 +42,8 @@ def round_(
         recipe: Name or file of the training settings.
         steps: Optimiser steps of the model; by default the recipe's.
         head_steps: The same of the box detector and of the region head; by default 600 each.
-        val_share: Share of the image groups that are held out and never trained on.
+        val_share: Share of the image groups that are held out and never trained on: 0.2, unless the
+            project's first round names another, which holds for all that follow.
         decide: End the round that waits for a decision.
         roll_back: Go back to the model before the current one.
         history: List the rounds and run none.
@@ -52,11 +53,10 @@ def round_(
         return _advise(project, as_json=as_json)
     require("export", "torch", "safetensors", "matplotlib", "skimage", "onnx", "onnxscript")
     from maskmill.engine import rounds
+    from maskmill.engine.lineage import holdout_share
     from maskmill.store import Project
 
-    config = rounds.RoundConfig(
-        stage=stage, masks=masks, start=start, recipe=recipe, val_share=val_share
-    )
+    config = rounds.RoundConfig(stage=stage, masks=masks, start=start, recipe=recipe)
     if steps is not None:
         config = replace(config, training={"steps": steps})
     if head_steps is not None:
@@ -70,6 +70,8 @@ def round_(
         elif decide is not None:
             found = [rounds.decide(opened, promote=decide == "promote", by=_me())]
         else:
+            share = holdout_share(opened) if val_share is None else val_share
+            config = replace(config, val_share=share)
             found = [rounds.run_round(opened, config, say=warn)]
         result = [_told(opened, each) for each in found]
         text = "\n".join(_text(each) for each in result) or "no round yet"

@@ -15,12 +15,15 @@ import numpy as np
 
 from maskmill import rle
 from maskmill.engine.audit import Share, by_size, draw_sample, shares, wilson
+from maskmill.engine.dataset import answered_for
 from maskmill.errors import NotFound, StoreError
 from maskmill.store import Annotation, ImageFilter, Project
 from maskmill.store.models import Metric
 
 SAMPLE, FOUND = "audit", "all found"
 """Names under which the project keeps samples and answers, among its metrics."""
+FOUND_AT = 0.5
+"""IoU above which a mask shows its object, however roughly: then the object is not missing."""
 PAGE = 500
 
 State = Literal["waiting", "kept", "corrected", "removed"]
@@ -82,7 +85,9 @@ class AuditReport:
         by_size: The same by mask size.
         images_asked: Images of which people said whether all objects were found.
         images_complete: Share of these on which all were, with its 95 % interval.
-        recall: Share of the objects on those images that have a mask; None if nobody counted.
+        recall: Estimated share of the objects on those images that have a mask; None if nobody
+            counted. Masks that nobody looked at count by the share of the sample that shows an
+            object. Images without any mask are in it only where somebody answered for them.
     """
 
     number: int
@@ -171,8 +176,14 @@ def answer_found(project: Project, image_id: int, *, missing: int, by: str) -> N
     if missing < 0:
         raise StoreError(f"{missing} objects cannot be missing; give 0 or more")
     image = project.images.get(image_id)
-    kept = len([m for m in project.annotations.of_image(image.id) if m.review != "rejected"])
-    detail = {"image_id": image_id, "missing": missing, "masks": kept, "by": by}
+    kept = [m for m in project.annotations.of_image(image.id) if m.review != "rejected"]
+    detail = {
+        "image_id": image_id,
+        "missing": missing,
+        "masks": len(kept),
+        "unseen": sum(not answered_for(mask) for mask in kept),
+        "by": by,
+    }
     project.models.record({FOUND: float(missing == 0)}, detail=detail)
 
 
@@ -184,7 +195,7 @@ def report(project: Project, audit: Audit) -> AuditReport:
         np.array([task.iou for task in looked], float),
         np.array([task.area for task in looked], np.int64),
         audit=audit,
-        answers=[(a["masks"], a["missing"]) for a in answers.values()],
+        answers=[(a["masks"], a.get("unseen", a["masks"]), a["missing"]) for a in answers.values()],
     )
 
 
@@ -193,7 +204,7 @@ def report_of(
     areas: np.ndarray,
     *,
     audit: Audit,
-    answers: Sequence[tuple[int, int]] = (),
+    answers: Sequence[tuple[int, int, int]] = (),
 ) -> AuditReport:
     """Put together what corrected pairs and answers say; the simulator's people end here too.
 
@@ -201,11 +212,11 @@ def report_of(
         iou: Of each machine-made mask with what a person made of it, `n`.
         areas: Pixels of each, `n`.
         audit: The sample they are of.
-        answers: For each image that was asked about, its masks and the objects without one.
+        answers: For each image that was asked about, its masks, those of them that nobody had
+            looked at, and the objects without one.
     """
-    complete = sum(missing == 0 for _, missing in answers)
+    complete = sum(missing == 0 for *_, missing in answers)
     low, high = wilson(complete, len(answers))
-    masks, missing = (sum(a[i] for a in answers) for i in range(2))
     return AuditReport(
         number=audit.number,
         seed=audit.seed,
@@ -216,8 +227,17 @@ def report_of(
         by_size=by_size(iou, areas),
         images_asked=len(answers),
         images_complete=(complete / max(1, len(answers)), low, high),
-        recall=masks / (masks + missing) if masks + missing else None,
+        recall=_recall(iou, answers),
     )
+
+
+def _recall(iou: np.ndarray, answers: Sequence[tuple[int, int, int]]) -> float | None:
+    """Count a mask that nobody looked at as far as those of the sample show an object."""
+    masks, unseen, missing = (sum(each[i] for each in answers) for i in range(3))
+    if unseen and not len(iou):
+        return None  # nothing is known of them
+    found = masks - unseen + (unseen * float((iou > FOUND_AT).mean()) if unseen else 0.0)
+    return found / (found + missing) if found + missing else None
 
 
 def _audit(metric: Metric) -> Audit:

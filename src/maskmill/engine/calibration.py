@@ -20,11 +20,12 @@ from maskmill.config import AutomaskConfig
 from maskmill.durable import write_atomically
 from maskmill.engine import proposals
 from maskmill.engine.children import as_child, run_child
-from maskmill.engine.dataset import answered_for
+from maskmill.engine.dataset import answered_for, whole_images
 from maskmill.engine.heads import Heads, heads_of
 from maskmill.engine.labelling import DATA_ENGINE, LabelSettings
-from maskmill.engine.lineage import current_model, model_path
+from maskmill.engine.lineage import current_model, holdout_share, model_path
 from maskmill.engine.proposals import Calibration, Proposal, Way
+from maskmill.formats import even_sample
 from maskmill.images import read_image
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
@@ -34,7 +35,6 @@ from maskmill.store.snapshots import SnapshotConfig
 
 MOST_IMAGES = 60
 """Hold-out images that are looked at; more only narrow what is known."""
-VAL_SHARE = 0.2
 FALLBACKS = (0.9, 0.8, 0.7, 0.6, 0.5)
 """Precisions that stage 3 asks for when none is as high as was wanted: what a way is known to get
 right half of the time is more than what nothing is known of."""
@@ -43,23 +43,29 @@ right half of the time is more than what nothing is known of."""
 def holdout(
     project: Project, *, val_share: float | None = None, limit: int = MOST_IMAGES
 ) -> list[tuple[Image, list[Rle]]]:
-    """Return hold-out images that people have labelled, with their masks.
+    """Return hold-out images that people have labelled whole, with their masks.
+
+    An image that was finished as empty is one of them: whatever is found there is wrong.
 
     Args:
         project: Open for reading or writing.
-        val_share: Share of the groups that is held out; by default that of the last round.
-        limit: Most images.
+        val_share: Share of the groups that is held out; by default the project's.
+        limit: Most images, taken as evenly over the sources as they allow.
     """
-    share = _val_share(project) if val_share is None else val_share
+    share = holdout_share(project) if val_share is None else val_share
     splits = project.snapshots.splits_now(SnapshotConfig(val_share=share))
     ids = [image_id for image_id, split in splits.items() if split == "val"]
     masks = project.annotations.of_images(ids)
-    found: list[tuple[Image, list[Rle]]] = []
-    for image_id in sorted(masks):
-        made = [mask.rle for mask in masks[image_id] if answered_for(mask) and not mask.is_crowd]
-        if made and len(found) < limit:
-            found.append((project.images.get(image_id), made))
-    return found
+    objects = {
+        image_id: [m.rle for m in masks.get(image_id, ()) if answered_for(m) and not m.is_crowd]
+        for image_id in whole_images(project, masks, ids)
+    }
+    labelled = [
+        project.images.get(image_id)
+        for image_id, found in sorted(objects.items())
+        if found or not any(mask.is_crowd for mask in masks.get(image_id, ()))
+    ]
+    return [(image, objects[image.id]) for image in even_sample(labelled, limit)]
 
 
 def calibrate_ways(
@@ -160,8 +166,9 @@ def stage_three(
     told: list[str] = []
     if not labelled:
         return settings, [
-            "no hold-out image is labelled: everything mode's masks are kept by the model's own "
-            "thresholds, and nothing is known of their precision; run `maskmill audit draw` then"
+            "no hold-out image is labelled whole: everything mode's masks are kept by the model's "
+            "own thresholds, and nothing is known of their precision; run `maskmill audit draw` "
+            "then"
         ]
     opened = proposals.nearly_open(grid)
     tried = [precision, *(each for each in FALLBACKS if each < precision)]
@@ -218,13 +225,6 @@ def in_words(calibration: Calibration, images: int, precision: float) -> str:
         f"{calibration.precision:.0%} of {calibration.kept} masks on {images} hold-out images are "
         f"right, and they find {calibration.found:.0%} of the objects"
     )
-
-
-def _val_share(project: Project) -> float:
-    for round_ in reversed(project.models.rounds()):
-        if round_.settings and "val_share" in round_.settings:
-            return float(round_.settings["val_share"])
-    return VAL_SHARE
 
 
 def _round_of(project: Project, model: Model | None) -> int | None:

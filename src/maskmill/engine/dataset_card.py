@@ -83,7 +83,11 @@ def quality_lines(found: AuditReport) -> list[str]:
         lines.append(
             f"On {share:.0%} of {found.images_asked} images ({low:.0%} to {high:.0%}) people found "
             "no object without a mask."
-            + ("" if found.recall is None else f" {found.recall:.0%} of the objects have one.")
+            + (
+                ""
+                if found.recall is None
+                else f" By estimate {found.recall:.0%} of the objects have one."
+            )
         )
     else:
         lines.append("Nobody was asked whether objects are missing.")

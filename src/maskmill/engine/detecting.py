@@ -27,6 +27,7 @@ from maskmill.engine.lineage import round_named
 from maskmill.engine.offering import measure_offer
 from maskmill.engine.region_finder import RegionFinder, as_seen
 from maskmill.engine.scoring import learn_scoring
+from maskmill.errors import DatasetError
 from maskmill.formats import LabelledImage
 from maskmill.predict import Predictor
 from maskmill.store import Project
@@ -43,7 +44,8 @@ Images = Sequence[LabelledImage]
 def train_round_heads(project: Project, round_: Round, model: Path) -> None:
     """Train a model's heads on a round's snapshot: all masks outside the hold-out.
 
-    A head that this round has trained already stays.
+    What takes for ground where no mask is learns from images that are labelled whole. A head that
+    this round has trained already stays.
 
     Args:
         project: Open for reading.
@@ -51,29 +53,33 @@ def train_round_heads(project: Project, round_: Round, model: Path) -> None:
         model: The folder of the model whose embeddings they will read.
 
     Raises:
-        DatasetError: If no image has a mask.
+        DatasetError: If no image is labelled whole.
         CheckpointError: If an exported file does not do what PyTorch does.
     """
     snapshot = next(s for s in project.snapshots.all() if s.id == round_.snapshot_id)
     images = labelled_images(project, snapshot, "train")
+    whole = labelled_images(project, snapshot, "train", whole=True)
+    if not whole:
+        raise DatasetError(
+            "no image outside the hold-out is labelled whole, so nothing says where no object is: "
+            "label some, and end each with `Done`"
+        )
     held_out = labelled_images(project, snapshot, "val")
     predictor = Predictor.load(model, threads=1)
-    card = {
-        "model": predictor.model_id,
-        "round": round_.number,
-        "snapshot": snapshot.name,
-        "images": len(images),
-        "masks": sum(len(image.annotations) for image in images),
-    }
+    card = {"model": predictor.model_id, "round": round_.number, "snapshot": snapshot.name}
     for kind in missing_heads(project, round_, predictor.model_id):
         out = head_folder(project.folder, kind, predictor.model_id)
         if kind == "detector":
-            _train_detector(predictor, images, _settings(round_, "detector_training"), card, out)
+            _train_detector(predictor, whole, _settings(round_, "detector_training"), card, out)
         elif kind == "regions":
             told = _settings(round_, "regions_training")
-            _train_regions(predictor, images, held_out, told, card, out)
+            _train_regions(predictor, whole, held_out, told, card, out)
         else:
             _train_categories(predictor, images, held_out, card, out)
+
+
+def _counted(images: Images) -> dict[str, int]:
+    return {"images": len(images), "masks": sum(len(image.annotations) for image in images)}
 
 
 def _settings(round_: Round, name: str) -> dict[str, Any]:
@@ -87,7 +93,7 @@ def _train_detector(
 
     config = DetectorConfig(**told)
     head = train_detector(predictor, images, config)
-    write_detector(head, predictor, out, {**card, "settings": asdict(config)})
+    write_detector(head, predictor, out, {**card, **_counted(images), "settings": asdict(config)})
 
 
 def _train_regions(
@@ -103,7 +109,7 @@ def _train_regions(
 
     config = RegionConfig(**told)
     head, side = train_regions(predictor, images, config)
-    told = {**card, "settings": asdict(config)}
+    told = {**card, **_counted(images), "settings": asdict(config)}
     write_regions(head, side, predictor, out, told, images=images, held_out=held_out)
 
 
@@ -117,7 +123,7 @@ def _train_categories(
     trained = train_categories(predictor, images, config)
     if trained is not None:
         head, names = trained
-        told = {**card, "settings": asdict(config)}
+        told = {**card, **_counted(images), "settings": asdict(config)}
         write_categories(head, names, predictor, held_out, out, told)
 
 

@@ -1,22 +1,23 @@
 """The gate: a new model replaces the old one only if nothing named gets worse.
 
 Both models play the same simulated sessions on the same hold-out images, so every image gives a
-pair, and pairs are what is resampled: an image that is hard for one is hard for the other. This
-file knows no model, no file and no project.
+pair: an image that is hard for one is hard for the other. What is resampled is the pairs of a whole
+group at once, since forty frames of one video say little more than one. This file knows no model,
+no file and no project.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Shaped
 
 from maskmill.errors import ConfigError
 from maskmill.train.scores import ImageResult, rank_correlation
 
 MIN_IMAGES = 20
-"""With fewer hold-out images no interval says much, and a person decides."""
+"""With fewer hold-out images of different groups no interval says much, and a person decides."""
 RESAMPLES = 2000
 """Bootstrap samples; their 2.5 and 97.5 percent points are the interval."""
 TARGET = "IoU after 1 click"
@@ -57,12 +58,14 @@ class Verdict:
         reason: Why, in one sentence.
         comparisons: Everything that was compared.
         images: Hold-out images.
+        groups: Different groups that they are of.
     """
 
     promoted: bool | None
     reason: str
     comparisons: tuple[Comparison, ...]
     images: int
+    groups: int
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict as JSON can hold it."""
@@ -74,6 +77,7 @@ def judge(
     candidate: Sequence[ImageResult],
     *,
     target: str = TARGET,
+    groups: Sequence[str] = (),
     categories: Sequence[Sequence[str | None]] = (),
     encode_seconds: tuple[float, float] | None = None,
     seed: int = 0,
@@ -84,6 +88,7 @@ def judge(
         incumbent: The old model's results.
         candidate: The new model's, of the same images in the same order.
         target: The number that has to get better.
+        groups: Of each image, the group that it belongs to; empty where each is its own.
         categories: Of each image, the category of each mask; empty where there are none. Each
             category is then a number of its own, so that none is lost behind the mean.
         encode_seconds: What the old and the new model take to encode an image.
@@ -98,40 +103,57 @@ def judge(
             f"the gate needs the same hold-out images for both models; it got {len(incumbent)} and "
             f"{len(candidate)}: label some images that fall into the hold-out, and try again"
         )
-    numbers = {**_numbers(incumbent, candidate), **_by_category(incumbent, candidate, categories)}
+    names = groups or [str(place) for place in range(len(incumbent))]
+    pairs = (incumbent, candidate, np.array(names))
+    numbers = {**_numbers(*pairs), **_by_category(*pairs, categories)}
     if target not in numbers:
         raise ConfigError(f"no number is called {target!r}; there are: {', '.join(numbers)}")
-    rng = np.random.default_rng(seed)
-    draws = rng.integers(0, len(incumbent), (RESAMPLES, len(incumbent)))
-    compared = [_compare(name, *pair, draws) for name, pair in numbers.items()]
-    if (ranks := _compare_ranks(incumbent, candidate, draws)) is not None:
+    compared = [_compare(name, pair, seed) for name, pair in numbers.items()]
+    if (ranks := _compare_ranks(*pairs, seed)) is not None:
         compared.append(ranks)
     if encode_seconds is not None:
         compared.append(_compare_speed(*encode_seconds))
-    promoted, reason = _decide(compared, target, len(incumbent))
+    different = len(set(names))
+    promoted, reason = _decide(compared, target, different)
     return Verdict(
-        promoted=promoted, reason=reason, comparisons=tuple(compared), images=len(incumbent)
+        promoted=promoted,
+        reason=reason,
+        comparisons=tuple(compared),
+        images=len(incumbent),
+        groups=different,
     )
 
 
-Pair = tuple[Float[np.ndarray, " images"], Float[np.ndarray, " images"], bool]
-"""The old and the new model's number on every image, and whether more is better."""
+class _Pairs(NamedTuple):
+    """One number of both models on the images that show it, and the group of each image."""
+
+    old: Float[np.ndarray, " images"]
+    new: Float[np.ndarray, " images"]
+    groups: Shaped[np.ndarray, " images"]
+    more_is_better: bool = True
 
 
-def _numbers(old: Sequence[ImageResult], new: Sequence[ImageResult]) -> dict[str, Pair]:
-    numbers: dict[str, Pair] = {}
-    for clicks in (1, 3, 5):
-        name = f"IoU after {clicks} click{'s' * (clicks > 1)}"
-        numbers[name] = (*(_per_image(r, clicks) for r in (old, new)), True)  # type: ignore[assignment]
-    numbers["clicks to IoU 0.85"] = (
+def _numbers(
+    old: Sequence[ImageResult],
+    new: Sequence[ImageResult],
+    groups: Shaped[np.ndarray, " images"],
+) -> dict[str, _Pairs]:
+    numbers = {
+        f"IoU after {clicks} click{'s' * (clicks > 1)}": _Pairs(
+            _per_image(old, clicks), _per_image(new, clicks), groups
+        )
+        for clicks in (1, 3, 5)
+    }
+    numbers["clicks to IoU 0.85"] = _Pairs(
         np.array([r.sessions.clicks_to(0.85).mean() for r in old]),
         np.array([r.sessions.clicks_to(0.85).mean() for r in new]),
-        False,
+        groups,
+        more_is_better=False,
     )
-    numbers["IoU from a box"] = (
+    numbers["IoU from a box"] = _Pairs(
         np.array([r.sessions.iou_from_box.mean() for r in old]),
         np.array([r.sessions.iou_from_box.mean() for r in new]),
-        True,
+        groups,
     )
     return numbers
 
@@ -143,52 +165,68 @@ def _per_image(results: Sequence[ImageResult], clicks: int) -> Float[np.ndarray,
 def _by_category(
     old: Sequence[ImageResult],
     new: Sequence[ImageResult],
+    groups: Shaped[np.ndarray, " images"],
     categories: Sequence[Sequence[str | None]],
-) -> dict[str, Pair]:
+) -> dict[str, _Pairs]:
     """Give each category the mean IoU after 3 clicks of its masks, on the images that show it."""
     names = sorted({name for image in categories for name in image if name is not None})
     if len(names) < 2:  # one category is what the other numbers say already
         return {}
-    numbers: dict[str, Pair] = {}
+    numbers: dict[str, _Pairs] = {}
     for name in names:
-        shown = [
-            (a.sessions.iou[of, 2].mean(), b.sessions.iou[of, 2].mean())
-            for a, b, image in zip(old, new, categories, strict=True)
-            if (of := np.array([each == name for each in image], bool)).any()
-        ]
-        if len(shown) >= MIN_IMAGES:
-            before, after = np.array(shown).T
-            numbers[f"{name}, IoU after 3 clicks"] = (before, after, True)
+        masks = [np.array([each == name for each in image], bool) for image in categories]
+        shown = np.array([of.any() for of in masks])
+        if len(set(groups[shown])) >= MIN_IMAGES:
+            before, after = (_after_three(results, masks) for results in (old, new))
+            numbers[f"{name}, IoU after 3 clicks"] = _Pairs(before, after, groups[shown])
     return numbers
 
 
-def _compare(name: str, old: Any, new: Any, more_is_better: bool, draws: Any) -> Comparison:
-    gains = (new - old) if more_is_better else (old - new)
-    means = gains[draws % len(gains)].mean(1)
-    low, high = np.percentile(means, (2.5, 97.5))
+def _after_three(
+    results: Sequence[ImageResult], masks: Sequence[Bool[np.ndarray, " masks"]]
+) -> Float[np.ndarray, " images"]:
+    both = zip(results, masks, strict=True)
+    return np.array([r.sessions.iou[of, 2].mean() for r, of in both if of.any()])
+
+
+def _compare(name: str, pairs: _Pairs, seed: int) -> Comparison:
+    gains = (pairs.new - pairs.old) * (1 if pairs.more_is_better else -1)
+    low, high = np.percentile(_resampled_means(gains, pairs.groups, seed), (2.5, 97.5))
     return Comparison(
         name=name,
-        incumbent=float(old.mean()),
-        candidate=float(new.mean()),
+        incumbent=float(pairs.old.mean()),
+        candidate=float(pairs.new.mean()),
         low=float(low),
         high=float(high),
         outcome=_outcome(float(low), float(high)),
     )
 
 
+def _resampled_means(
+    gains: Float[np.ndarray, " images"], groups: Shaped[np.ndarray, " images"], seed: int
+) -> Float[np.ndarray, " draws"]:
+    """Draw as many groups as there are, with all their images, and average; `RESAMPLES` times."""
+    _, first, of = np.unique(groups, return_index=True, return_inverse=True)
+    of = np.argsort(np.argsort(first))[of]  # as they come, whatever their names
+    total, count = np.bincount(of, gains), np.bincount(of)
+    draws = np.random.default_rng(seed).integers(0, len(total), (RESAMPLES, len(total)))
+    means: Float[np.ndarray, " draws"] = total[draws].sum(1) / count[draws].sum(1)
+    return means
+
+
 def _compare_ranks(
-    old: Sequence[ImageResult], new: Sequence[ImageResult], draws: Any
+    old: Sequence[ImageResult],
+    new: Sequence[ImageResult],
+    groups: Shaped[np.ndarray, " images"],
+    seed: int,
 ) -> Comparison | None:
     """Compare how well both rank their candidates: Spearman's correlation per image, averaged."""
-    pairs = [
-        (a, b)
-        for x, y in zip(old, new, strict=True)
-        if (a := _rank(x)) is not None and (b := _rank(y)) is not None
-    ]
-    if not pairs:
+    ranks = [(_rank(before), _rank(after)) for before, after in zip(old, new, strict=True)]
+    known = np.array([None not in pair for pair in ranks])
+    if not known.any():
         return None
-    before, after = np.array(pairs).T
-    return _compare("rank correlation of predicted IoU", before, after, True, draws)
+    before, after = np.array(ranks, float)[known].T  # None becomes NaN
+    return _compare("rank correlation of predicted IoU", _Pairs(before, after, groups[known]), seed)
 
 
 def _rank(result: ImageResult) -> float | None:
@@ -212,13 +250,13 @@ def _outcome(low: float, high: float) -> Outcome:
     return "better" if low > 0 else "same"
 
 
-def _decide(compared: Sequence[Comparison], target: str, images: int) -> tuple[bool | None, str]:
+def _decide(compared: Sequence[Comparison], target: str, groups: int) -> tuple[bool | None, str]:
     aim = next(c for c in compared if c.name == target)
     change = f"{target} went from {aim.incumbent:.3f} to {aim.candidate:.3f}"
-    if images < MIN_IMAGES:
+    if groups < MIN_IMAGES:
         return None, (
-            f"only {images} hold-out images of the {MIN_IMAGES} that an interval needs: a person "
-            f"decides. {change}"
+            f"only {groups} hold-out images of different groups, of the {MIN_IMAGES} that an "
+            f"interval needs: a person decides. {change}"
         )
     worse = [c for c in compared if c.outcome == "worse"]
     if worse:

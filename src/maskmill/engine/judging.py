@@ -19,7 +19,7 @@ from maskmill.engine.children import as_child
 from maskmill.engine.dataset import labelled_images
 from maskmill.engine.gate import Verdict, judge
 from maskmill.engine.lineage import model_path, round_named, run_folder
-from maskmill.formats import LabelledImage, read_pixels
+from maskmill.formats import LabelledImage, even_sample, read_pixels
 from maskmill.predict import Predictor
 from maskmill.store import Project
 from maskmill.store.models import Round
@@ -43,13 +43,16 @@ def judge_round(project: Project, round_: Round) -> Verdict:
     measured = EvaluateConfig(everything_images=0)
     snapshot = next(s for s in project.snapshots.all() if s.id == round_.snapshot_id)
     found = labelled_images(project, snapshot, "val")
-    holdout = [i for i in found if counted_annotations(i, measured)][: settings["holdout_limit"]]
+    holdout = even_sample(
+        [i for i in found if counted_annotations(i, measured)], settings["holdout_limit"]
+    )
     if not holdout:
         return Verdict(
             promoted=None,
             reason="no hold-out image has a mask that a person made: a person decides",
             comparisons=(),
             images=0,
+            groups=0,
         )
     models = {m.id: m for m in project.models.all()}
     rows = (models[round_.incumbent_id or 0], models[round_.candidate_id or 0])
@@ -63,6 +66,7 @@ def judge_round(project: Project, round_: Round) -> Verdict:
         before,
         after,
         target=settings["target"],
+        groups=[_group(project, image) for image in usable],
         categories=[[m.category for m in counted_annotations(i, measured)] for i in usable],
         encode_seconds=_encode_seconds(old, new, usable[0]) if usable else None,
     )
@@ -73,6 +77,11 @@ def read_verdict(folder: Path) -> dict[str, Any] | None:
     path = folder / VERDICT
     said: dict[str, Any] | None = json.loads(path.read_text("utf-8")) if path.is_file() else None
     return said
+
+
+def _group(project: Project, image: LabelledImage) -> str:
+    """Name what the splits keep together: copies of one photograph are a group too."""
+    return image.group or project.images.get(int(image.image_id)).content_hash
 
 
 def _encode_seconds(old: Predictor, new: Predictor, image: LabelledImage) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The models that a project's rounds made: which is in use, from which it came, where it lies."""
+"""What a project's rounds made: which model is in use, from which it came, what judges it."""
 
 from pathlib import Path
 
@@ -9,6 +9,8 @@ from maskmill.weights import builtin_models, model_folder, model_id_of, read_car
 
 DEFAULT = "tiny"
 """The model of a project that has not made one yet."""
+VAL_SHARE = 0.2
+"""Share of the image groups that a project holds out, unless its first round names another."""
 
 
 def run_folder(project: Project, round_: Round) -> Path:
@@ -28,6 +30,25 @@ def round_named(project: Project, number: int) -> Round:
             f"{project.folder} has no round {number}; `maskmill round --history` lists them"
         )
     return found[0]
+
+
+def holdout_share(project: Project) -> float:
+    """Return the share of the image groups that a project holds out, fixed or not yet."""
+    fixed = fixed_share(project)
+    return VAL_SHARE if fixed is None else fixed
+
+
+def fixed_share(project: Project) -> float | None:
+    """Return the share that a project's first round has fixed; None before it.
+
+    With another share, images that taught the model would come to judge it. A round that failed
+    taught none.
+    """
+    for round_ in project.models.rounds():
+        settings = round_.settings or {}
+        if round_.status != "failed" and "val_share" in settings:
+            return float(settings["val_share"])
+    return None
 
 
 def current_model(project: Project) -> Model | None:

@@ -18,7 +18,10 @@ from maskmill.engine.heads import missing_heads
 from maskmill.engine.judging import read_verdict
 from maskmill.engine.lineage import (
     DEFAULT,
+    VAL_SHARE,
     current_model,
+    fixed_share,
+    holdout_share,
     model_path,
     rounds_that_made,
     run_folder,
@@ -45,8 +48,9 @@ class RoundConfig:
     """Name or file of the training settings."""
     training: Mapping[str, Any] = field(default_factory=dict)
     """Training settings that differ from the recipe's."""
-    val_share: float = 0.2
-    """Share of the image groups that are held out: labelled, never trained on. Frozen by group."""
+    val_share: float = VAL_SHARE
+    """Share of the image groups that are held out: labelled, never trained on. Frozen by group, and
+    by the project's first round for all that follow."""
     holdout_limit: int = 200
     """Most hold-out images that the gate measures; more only narrow the intervals."""
     target: str = TARGET
@@ -82,7 +86,8 @@ def run_round(
 
     Args:
         project: Open for writing.
-        config: How; an open round keeps the settings that it began with.
+        config: How; an open round keeps the settings that it began with. By default the usual, with
+            the project's own hold-out.
         say: Told what happens, a line each.
         stop: Set when the round is to rest; what it reached is kept.
         judge: Asked where a person has to decide.
@@ -93,9 +98,10 @@ def run_round(
 
     Raises:
         Interrupted: If it was stopped; the next call goes on.
+        StoreError: If it asks for another share of held-out images than the project's first round.
         MaskmillError: If it cannot be run; the round ends as failed and says why.
     """
-    round_ = _open(project, config or RoundConfig())
+    round_ = _open(project, config or RoundConfig(val_share=holdout_share(project)))
     try:
         round_ = _collect(project, round_, say)
         candidate = _train(project, round_, say, stop)
@@ -183,6 +189,7 @@ def _open(project: Project, config: RoundConfig) -> Round:
                 "`maskmill round PROJECT --decide promote` or `--decide keep`"
             )
         return going[0]
+    _refuse_other_holdout(project, config.val_share)
     # The default becomes a row like any other, so that going back to it is nothing special.
     incumbent = current_model(project)
     if incumbent is None:
@@ -191,6 +198,15 @@ def _open(project: Project, config: RoundConfig) -> Round:
     return project.models.open_round(
         config.stage, incumbent_id=incumbent.id, settings=asdict(config)
     )
+
+
+def _refuse_other_holdout(project: Project, val_share: float) -> None:
+    share = fixed_share(project)
+    if share not in (None, val_share):
+        raise StoreError(
+            f"the project's first round held out a share of {share:g}, and this one asks for "
+            f"{val_share:g}: images that taught the model would judge it; use {share:g}"
+        )
 
 
 def _settings(round_: Round) -> RoundConfig:

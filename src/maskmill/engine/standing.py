@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
 
-from maskmill.engine.lineage import current_model, learned
+from maskmill.engine.lineage import current_model, holdout_share, learned
 from maskmill.engine.proposals import LEAST
 from maskmill.engine.rounds import verdict_of
 from maskmill.store import ImageFilter, Project
@@ -86,12 +86,11 @@ class Standing:
     suggestion: Suggestion
 
 
-def standing(project: Project, *, val_share: float = 0.2, working: bool = False) -> Standing:
+def standing(project: Project, *, working: bool = False) -> Standing:
     """Look where a project's engine stands.
 
     Args:
         project: Open for reading or writing.
-        val_share: Share of the image groups that are held out.
         working: Whether a round is being run just now.
     """
     every = project.models.rounds()
@@ -101,7 +100,7 @@ def standing(project: Project, *, val_share: float = 0.2, working: bool = False)
         RoundStanding(round=r, work=w, gate=verdict_of(project, r))
         for r, w in zip(frozen, work, strict=False)
     )
-    splits = project.snapshots.splits_now(SnapshotConfig(val_share=val_share))
+    splits = project.snapshots.splits_now(SnapshotConfig(val_share=holdout_share(project)))
     model = current_model(project)
     known = learned(project, None if model is None else model.id)
     masks = answered_masks(project.database, project.id)

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -107,7 +107,20 @@ class Dataset:
         return self.images[index]
 
 
-def even_sample(images: Iterable[LabelledImage], limit: int | None) -> list[LabelledImage]:
+@runtime_checkable
+class Sourced(Protocol):
+    """What came with a set of images."""
+
+    @property
+    def source(self) -> str:
+        """The set that it came with."""
+        ...
+
+
+T = TypeVar("T", bound=Sourced)
+
+
+def even_sample(images: Iterable[T], limit: int | None) -> list[T]:
     """Take some images, the same every time and as evenly over the sources as they allow.
 
     Sources take turns; within a source the images are spread over its whole length, so that one

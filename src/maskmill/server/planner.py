@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from maskmill.engine.children import NICE
+from maskmill.engine.lineage import holdout_share
 from maskmill.engine.queue import Choice, Waiting, choose, doubt, feature
 from maskmill.errors import MaskmillError
 from maskmill.predict import Predictor
@@ -32,7 +33,6 @@ PAUSE_SECONDS = 5.0
 REST = 4.0
 """How long the thread rests after each image, times what it took: a niced thread still holds a core
 and the interpreter, and somebody's browser decodes on the same machine."""
-HOLDOUT_SHARE = 0.2
 UNLABELLED = ImageFilter(has_masks=False, state="open")
 REASONS: dict[str, Reason] = {
     "hold-out": "hold-out",
@@ -95,13 +95,14 @@ class Planner:
         known = {i.id: found for i in waiting if (found := self._known.get(i.id)) is not None}
         if (model_id, list(known)) == self._planned:
             return
-        splits = self._project.snapshots.splits_now(SnapshotConfig(val_share=HOLDOUT_SHARE))
+        share = holdout_share(self._project)
+        splits = self._project.snapshots.splits_now(SnapshotConfig(val_share=share))
         rng = np.random.default_rng([*model_id.encode()[:16]])
         described = [
             Waiting(image_id=i, split=splits.get(i, "train"), doubt=unsure, feature=looks)
             for i, (unsure, looks) in known.items()
         ]
-        chosen = choose(described, LENGTH, rng, holdout_share=HOLDOUT_SHARE) if described else []
+        chosen = choose(described, LENGTH, rng, holdout_share=share) if described else []
         self._planned = (model_id, list(known))
         self._order = [(each.image_id, REASONS[each.reason]) for each in mixed(chosen, rng)]
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Request
 from maskmill.engine.example import read_example
 from maskmill.engine.gate import MIN_IMAGES
 from maskmill.engine.heads import naming_of
-from maskmill.engine.lineage import current_model, round_named, rounds_that_made
+from maskmill.engine.lineage import current_model, holdout_share, round_named, rounds_that_made
 from maskmill.engine.rounds import RoundConfig, verdict_of
 from maskmill.engine.standing import (
     RoundStanding,
@@ -121,6 +121,7 @@ def start(request: Request, member: AnyReviewer, body: RoundRequest) -> WorkingO
         recipe="automatic" if body.profile == "automatic" else RoundConfig.recipe,
         masks=body.masks,
         start=body.start,
+        val_share=holdout_share(service.project),
         training={} if body.steps is None else {"steps": body.steps},
         detector_training=heads,
         regions_training=heads,

@@ -56,7 +56,10 @@ class QualityOut(Out):
     images_complete_low: float
     images_complete_high: float
     recall: float | None
-    """Share of the objects on those images that have a mask; null if nobody counted."""
+    """Estimated share of the objects on those images that have a mask; null if nobody counted.
+
+    Masks that nobody looked at count by the share of the sample that shows an object.
+    """
 
 
 class QualityRequest(In):

@@ -48,6 +48,8 @@ class GateOut(Out):
     reason: str
     images: int
     """Hold-out images."""
+    groups: int | None = None
+    """Different groups that they are of; null where an older version measured."""
     comparisons: list[ComparisonOut]
 
 

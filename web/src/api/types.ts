@@ -1872,6 +1872,8 @@ export interface components {
             reason: string;
             /** Images */
             images: number;
+            /** Groups */
+            groups?: number | null;
             /** Comparisons */
             comparisons: components["schemas"]["ComparisonOut"][];
         };

@@ -294,7 +294,7 @@ export const MESSAGES = {
   "gate.promoted": ["The new model is better: {name} went from {before} to {after}, and nothing got worse.", "新模型更好：{name} 从 {before} 到 {after}，没有指标变差。"],
   "gate.kept.worse": ["The old model stays, because this got worse: {names}.", "保留旧模型，因为以下指标变差：{names}。"],
   "gate.kept.same": ["The old model stays: {name} went from {before} to {after}, which may be chance.", "保留旧模型：{name} 从 {before} 到 {after}，可能是偶然。"],
-  "gate.person": ["{name} went from {before} to {after}. With {images} hold-out images chance may say as much, so a person decides.", "{name} 从 {before} 到 {after}。仅有 {images} 张保留图像，可能是偶然，由人决定。"],
+  "gate.person": ["{name} went from {before} to {after}. With {images} hold-out images of different groups chance may say as much, so a person decides.", "{name} 从 {before} 到 {after}。仅有 {images} 张来自不同组的保留图像，可能是偶然，由人决定。"],
   "gate.nothing": ["There is no labelled hold-out image, so nothing could be measured. A person decides.", "没有已标注的保留图像，无法测量，由人决定。"],
   "gate.IoU after 1 click": ["IoU after 1 click", "1 次点击后 IoU"],
   "gate.IoU after 3 clicks": ["IoU after 3 clicks", "3 次点击后 IoU"],
