@@ -73,7 +73,7 @@ def test_category_that_is_gone_is_said():
 )
 def test_decisions_about_what_has_no_regions_are_refused(decision: bytes):
     rules = parse_rules(b'{"decisions": [' + decision + b"]}")
-    with pytest.raises(ConfigError, match=r"a decision speaks of .* which is none of \['crack'"):
+    with pytest.raises(ConfigError, match=r"a rule speaks of .* which is none of \['crack'"):
         rules.for_categories(["background", "crack"])
 
 

@@ -203,15 +203,15 @@ class RuleSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             ConfigError: If one is not: deleted, renamed, misspelt, or without regions.
         """
         for name, rules in self.categories.items():
-            _refuse_unknown("rule", name, known)
+            _refuse_unknown(name, known)
             for rule in rules:
                 if isinstance(rule, Place):
-                    _refuse_unknown("rule", rule.of, [*known, BORDER])
+                    _refuse_unknown(rule.of, [*known, BORDER])
         found = [name for name in known if name != BACKGROUND]
         for decision in self.decisions:
-            _refuse_unknown("decision", decision.category, found)
+            _refuse_unknown(decision.category, found)
             if isinstance(decision, Distance):
-                _refuse_unknown("decision", decision.of, [*found, BORDER])
+                _refuse_unknown(decision.of, [*found, BORDER])
         return self
 
 
@@ -261,11 +261,11 @@ def json_schema() -> dict[str, Any]:
     return msgspec.json.schema(RuleSet)
 
 
-def _refuse_unknown(what: str, name: str, allowed: Sequence[str]) -> None:
+def _refuse_unknown(name: str, allowed: Sequence[str]) -> None:
     if name not in allowed:
         raise ConfigError(
-            f"a {what} speaks of category {name!r}, which is none of {list(allowed)}; "
-            f"rename it there or remove the {what}"
+            f"a rule speaks of category {name!r}, which is none of {list(allowed)}; "
+            "rename it there or remove the rule"
         )
 
 
