@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from maskmill.engine.children import Interrupted, run_child
+from maskmill.engine.children import LOWER, Interrupted, Killed, run_child
 from maskmill.errors import StoreError
 
 CHILD = """
-import os, sys, threading, time
+import os, signal, sys, threading, time
 from pathlib import Path
 from maskmill.engine.children import as_child
 from maskmill.errors import StoreError
@@ -25,6 +25,8 @@ pause = threading.Event()
 def work():
     if kind == "fail":
         raise StoreError("no room is left")
+    if kind in ("killed", "terminated"):
+        os.kill(os.getpid(), signal.SIGKILL if kind == "killed" else signal.SIGTERM)
     if kind == "waiting":
         return here.write_text(os.environ["OMP_WAIT_POLICY"])
     for i in range(600):
@@ -89,6 +91,16 @@ def test_a_child_ends_when_whoever_started_it_is_killed(child: Path, tmp_path: P
     time.sleep(0.5)
     assert child.read_text() == before, "it goes on alone"
     assert before != "paused"
+
+
+def test_a_child_that_the_system_kills_says_that_memory_is_short(
+    child: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LOWER, "waiting_child", ", or lower `batch_images`")
+    with pytest.raises(Killed, match="want of memory: free some, or lower `batch_images`; run it"):
+        run_child("waiting_child", str(child), "killed")
+    with pytest.raises(Interrupted):
+        run_child("waiting_child", str(child), "terminated")
 
 
 def test_what_went_wrong_is_the_last_line(child: Path) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from labelled_scene import SMALL, write_scene
 
-from maskmill.engine.children import Interrupted, run_child
+from maskmill.engine.children import Interrupted, Killed, run_child
 from maskmill.engine.lineage import current_model, model_path, run_folder
 from maskmill.engine.rounds import (
+    HEADS_FAILED,
     Judge,
     RoundConfig,
     cancel,
@@ -89,6 +90,33 @@ def test_heads_are_trained_for_the_model_that_goes_on_and_for_both_while_nobody_
     assert len(trained) == 2, "whoever decides finds the heads of either"
 
 
+@pytest.mark.parametrize("error", [Killed("no memory"), StoreError("no memory")])
+def test_heads_that_fail_take_nothing_from_a_promoted_model_and_are_made_up(
+    project: Project, small: RoundConfig, monkeypatch: pytest.MonkeyPatch, error: StoreError
+) -> None:
+    asked: list[int] = []
+
+    def told(*arguments: str, **kwargs: Any) -> None:
+        if arguments[0] != "maskmill.engine.detecting":
+            return run_child(*arguments, **kwargs)
+        asked.append(int(arguments[2]))
+        if len(asked) == 1:
+            raise error
+
+    monkeypatch.setattr("maskmill.engine.rounds.run_child", told)
+    config = replace(small, detector=True)
+    promote = Judge("a rule", lambda verdict: True)
+    first = run_round(project, config, say=lambda _: None, judge=promote)
+    assert first.status == "promoted"
+    assert (first.reason or "").endswith(f"{HEADS_FAILED}: no memory")
+    promoted = current_model(project)
+    assert promoted is not None
+    assert promoted.id == first.candidate_id
+    with pytest.raises(StoreError, match="nothing to train on"):
+        run_round(project, config, say=lambda _: None)
+    assert asked == [1, 1], "also where no mask is new"
+
+
 def test_a_killed_round_goes_on_and_waits_for_a_person_where_images_are_few(
     project: Project, small: RoundConfig
 ) -> None:
@@ -102,7 +130,7 @@ def test_a_killed_round_goes_on_and_waits_for_a_person_where_images_are_few(
         if "training" in line:
             killer.start()
 
-    with pytest.raises(Interrupted, match="run the round again"):
+    with pytest.raises(Killed, match=r"want of memory.*`batch_images`.*run it again"):
         run_round(project, small, say=kill_soon)
     killer.join()
     assert project.models.rounds()[-1].ended_at is None

@@ -358,3 +358,14 @@ def test_a_read_only_folder_is_refused_in_one_sentence_and_works_afterwards(
             path.chmod(mode)
     with Project(folder) as project:
         project.images.add([new_image("a")])
+
+
+def test_a_project_that_was_opened_by_a_relative_path_says_where_it_lies(
+    sqlite_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job's settings name its models, and may be read again from another folder."""
+    sqlite_project.close()
+    monkeypatch.chdir(sqlite_project.folder)
+    with Project(Path(".")) as project:
+        monkeypatch.chdir("/")
+        assert project.folder == sqlite_project.folder

@@ -6,6 +6,7 @@ once: two trainers must never write into one folder. What went wrong is the last
 """
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -31,6 +32,18 @@ class Interrupted(StoreError):
     """A child process was stopped from outside; the round is still open."""
 
 
+class Killed(StoreError):
+    """A child process was ended by the system, and nobody had asked for that."""
+
+
+LOWER = {
+    "maskmill.engine.training": ", or give the round up and begin one by a recipe with smaller "
+    "`batch_images`, `masks_per_image` and `late_input_side`",
+    "maskmill.engine.detecting": ", or lower `max_images` in the settings of the heads' training",
+}
+"""What a child takes memory by, where somebody can set it."""
+
+
 def run_child(*arguments: str, stop: threading.Event | None = None) -> None:
     """Run `python -m ARGUMENTS` to its end.
 
@@ -40,6 +53,7 @@ def run_child(*arguments: str, stop: threading.Event | None = None) -> None:
 
     Raises:
         Interrupted: If it was stopped, by `stop` or by a signal.
+        Killed: If the system killed it; the message says what to do about it.
         StoreError: If it failed; the message is its last line.
     """
     child = subprocess.Popen(
@@ -61,6 +75,11 @@ def run_child(*arguments: str, stop: threading.Event | None = None) -> None:
         with suppress(OSError):
             child.stdin.close()  # type: ignore[union-attr]
         child.stderr.close()  # type: ignore[union-attr]
+    if child.returncode == -signal.SIGKILL and not asked:
+        raise Killed(
+            f"{arguments[0]} was killed by the system, most often for want of memory: free some"
+            f"{LOWER.get(arguments[0], '')}; run it again, and it goes on"
+        )
     if child.returncode and (asked or child.returncode < 0):
         raise Interrupted(f"{arguments[0]} was stopped; run the round again, and it goes on")
     if child.returncode:

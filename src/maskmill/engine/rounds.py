@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from maskmill.engine.children import Interrupted, run_child
+from maskmill.engine.children import Interrupted, Killed, run_child
 from maskmill.engine.gate import TARGET
 from maskmill.engine.heads import missing_heads
 from maskmill.engine.judging import read_verdict
@@ -32,6 +32,9 @@ from maskmill.store.changes import Stage
 from maskmill.store.models import Model, Round
 from maskmill.store.snapshots import SnapshotConfig
 from maskmill.weights import model_folder, model_id_of, read_card, write_card
+
+HEADS_FAILED = "the heads that propose masks could not be trained, and the next round tries again"
+"""What a round's reason says then; masks are proposed by what is left."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +102,10 @@ def run_round(
     Raises:
         Interrupted: If it was stopped; the next call goes on.
         StoreError: If it asks for another share of held-out images than the project's first round.
+        Killed: If the system ended a child process; the next call goes on.
         MaskmillError: If it cannot be run; the round ends as failed and says why.
     """
+    _make_up_heads(project, say, stop)
     round_ = _open(project, config or RoundConfig(val_share=holdout_share(project)))
     try:
         round_ = _collect(project, round_, say)
@@ -111,12 +116,13 @@ def run_round(
         if promoted is None and judge is not None:
             promoted = judge.promote(verdict)
             reason = _decided(promoted, judge.name, reason)
-        _train_heads(project, round_, promoted, say, stop)
-    except Interrupted:
+    except (Interrupted, Killed):
         raise
     except MaskmillError as error:
         project.models.change_round(round_.id, status="failed", reason=str(error))
         raise
+    if why := _train_heads(project, round_, promoted, say, stop):
+        reason = f"{reason}; {HEADS_FAILED}: {why}"
     if promoted is None:
         return project.models.change_round(round_.id, status="gating", reason=reason)
     return _close(project, round_, promote=promoted, reason=reason)
@@ -266,10 +272,14 @@ def _train_heads(
     promoted: bool | None,
     say: Callable[[str], None],
     stop: threading.Event | None,
-) -> None:
-    """Train the heads of the model that goes on; of both, where a person has still to decide."""
+) -> str | None:
+    """Train the heads of the model that goes on; of both, where a person has still to decide.
+
+    Returns:
+        Why they could not be trained, if so: what the gate said of the model stands all the same.
+    """
     if not _settings(round_).detector:
-        return
+        return None
     known = {model.id: model for model in project.models.all()}
     kept, made = known[round_.incumbent_id or 0], known[round_.candidate_id or 0]
     going_on = {True: [made], False: [kept], None: [made, kept]}[promoted]
@@ -277,7 +287,25 @@ def _train_heads(
         if missing_heads(project, round_, model.model_id):
             say(f"round {round_.number}: heads that propose masks, for {model.model_id}")
             told = map(str, (project.folder, round_.number, model_path(project, model)))
-            run_child("maskmill.engine.detecting", *told, stop=stop)
+            try:
+                run_child("maskmill.engine.detecting", *told, stop=stop)
+            except Interrupted:
+                raise
+            except MaskmillError as error:
+                say(f"round {round_.number}: {HEADS_FAILED}: {error}")
+                return str(error)
+    return None
+
+
+def _make_up_heads(
+    project: Project, say: Callable[[str], None], stop: threading.Event | None
+) -> None:
+    """Train the heads that the last round could not: what was in the way may be gone."""
+    every = project.models.rounds()
+    ended = [r for r in every if r.snapshot_id is not None and r.status in ("promoted", "kept")]
+    open_ = any(r.ended_at is None for r in every)
+    if not open_ and ended and HEADS_FAILED in (ended[-1].reason or ""):
+        _train_heads(project, ended[-1], ended[-1].status == "promoted", say, stop)
 
 
 def _incumbent(project: Project, round_: Round) -> Model | None:

@@ -71,7 +71,7 @@ class Project:
     def __init__(
         self, folder: Path, *, writes: bool = True, driver: ModuleType | None = None
     ) -> None:
-        self.folder = folder
+        self.folder = folder.absolute()  # what is written down of it holds from anywhere
         card = _read_card(folder)
         self.name, self.uid = card["name"], card["uid"]
         url = _database_url(folder, card["database"])
