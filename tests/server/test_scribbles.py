@@ -1,6 +1,7 @@
 """Strokes over HTTP: what is drawn trains, every image is looked at, and masks come of it."""
 
 import base64
+import threading
 import time
 
 import pytest
@@ -164,6 +165,28 @@ def test_nobody_is_told_what_is_no_news(drawer: Drawer) -> None:
         drawer.standing()
         time.sleep(0.3)
     assert told.count("scribble") <= 2
+
+
+def test_that_the_last_stroke_went_is_told(drawer: Drawer) -> None:
+    drawer.put(0, (drawer.red, RED), (0, GROUND))
+    drawer.trained()
+    told: list[str] = []
+    events = drawer.service.events
+    events.tell = lambda kind, **data: told.append(kind)  # type: ignore[method-assign,assignment]
+    drawer.put(0)
+    until(lambda: "scribble" in told)
+    assert drawer.standing()["classes"] == []
+
+
+def test_trouble_is_told_before_all_features_are_made(
+    drawer: Drawer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = threading.Event()
+    monkeypatch.setattr(drawer.service.scribbler, "_prepare", made.wait)
+    drawer.put(0, (drawer.red, RED))
+    told = until(lambda: (t := drawer.standing())["phase"] == "idle" and t["trouble"] and t)
+    made.set()
+    assert "only red is marked" in told["trouble"]
 
 
 def test_another_model_and_a_dead_child_train_again(drawer: Drawer) -> None:

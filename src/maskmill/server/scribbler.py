@@ -10,21 +10,18 @@ import os
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-import cv2
 import msgspec
 
 from maskmill.errors import MaskmillError, NotFound
 from maskmill.scribble.rules import RuleSet
-from maskmill.scribble.worker import Close, Look, Region, Trained, Worker
-from maskmill.server.child import Answers, Child
+from maskmill.scribble.worker import Close, Look, Region, Trained
+from maskmill.server.child import Child
 from maskmill.server.events import Events
-from maskmill.server.finishing import Finisher
+from maskmill.server.finishing import start
 from maskmill.server.marking import marks, missing_packages, usable_rules
 from maskmill.store import Image, Project
 
@@ -85,7 +82,7 @@ class Scribbler:
         self._learning = False
         self._drawn = self._ruled = self._wanted = self._everything = False
         self._first: int | None = None
-        self._said: tuple[int, str, str | None] = (0, "idle", None)
+        self._said: tuple[Any, ...] = (0, "idle", None, ())
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -217,6 +214,7 @@ class Scribbler:
                         self._learning = self._drawn
                 if (drawn or ruled) and self._trained is not None and self._trouble is None:
                     self._sweep()
+                self._tell("idle")  # features of other images may take minutes
                 self._prepare()
             except Exception:
                 if not self._stopping:
@@ -367,7 +365,7 @@ class Scribbler:
     def _tell(self, phase: str) -> None:
         """Say what is news: pages ask for more whenever they are told."""
         self._phase = phase
-        said = (self._run, phase, self._trouble)
+        said = (self._run, phase, self._trouble, self._classes)
         if said != self._said:
             self._said = said
             self._events.tell("scribble", run=self._run, phase=phase)
@@ -375,24 +373,9 @@ class Scribbler:
     def _new_children(self) -> list[Child]:
         many = min(CHILDREN, os.cpu_count() or 1)
         children = [
-            Child(_start, self._project.folder, self._model, name="scribbler", alone=True)
+            Child(start, self._project.folder, self._model, name="scribbler", alone=True)
             for _ in range(many)
         ]
         for child in children:
             self._free.put(child)
         return children
-
-
-def _start(folder: Path, model: str) -> Answers:
-    """Load the model; what a child process does first."""
-    with suppress(ImportError):  # training says what to install
-        import sklearn.ensemble  # noqa: F401  so that the first stroke need not wait for it
-    cv2.setNumThreads(1)
-    worker = Worker(folder, model)
-    finisher = Finisher(worker, model)
-
-    def answer(what: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        whose = worker if hasattr(worker, what) else finisher
-        return getattr(whose, what)(*arguments, **named)
-
-    return answer
