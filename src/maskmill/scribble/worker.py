@@ -18,6 +18,7 @@ from jaxtyping import Float32, Int16, UInt8
 from maskmill import rle
 from maskmill.embed import embed_image
 from maskmill.errors import NotFound
+from maskmill.geometry import shrunk_size
 from maskmill.images import OpenedImage, open_image
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
@@ -29,7 +30,7 @@ from maskmill.scribble.classifier import (
     train,
     uncertainty,
 )
-from maskmill.scribble.features import FeatureCache, Features, extract
+from maskmill.scribble.features import MOST_SIDE, FeatureCache, Features, extract
 from maskmill.scribble.forest import Forest
 from maskmill.scribble.pixels import Projection
 from maskmill.scribble.refining import refine
@@ -86,6 +87,8 @@ class Close(NamedTuple):
     passed: bool | None
     findings: tuple[tuple[bool, str], ...]
     warnings: tuple[str, ...]
+    doubt: bytes | None
+    """PNG, as of `Look`, of the working image's size; None where cells were classified."""
 
 
 class Region(NamedTuple):
@@ -194,7 +197,8 @@ class Worker:
         """
         features = self.features(content_hash, path)
         found = self._at_size(features, path, content_hash, full)
-        return closed(self.trained(), found, msgspec.json.decode(rules, type=RuleSet))
+        close = closed(self.trained(), found, msgspec.json.decode(rules, type=RuleSet))
+        return close._replace(doubt=_png(_grey(_doubt(found)))) if full else close
 
     def regions(
         self, content_hash: str, path: str, rules: bytes, *, refined: bool = False
@@ -278,7 +282,15 @@ def closed(model: PixelModel, found: Float32[np.ndarray, "k h w"], rules: RuleSe
         changed[step.removed] = REMOVED
         changed[step.added] = ADDED
     passed, findings = _verdict(shaped, rules)
-    return Close(_png(levels(shaped, model)), _png(changed), passed, findings, shaped.warnings)
+    labels = _png(levels(shaped, model))
+    return Close(labels, _png(changed), passed, findings, shaped.warnings, None)
+
+
+def _doubt(found: Float32[np.ndarray, "k h w"]) -> Float32[np.ndarray, "_h _w"]:
+    """Return the doubt of what was classified: of a large image no more was seen."""
+    size = (found.shape[1], found.shape[2])
+    seen = shrunk_size(size, MOST_SIDE)
+    return uncertainty(found if seen == size else at_size(found, seen))
 
 
 def levels(shaped: Shaped, model: PixelModel) -> UInt8[np.ndarray, "h w"]:
