@@ -19,7 +19,7 @@ from maskmill import rle
 from maskmill.embed import embed_image
 from maskmill.errors import NotFound
 from maskmill.geometry import shrunk_size
-from maskmill.images import OpenedImage, open_image
+from maskmill.images import OpenedImage, open_added
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
 from maskmill.scribble.classifier import (
@@ -243,7 +243,7 @@ class Worker:
         if not full:
             return at_size(predict(model, features), features.size)
         embedding, opened = self._embedding(content_hash, path)
-        opened = opened or open_image(Path(path))
+        opened = opened or open_added(Path(path), content_hash)
         return predict_pixels(model, opened.array, embedding, features)
 
     def features(self, content_hash: str, path: str) -> Features:
@@ -256,7 +256,7 @@ class Worker:
         kept = kept or self._cache.get(content_hash, self.predictor.model_id)
         if kept is None:
             embedding, opened = self._embedding(content_hash, path)
-            opened = opened or open_image(Path(path))
+            opened = opened or open_added(Path(path), content_hash)
             kept = extract(opened.array, embedding)
             self._cache.put(content_hash, kept)
         self._kept[content_hash] = kept
@@ -269,7 +269,7 @@ class Worker:
         opened = embed_image(self.predictor, self._embeddings, (path, content_hash))
         found = self._embeddings.get(content_hash, self.predictor.model_id)
         if found is None:  # evicted at this very moment
-            opened = opened or open_image(Path(path))
+            opened = opened or open_added(Path(path), content_hash)
             found = self.predictor.embed(opened.array)
         return found, opened
 
@@ -278,9 +278,12 @@ def closed(model: PixelModel, found: Float32[np.ndarray, "k h w"], rules: RuleSe
     """Apply rules to what was found at an image's own size."""
     shaped = shape(found, model.categories, rules)
     changed = np.zeros(found.shape[1:], np.uint8)
-    for step in shaped.steps:
-        changed[step.removed] = REMOVED
-        changed[step.added] = ADDED
+    first = found.argmax(axis=0) if shaped.steps else changed
+    for name in dict.fromkeys(step.category for step in shaped.steps):
+        # Before and after: what one rule took and the next gave back was not changed.
+        before, after = first == model.categories.index(name), shaped.regions[name] > 0
+        changed[before & ~after] = REMOVED
+        changed[after & ~before] = ADDED
     passed, findings = _verdict(shaped, rules)
     labels = _png(levels(shaped, model))
     return Close(labels, _png(changed), passed, findings, shaped.warnings, None)
