@@ -197,6 +197,17 @@ def test_full_resolution_stands_back_behind_whatever_else_is_asked(drawer: Drawe
     assert drawer.client.post(here, json={"full": True}).status_code == 200
 
 
+def test_a_stroke_outside_of_the_image_is_named_and_what_is_known_stays(drawer: Drawer) -> None:
+    drawer.put(0, (drawer.red, RED), (0, GROUND))
+    run = drawer.trained()["run"]
+    drawer.put(0, (drawer.red, RED), (0, GROUND), (0, [[64.0, 3.0]]))
+    told = until(lambda: (t := drawer.standing())["trouble"] and t)
+    assert "lies outside" in told["trouble"]
+    assert told["run"] == run
+    assert len(told["classes"]) == 2
+    assert len(told["found"]) == len(drawer.images)
+
+
 def test_that_the_last_stroke_went_is_told(drawer: Drawer) -> None:
     drawer.put(0, (drawer.red, RED), (0, GROUND))
     drawer.trained()

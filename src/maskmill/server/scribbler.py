@@ -229,8 +229,8 @@ class Scribbler:
                     self._train()
                     with self._wake:
                         self._learning = self._drawn
-                if self._trained is not None and self._trouble is None:
-                    self._sweep(anew=drawn or ruled)
+                if self._trained is not None:
+                    self._sweep(anew=ruled or (drawn and self._trouble is None))
                 self._tell("idle")  # features of other images may take minutes
                 self._prepare()
             except Exception:
@@ -255,12 +255,14 @@ class Scribbler:
         try:
             self._trained = self.ask("train", marked, categories, bare=True)
         except MaskmillError as error:
-            self._forget(str(error))
+            drawn = {stroke.category for each in marked for stroke in each.strokes} - {None}
+            if len(drawn) < 2:
+                self._forget(str(error))
+            self._trouble = str(error)  # one stroke that is wrong takes nothing from the others
             return
         self._trouble = None
         with self._wake:
-            self._run += 1
-            self._classes = self._trained.categories
+            self._run, self._classes = self._run + 1, self._trained.categories
 
     def _forget(self, trouble: str | None) -> None:
         """Answer nothing more: what was known is not of these strokes."""
@@ -324,10 +326,8 @@ class Scribbler:
             except MaskmillError as error:
                 self._events.tell("scribbled", image_id=image.id, trouble=str(error))
                 continue
-            self._events.tell(
-                "scribbled", image_id=image.id, run=self._run, doubt=look.mean_doubt,
-                passed=look.passed,
-            )  # fmt: skip
+            told = {"run": self._run, "doubt": look.mean_doubt, "passed": look.passed}
+            self._events.tell("scribbled", image_id=image.id, **told)
 
     def _look(self, image: Image, rules: bytes) -> Look:
         run = self._run
