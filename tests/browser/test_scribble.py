@@ -55,12 +55,12 @@ class Drawer:
         y, x = (int(v) for v in np.unravel_index(deep.argmax(), deep.shape))
         draw_stroke(self.page, (x - reach, y), (x + reach, y))
 
-    def segmented(self, run: int) -> None:
+    def segmented(self, run: int, images: int = IMAGES) -> None:
         """Wait until all images were looked at by this classifier."""
         self.person.until(
             f"([n, run]) => {{ const s = {STATE}; return +s.run >= run && s.phase === 'idle'"
             " && +s.found === n }",
-            [IMAGES, run],
+            [images, run],
         )
 
     def strokes(self) -> list[dict[str, Any]]:
@@ -140,6 +140,65 @@ def test_three_strokes_segment_every_image_and_become_masks(
                         union |= rle.decode(each.rle)
                 iou = (union & (truth == value)).sum() / (union | (truth == value)).sum()
                 assert iou > 0.6, (image.path, name, iou)
+
+
+def test_the_opened_image_is_looked_at_in_full_once_everything_rests(
+    drawer: Drawer, drawn: tuple[Path, list[np.ndarray]]
+) -> None:
+    asked: list[str] = []
+    drawer.page.on("request", lambda request: asked.append(request.post_data or ""))
+    mark(drawer, drawn[1][0])
+    drawer.segmented(run=1)
+    drawer.person.until("maskmill.scribble.board.isFull")
+    drawer.page.get_by_text("this image at full resolution").wait_for()
+    full = next(i for i, body in enumerate(asked) if '"full":true' in body)
+    assert any('"full":false' in body for body in asked[:full]), "the grid's answer came first"
+    size = "(({width, height}) => [width, height])(maskmill.scribble.board.doubt)"
+    assert drawer.page.evaluate(size) == [260, 200], "doubt of every pixel"
+    drawer.choose("Background")
+    drawer.on(drawn[1][0], 0, reach=10)
+    drawer.person.until("!maskmill.scribble.board.isFull")
+    drawer.person.until("maskmill.scribble.board.isFull")
+    assert not drawer.person.errors
+
+
+def test_coins_on_a_photograph_become_masks(tmp_path: Path, browse: Opened) -> None:
+    """Four strokes on scikit-image's coins in uneven light; the truth is that of its tutorial."""
+    from skimage import data, filters, segmentation
+
+    pixels = data.coins()
+    markers = np.where(pixels < 30, 1, np.where(pixels > 150, 2, 0))
+    truth = segmentation.watershed(filters.sobel(pixels), markers) == 2
+    folder = tmp_path / "coins"
+    folder.mkdir()
+    Image.fromarray(pixels).save(folder / "coins.png")
+    server = Server(folder, free_port(), project=tmp_path / "project").start()
+    try:
+        server.wait_for_embeddings(1)
+        person = browse(server.links[-1]).ready()
+        person.fetch("/api/categories", "POST", {"name": "coin"})
+        person.page.goto(f"{server.address}/#/scribble")
+        person.page.reload()
+        drawer = Drawer(person)
+        drawer.open()
+        top = np.arange(len(truth))[:, None] < len(truth) / 2
+        for half in (top, ~top):
+            for name, there in (("coin", truth), ("Background", ~truth)):
+                drawer.choose(name)
+                drawer.on(there & half, 1, reach=10)
+        drawer.saved()
+        drawer.segmented(run=1, images=1)
+        person.until("maskmill.scribble.board.isFull")
+        person.page.get_by_role("button", name="Masks of this image").click()
+        person.page.get_by_test_id("scribble-message").wait_for()
+    finally:
+        server.kill()
+    with Project(server.project, writes=False) as project:
+        (image,) = project.images.page()
+        masks = [rle.decode(each.rle) for each in project.annotations.of_image(image.id)]
+    found = np.any(masks, axis=0)
+    iou = (found & truth).sum() / (found | truth).sum()
+    assert iou > 0.85, iou
 
 
 def test_strokes_survive_a_killed_server_and_a_reload_and_are_undone(

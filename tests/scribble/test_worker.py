@@ -13,9 +13,11 @@ from scribble_scene import CATEGORIES, scene, strokes
 
 from maskmill import rle
 from maskmill.errors import ConfigError, ImageError, NotFound, PromptError
-from maskmill.scribble.rules import Count, MinArea, RuleSet
+from maskmill.scribble.rules import Close as RuleClose
+from maskmill.scribble.rules import Count, FillHoles, MaxArea, MinArea, Open, RuleSet
+from maskmill.scribble.shaping import shape
 from maskmill.scribble.strokes import Stroke
-from maskmill.scribble.worker import REMOVED, Marked, Worker
+from maskmill.scribble.worker import ADDED, REMOVED, Marked, Worker, closed
 
 NONE = msgspec.json.encode(RuleSet())
 
@@ -113,6 +115,35 @@ def test_features_lie_on_the_disk_and_a_changed_file_is_refused(tmp_path: Path) 
     Path(drawn.images[1][1]).write_bytes(Path(drawn.images[0][1]).read_bytes())
     with pytest.raises(ImageError, match="is not the file that was added"):
         worker.warm(*drawn.images[1])
+
+
+def test_a_changed_file_is_refused_also_where_its_embedding_is_there(tmp_path: Path) -> None:
+    drawn = Scene(tmp_path)
+    Worker(tmp_path, "tiny").warm(*drawn.images[1])
+    (kept,) = (tmp_path / "cache" / "features").iterdir()
+    kept.unlink()
+    Path(drawn.images[1][1]).write_bytes(Path(drawn.images[0][1]).read_bytes())
+    with pytest.raises(ImageError, match="is not the file that was added"):
+        Worker(tmp_path, "tiny").features(*drawn.images[1])
+
+
+def test_what_one_rule_takes_and_the_next_gives_back_is_no_change(worker: Worker) -> None:
+    disc = np.zeros((40, 40), bool)
+    disc[10:30, 10:30] = True
+    disc[18:22, 14:18] = False  # a hole
+    disc[20, 30:36] = True  # a hair
+    found = np.stack([~disc, disc, np.zeros_like(disc)]).astype(np.float32)
+    model = worker.trained()
+    both = RuleSet(categories={"disc": (FillHoles(area=50), MaxArea(area=50))})
+    gone = unpng(closed(model, found, both).changed)
+    assert (gone[18:22, 14:18] == 0).all(), "filled and then taken: it was never there"
+    assert (gone[disc] == REMOVED).all()
+    rules = RuleSet(categories={"disc": (Open(radius=2), RuleClose(radius=2))})
+    shaped = shape(found, model.categories, rules)
+    changed = unpng(closed(model, found, rules).changed)
+    after = shaped.regions["disc"] > 0
+    assert ((changed == REMOVED) == (disc & ~after)).all()
+    assert ((changed == ADDED) == (after & ~disc)).all()
 
 
 def test_strokes_of_one_category_or_of_another_size_are_refused(

@@ -1,8 +1,11 @@
 """Strokes over HTTP: what is drawn trains, every image is looked at, and masks come of it."""
 
 import base64
+import threading
 import time
 
+import cv2
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
@@ -41,6 +44,7 @@ def test_two_strokes_on_one_image_segment_all(drawer: Drawer) -> None:
     assert doubt.shape == (48, 64)
     close = drawer.client.post(other, json={"full": True}).json()
     assert picture(base64.b64decode(close["labels"])).shape == (48, 64)
+    assert picture(base64.b64decode(close["doubt"])).shape == (48, 64), "of every pixel"
     assert close["run"] == told["run"]
     turned = drawer.client.get(f"/api/images/{drawer.images[2]}/segmented").content
     assert picture(turned).shape == (64, 48), "upright, as browsers show it"
@@ -164,6 +168,66 @@ def test_nobody_is_told_what_is_no_news(drawer: Drawer) -> None:
         drawer.standing()
         time.sleep(0.3)
     assert told.count("scribble") <= 2
+
+
+def test_an_image_that_is_added_is_looked_at_without_another_stroke(drawer: Drawer) -> None:
+    drawer.put(0, (drawer.red, RED), (0, GROUND))
+    run = drawer.trained()["run"]
+    made = cv2.imencode(".png", np.full((40, 50, 3), 90, np.uint8))[1].tobytes()
+    kind = {"content-type": "image/png"}
+    added = drawer.client.post("/api/images", params={"name": "x"}, content=made, headers=kind)
+    drawer.images.append(added.json()["id"])
+    told = drawer.trained()
+    assert told["run"] == run
+    assert drawer.images[-1] == told["found"][-1]["image_id"], "the others are not looked at again"
+
+
+def test_full_resolution_stands_back_behind_whatever_else_is_asked(drawer: Drawer) -> None:
+    drawer.put(0, (drawer.red, RED), (0, GROUND))
+    drawer.trained()
+    scribbler, here = drawer.service.scribbler, f"/api/images/{drawer.images[1]}/segmented"
+    child = scribbler._free.get()  # somebody else is being answered
+    busy = drawer.client.post(here, json={"full": True})
+    assert (busy.status_code, busy.headers["retry-after"]) == (503, "2")
+    assert drawer.client.post(here, json={}).json()["doubt"] is None, "cells wait for nobody"
+    scribbler._free.put(child)
+    scribbler._phase = "looking"
+    assert drawer.client.post(here, json={"full": True}).status_code == 503
+    scribbler._phase = "idle"
+    assert drawer.client.post(here, json={"full": True}).status_code == 200
+
+
+def test_a_stroke_outside_of_the_image_is_named_and_what_is_known_stays(drawer: Drawer) -> None:
+    drawer.put(0, (drawer.red, RED), (0, GROUND))
+    run = drawer.trained()["run"]
+    drawer.put(0, (drawer.red, RED), (0, GROUND), (0, [[64.0, 3.0]]))
+    told = until(lambda: (t := drawer.standing())["trouble"] and t)
+    assert "lies outside" in told["trouble"]
+    assert told["run"] == run
+    assert len(told["classes"]) == 2
+    assert len(told["found"]) == len(drawer.images)
+
+
+def test_that_the_last_stroke_went_is_told(drawer: Drawer) -> None:
+    drawer.put(0, (drawer.red, RED), (0, GROUND))
+    drawer.trained()
+    told: list[str] = []
+    events = drawer.service.events
+    events.tell = lambda kind, **data: told.append(kind)  # type: ignore[method-assign,assignment]
+    drawer.put(0)
+    until(lambda: "scribble" in told)
+    assert drawer.standing()["classes"] == []
+
+
+def test_trouble_is_told_before_all_features_are_made(
+    drawer: Drawer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = threading.Event()
+    monkeypatch.setattr(drawer.service.scribbler, "_prepare", made.wait)
+    drawer.put(0, (drawer.red, RED))
+    told = until(lambda: (t := drawer.standing())["phase"] == "idle" and t["trouble"] and t)
+    made.set()
+    assert "only red is marked" in told["trouble"]
 
 
 def test_another_model_and_a_dead_child_train_again(drawer: Drawer) -> None:

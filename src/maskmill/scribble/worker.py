@@ -18,7 +18,8 @@ from jaxtyping import Float32, Int16, UInt8
 from maskmill import rle
 from maskmill.embed import embed_image
 from maskmill.errors import NotFound
-from maskmill.images import OpenedImage, open_image
+from maskmill.geometry import shrunk_size
+from maskmill.images import OpenedImage, open_added
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
 from maskmill.scribble.classifier import (
@@ -29,7 +30,7 @@ from maskmill.scribble.classifier import (
     train,
     uncertainty,
 )
-from maskmill.scribble.features import FeatureCache, Features, extract
+from maskmill.scribble.features import MOST_SIDE, FeatureCache, Features, extract
 from maskmill.scribble.forest import Forest
 from maskmill.scribble.pixels import Projection
 from maskmill.scribble.refining import refine
@@ -86,6 +87,8 @@ class Close(NamedTuple):
     passed: bool | None
     findings: tuple[tuple[bool, str], ...]
     warnings: tuple[str, ...]
+    doubt: bytes | None
+    """PNG, as of `Look`, of the working image's size; None where cells were classified."""
 
 
 class Region(NamedTuple):
@@ -194,7 +197,8 @@ class Worker:
         """
         features = self.features(content_hash, path)
         found = self._at_size(features, path, content_hash, full)
-        return closed(self.trained(), found, msgspec.json.decode(rules, type=RuleSet))
+        close = closed(self.trained(), found, msgspec.json.decode(rules, type=RuleSet))
+        return close._replace(doubt=_png(_grey(_doubt(found)))) if full else close
 
     def regions(
         self, content_hash: str, path: str, rules: bytes, *, refined: bool = False
@@ -239,7 +243,7 @@ class Worker:
         if not full:
             return at_size(predict(model, features), features.size)
         embedding, opened = self._embedding(content_hash, path)
-        opened = opened or open_image(Path(path))
+        opened = opened or open_added(Path(path), content_hash)
         return predict_pixels(model, opened.array, embedding, features)
 
     def features(self, content_hash: str, path: str) -> Features:
@@ -252,7 +256,7 @@ class Worker:
         kept = kept or self._cache.get(content_hash, self.predictor.model_id)
         if kept is None:
             embedding, opened = self._embedding(content_hash, path)
-            opened = opened or open_image(Path(path))
+            opened = opened or open_added(Path(path), content_hash)
             kept = extract(opened.array, embedding)
             self._cache.put(content_hash, kept)
         self._kept[content_hash] = kept
@@ -265,7 +269,7 @@ class Worker:
         opened = embed_image(self.predictor, self._embeddings, (path, content_hash))
         found = self._embeddings.get(content_hash, self.predictor.model_id)
         if found is None:  # evicted at this very moment
-            opened = opened or open_image(Path(path))
+            opened = opened or open_added(Path(path), content_hash)
             found = self.predictor.embed(opened.array)
         return found, opened
 
@@ -274,11 +278,22 @@ def closed(model: PixelModel, found: Float32[np.ndarray, "k h w"], rules: RuleSe
     """Apply rules to what was found at an image's own size."""
     shaped = shape(found, model.categories, rules)
     changed = np.zeros(found.shape[1:], np.uint8)
-    for step in shaped.steps:
-        changed[step.removed] = REMOVED
-        changed[step.added] = ADDED
+    first = found.argmax(axis=0) if shaped.steps else changed
+    for name in dict.fromkeys(step.category for step in shaped.steps):
+        # Before and after: what one rule took and the next gave back was not changed.
+        before, after = first == model.categories.index(name), shaped.regions[name] > 0
+        changed[before & ~after] = REMOVED
+        changed[after & ~before] = ADDED
     passed, findings = _verdict(shaped, rules)
-    return Close(_png(levels(shaped, model)), _png(changed), passed, findings, shaped.warnings)
+    labels = _png(levels(shaped, model))
+    return Close(labels, _png(changed), passed, findings, shaped.warnings, None)
+
+
+def _doubt(found: Float32[np.ndarray, "k h w"]) -> Float32[np.ndarray, "_h _w"]:
+    """Return the doubt of what was classified: of a large image no more was seen."""
+    size = (found.shape[1], found.shape[2])
+    seen = shrunk_size(size, MOST_SIDE)
+    return uncertainty(found if seen == size else at_size(found, seen))
 
 
 def levels(shaped: Shaped, model: PixelModel) -> UInt8[np.ndarray, "h w"]:

@@ -5,10 +5,12 @@ The other half of a scribbling child beside `Worker`, whose classifier and featu
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+import cv2
 import msgspec
 import numpy as np
 
@@ -23,6 +25,7 @@ from maskmill.scribble.rules import RuleSet
 from maskmill.scribble.shaping import shape
 from maskmill.scribble.suggest import Labelled, Suggestion, suggest
 from maskmill.scribble.worker import Close, Marked, Worker, closed, levels
+from maskmill.server.child import Answers
 
 
 class Truth(NamedTuple):
@@ -177,3 +180,26 @@ class Finisher:
         labels = truth_of(truth.masks, model.categories, truth.size)
         probabilities = at_size(predict(model, features), truth.size)
         return Labelled(probabilities=probabilities, labels=labels)
+
+
+def start(folder: Path, model: str) -> Answers:
+    """Load the model; what a scribbling child does first.
+
+    Args:
+        folder: The project's.
+        model: The promptable model's name or folder.
+
+    Returns:
+        What answers a method's name of `Worker` or `Finisher`, its arguments, and its named ones.
+    """
+    with suppress(ImportError):  # training says what to install
+        import sklearn.ensemble  # noqa: F401  so that the first stroke need not wait for it
+    cv2.setNumThreads(1)
+    worker = Worker(folder, model)
+    finisher = Finisher(worker, model)
+
+    def answer(what: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        whose = worker if hasattr(worker, what) else finisher
+        return getattr(whose, what)(*arguments, **named)
+
+    return answer

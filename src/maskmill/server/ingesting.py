@@ -42,6 +42,7 @@ def ingest(service: Service, folder: Path, stop: threading.Event) -> None:
         for each in report.refused:
             log.warning("left out: %s: %s", each.path, each.reason)
         service.embedder.more()
+        service.scribbler.more()
         service.events.tell("progress", images=service.project.images.count(), embedded=None)
 
 

@@ -10,21 +10,20 @@ import os
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-import cv2
 import msgspec
 
 from maskmill.errors import MaskmillError, NotFound
 from maskmill.scribble.rules import RuleSet
-from maskmill.scribble.worker import Close, Look, Region, Trained, Worker
-from maskmill.server.child import Answers, Child
+from maskmill.scribble.worker import Close, Look, Region, Trained
+from maskmill.server.access import Busy
+from maskmill.server.child import Child
 from maskmill.server.events import Events
-from maskmill.server.finishing import Finisher
+from maskmill.server.finishing import start
 from maskmill.server.marking import marks, missing_packages, usable_rules
 from maskmill.store import Image, Project
 
@@ -72,6 +71,8 @@ class Scribbler:
     def __init__(self, project: Project, *, model: str, events: Events) -> None:
         self._project, self._events, self._model = project, events, model
         self._wake = threading.Condition()
+        self._aside = threading.Lock()
+        """Held for what stands back: one at a time, so that strokes find a free process."""
         self._free: SimpleQueue[Child] = SimpleQueue()
         self._children = self._new_children()
         self._known: dict[Child, int] = {}
@@ -84,8 +85,10 @@ class Scribbler:
         self._troubles: tuple[str, ...] = ()
         self._learning = False
         self._drawn = self._ruled = self._wanted = self._everything = False
+        self._prepared = 0
+        """The last image that has features; those of higher numbers follow."""
         self._first: int | None = None
-        self._said: tuple[int, str, str | None] = (0, "idle", None)
+        self._said: tuple[Any, ...] = (0, "idle", None, ())
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -107,8 +110,13 @@ class Scribbler:
         if self._run:
             self._begin(None, drawn=True)
 
+    def more(self) -> None:
+        """Look at the images that were added, if somebody has begun."""
+        if self._thread is not None:
+            self._begin(None)
+
     def everything(self) -> None:
-        """Look at every image of the project, however many there are."""
+        """Look at every image of the project, however many there are, until the next stroke."""
         self._everything = True
         self._begin(None, ruled=True)
 
@@ -116,7 +124,7 @@ class Scribbler:
         """Take the features of another promptable model from now on."""
         with self._wake:
             old, self._free = self._children, SimpleQueue()
-            self._model = model
+            self._model, self._prepared = model, 0
             self._children = self._new_children()
         for child in old:
             child.close()
@@ -177,15 +185,20 @@ class Scribbler:
             NotFound: If there is no classifier yet.
             ImageError: If the image cannot be used.
             ConfigError: If a rule speaks of a category that the classifier does not know.
+            Busy: If it is to be full, and another question is there or a sweep goes on.
         """
         given = self.rules() if rules is None else msgspec.json.encode(rules)
-        found: Close = self.ask("close", image.content_hash, image.path, given, full=full)
+        with self._aside if full else nullcontext():
+            # A process stays free for the next stroke; where there is but one, it is that.
+            is_free = self._free.qsize() == CHILDREN and not self._learning
+            if full and not (is_free and self._phase == "idle"):
+                raise Busy("full resolution waits for all else; ask again later", retry_after=2)
+            found: Close = self.ask("close", image.content_hash, image.path, given, full=full)
         return found
 
     def regions(self, image: Image, *, refined: bool) -> list[Region]:
         """Return an image's objects as masks; errors as of `close`."""
-        rules = self.rules()
-        asked = (image.content_hash, image.path, rules)
+        asked = (image.content_hash, image.path, self.rules())
         found: list[Region] = self.ask("regions", *asked, refined=refined)
         return found
 
@@ -194,6 +207,7 @@ class Scribbler:
             self._drawn |= drawn
             self._learning |= drawn
             self._ruled |= ruled
+            self._everything &= not drawn
             self._wanted = True
             self._first = image_id or self._first
             if self._thread is None and not self._stopping:
@@ -215,8 +229,9 @@ class Scribbler:
                     self._train()
                     with self._wake:
                         self._learning = self._drawn
-                if (drawn or ruled) and self._trained is not None and self._trouble is None:
-                    self._sweep()
+                if self._trained is not None:
+                    self._sweep(anew=ruled or (drawn and self._trouble is None))
+                self._tell("idle")  # features of other images may take minutes
                 self._prepare()
             except Exception:
                 if not self._stopping:
@@ -240,12 +255,14 @@ class Scribbler:
         try:
             self._trained = self.ask("train", marked, categories, bare=True)
         except MaskmillError as error:
-            self._forget(str(error))
+            drawn = {stroke.category for each in marked for stroke in each.strokes} - {None}
+            if len(drawn) < 2:
+                self._forget(str(error))
+            self._trouble = str(error)  # one stroke that is wrong takes nothing from the others
             return
         self._trouble = None
         with self._wake:
-            self._run += 1
-            self._classes = self._trained.categories
+            self._run, self._classes = self._run + 1, self._trained.categories
 
     def _forget(self, trouble: str | None) -> None:
         """Answer nothing more: what was known is not of these strokes."""
@@ -253,8 +270,8 @@ class Scribbler:
             self._trouble, self._trained, self._classes = trouble, None, ()
             self._looks.clear()
 
-    def _sweep(self) -> None:
-        """Look at images until all are done or something changes."""
+    def _sweep(self, *, anew: bool) -> None:
+        """Look at images until all are done or something changes; or at those that were added."""
         rules = self.rules()
         with self._wake:
             if self._drawn or self._ruled:  # changed again while it was trained
@@ -262,10 +279,14 @@ class Scribbler:
             first, self._first = self._first, None
             # A sweep that was ended early has seen few: what earlier ones found still orders them.
             self._doubts |= {key: look.mean_doubt for key, look in self._looks.items()}
-            self._looks.clear()
-        everything, self._everything = self._everything, False
-        waiting = deque(self._in_order(first, None if everything else AUTOMATIC))
-        self._total = len(waiting)
+            if anew:
+                self._looks.clear()
+            known = set(self._looks)
+        limit = None if self._everything else AUTOMATIC
+        waiting = deque(i for i in self._in_order(first, limit) if i.id not in known)
+        self._total = len(known) + len(waiting)
+        if not waiting:
+            return
         self._tell("looking")
         threads = [
             threading.Thread(target=self._look_at, args=(waiting, rules), daemon=True)
@@ -305,10 +326,8 @@ class Scribbler:
             except MaskmillError as error:
                 self._events.tell("scribbled", image_id=image.id, trouble=str(error))
                 continue
-            self._events.tell(
-                "scribbled", image_id=image.id, run=self._run, doubt=look.mean_doubt,
-                passed=look.passed,
-            )  # fmt: skip
+            told = {"run": self._run, "doubt": look.mean_doubt, "passed": look.passed}
+            self._events.tell("scribbled", image_id=image.id, **told)
 
     def _look(self, image: Image, rules: bytes) -> Look:
         run = self._run
@@ -322,16 +341,16 @@ class Scribbler:
 
     def _prepare(self) -> None:
         """Make features of images that have none, while nothing else is to do."""
-        after = 0
-        while page := self._project.images.page(after=after, limit=PAGE):
+        while page := self._project.images.page(after=self._prepared, limit=PAGE):
             for image in page:
-                if self._stopping or self._drawn or self._ruled:
+                if self._stopping or self._drawn or self._ruled or self._wanted:
                     return
                 try:
-                    self.ask("warm", image.content_hash, image.path, bare=True)
+                    with self._aside:
+                        self.ask("warm", image.content_hash, image.path, bare=True)
                 except MaskmillError as error:
                     log.warning("image %d has no features: %s", image.id, error)
-            after = page[-1].id
+                self._prepared = image.id
 
     def ask(self, what: str, *arguments: Any, bare: bool = False, **named: Any) -> Any:
         """Ask whichever child is free; one that does not know the classifier is told first.
@@ -367,32 +386,15 @@ class Scribbler:
     def _tell(self, phase: str) -> None:
         """Say what is news: pages ask for more whenever they are told."""
         self._phase = phase
-        said = (self._run, phase, self._trouble)
+        said = (self._run, phase, self._trouble, self._classes)
         if said != self._said:
             self._said = said
             self._events.tell("scribble", run=self._run, phase=phase)
 
     def _new_children(self) -> list[Child]:
-        many = min(CHILDREN, os.cpu_count() or 1)
-        children = [
-            Child(_start, self._project.folder, self._model, name="scribbler", alone=True)
-            for _ in range(many)
-        ]
+        arguments = (start, self._project.folder, self._model)
+        many = range(min(CHILDREN, os.cpu_count() or 1))
+        children = [Child(*arguments, name="scribbler", alone=True) for _ in many]
         for child in children:
             self._free.put(child)
         return children
-
-
-def _start(folder: Path, model: str) -> Answers:
-    """Load the model; what a child process does first."""
-    with suppress(ImportError):  # training says what to install
-        import sklearn.ensemble  # noqa: F401  so that the first stroke need not wait for it
-    cv2.setNumThreads(1)
-    worker = Worker(folder, model)
-    finisher = Finisher(worker, model)
-
-    def answer(what: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        whose = worker if hasattr(worker, what) else finisher
-        return getattr(whose, what)(*arguments, **named)
-
-    return answer

@@ -139,6 +139,7 @@ def close(request: Request, member: AnyMember, image_id: ImageId, body: CloseReq
         run=run,
         labels=base64.b64encode(found.labels).decode(),
         changed=base64.b64encode(found.changed).decode(),
+        doubt=None if found.doubt is None else base64.b64encode(found.doubt).decode(),
         passed=found.passed,
         reasons=[reason for _, reason in found.findings],
         warnings=list(found.warnings),

@@ -86,4 +86,5 @@ def _added(service: Service, part: FilePath, content_hash: str, name: str) -> Im
     )
     (image,) = service.project.images.add([new])
     service.embedder.more()
+    service.scribbler.more()
     return described(service, [image])[0]

@@ -101,7 +101,7 @@ class CloseRequest(In):
     rules: dict[str, Any] | None = None
     """To try them; null takes the project's."""
     full: bool = False
-    """Classify every pixel, which takes seconds."""
+    """Classify every pixel, which takes seconds; 503 while anything else is to be done."""
 
 
 class CloseOut(Out):
@@ -112,6 +112,8 @@ class CloseOut(Out):
     """Base64 of a PNG of the image's size: a place in `classes`, 255 for none."""
     changed: str
     """Base64 of a PNG: 1 where rules took away, 2 where they gave."""
+    doubt: str | None
+    """Base64 of a PNG, 255 no idea, smaller than a large image; null unless it was to be full."""
     passed: bool | None
     reasons: list[str]
     warnings: list[str]

@@ -1546,6 +1546,8 @@ export interface components {
             labels: string;
             /** Changed */
             changed: string;
+            /** Doubt */
+            doubt: string | null;
             /** Passed */
             passed: boolean | null;
             /** Reasons */

@@ -337,6 +337,7 @@ export const MESSAGES = {
   "scribble.training": ["Learning…", "学习中…"],
   "scribble.looking": ["{done} of {total} images", "{done} / {total} 张图像"],
   "scribble.done": ["{count} of {total} images segmented", "已分割 {count} / {total} 张"],
+  "scribble.full": ["this image at full resolution", "此图像为全分辨率"],
   "scribble.unsaved": ["saving", "保存中"],
   "scribble.everything": ["Segment all {count} images", "分割全部 {count} 张"],
   "scribble.next": ["Next image worth a stroke", "下一张值得画的图像"],

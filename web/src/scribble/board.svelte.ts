@@ -34,6 +34,8 @@ export class Board {
   reasons: readonly string[] = $state.raw([]);
   warnings: readonly string[] = $state.raw([]);
   trouble = $state("");
+  /** Whether what was found is that of every pixel. */
+  isFull = $state(false);
   /** How often what was found has come. */
   looked = $state(0);
   /** Whether the server has everything. */
@@ -96,6 +98,7 @@ export class Board {
   forget(): void {
     this.shown = ++this.looks;
     this.labels = this.kept = this.doubt = this.changed = undefined;
+    this.isFull = false;
     [this.passed, this.reasons, this.warnings] = [null, [], []];
   }
 
@@ -106,22 +109,32 @@ export class Board {
     if (!labels || !doubt || !this.isNews(look)) return;
     this.labels = labels;
     this.doubt = doubt;
+    this.isFull = false;
     this.looked++;
   }
 
-  /** Fetch what was found at the image's own size; with other rules, to try them. */
-  async close(rules: RuleSet | null = null, full = false): Promise<void> {
-    const look = ++this.looks;
+  /**
+   * Fetch what was found at the image's own size; with other rules, to try them.
+   *
+   * @param full - Of every pixel, which takes seconds.
+   * @returns Whether the server had something else to do.
+   */
+  async close(rules: RuleSet | null = null, full = false): Promise<boolean> {
+    const [look, { drawing }] = [++this.looks, this];
     const found = await this.asked({ rules, full });
-    if (!found) return;
-    const [labels, kept, changed] = await Promise.all([
+    if (found === "busy" || !found) return found === "busy";
+    const [labels, kept, changed, doubt] = await Promise.all([
       tinted(blobOf(found.labels), this.palette()),
       tinted(blobOf(found.labels), inBlue(this.palette())),
       tinted(blobOf(found.changed), changes),
+      found.doubt ? tinted(blobOf(found.doubt), heat) : undefined,
     ]);
-    if (!this.isNews(look)) return;
-    [this.labels, this.kept, this.changed] = [labels, kept, changed];
+    const isOutdated = full && drawing !== this.drawing; // somebody has drawn meanwhile
+    if (isOutdated || !this.isNews(look)) return false;
+    [this.labels, this.kept, this.changed, this.isFull] = [labels, kept, changed, full];
+    if (doubt) this.doubt = doubt;
     [this.passed, this.reasons, this.warnings] = [found.passed, found.reasons, found.warnings];
+    return false;
   }
 
   leave(): void {
@@ -136,12 +149,13 @@ export class Board {
     return true;
   }
 
-  private async asked(body: object): Promise<Wire["CloseOut"] | undefined> {
+  private async asked(body: object): Promise<Wire["CloseOut"] | "busy" | undefined> {
     try {
       const found = await post<Wire["CloseOut"]>(`/api/images/${this.image.id}/segmented`, body);
       this.trouble = "";
       return found;
     } catch (error) {
+      if (error instanceof Refused && error.status === 503) return "busy";
       if (error instanceof Refused && error.status !== 404) [this.trouble, this.warnings] = [error.message, []];
       return undefined;
     }

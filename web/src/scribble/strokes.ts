@@ -1,7 +1,8 @@
 /** Strokes on one image and their history: values, and functions that return new ones. */
 
 import type { components } from "../api/types";
-import type { ImagePoint } from "../geometry/frames";
+import type { ImagePoint, Size } from "../geometry/frames";
+import { imagePoint } from "../geometry/frames";
 
 export type Stroke = components["schemas"]["StrokeIO"];
 /** A category's number; 0 is the background, null the eraser. */
@@ -17,6 +18,8 @@ export interface Drawing {
 
 const MOST = 5000;
 const KEPT = 200;
+/** Pixels to which points are rounded. */
+const STEP = 0.1;
 
 export function begin(strokes: readonly Stroke[]): Drawing {
   return { strokes, undone: [], before: [] };
@@ -37,6 +40,12 @@ export function redo(drawing: Drawing): Drawing {
   const next = drawing.undone.at(-1);
   if (!next) return drawing;
   return { strokes: next, before: [...drawing.before, drawing.strokes], undone: drawing.undone.slice(0, -1) };
+}
+
+/** The nearest point of the image, of which the right and the lower edge are no part any more. */
+export function within(point: ImagePoint, size: Size): ImagePoint {
+  const clamped = (value: number, length: number) => Math.min(Math.max(value, 0), length - STEP);
+  return imagePoint(clamped(point.x, size.width), clamped(point.y, size.height));
 }
 
 /**
@@ -96,5 +105,5 @@ function taken(list: string[], wanted: string): boolean {
 }
 
 function round(value: number): number {
-  return Math.round(value * 10) / 10;
+  return Math.round(value / STEP) / (1 / STEP);
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { imagePoint } from "../../src/geometry/frames";
 import type { Stroke } from "../../src/scribble/strokes";
-import { begin, change, merged, rebased, redo, thinned, undo } from "../../src/scribble/strokes";
+import { begin, change, merged, rebased, redo, thinned, undo, within } from "../../src/scribble/strokes";
 
 const stroke = (x: number): Stroke => ({ category_id: 1, width: 3, points: [[x, 2]] });
 
@@ -27,6 +27,14 @@ test("a line keeps its ends and loses the steps between that say nothing", () =>
   expect(thinned([imagePoint(3, 4)], 2)).toEqual([[3, 4]]);
   expect(thinned([imagePoint(3, 4), imagePoint(3, 4)], 2)).toEqual([[3, 4]]);
   expect(thinned(Array.from({ length: 20000 }, (_, i) => imagePoint(i, 0)), 0.5)).toHaveLength(5000);
+});
+
+test("a click on the last pixels lies on the image, also once it is rounded", () => {
+  const size = { width: 512, height: 300 };
+  const at = (x: number, y: number) => thinned([within(imagePoint(x, y), size)], 2);
+  expect(at(511.97, 299.99)).toEqual([[511.9, 299.9]]);
+  expect(at(600, -4)).toEqual([[511.9, 0]]);
+  expect(at(3.14, 2.71)).toEqual([[3.1, 2.7]]);
 });
 
 test("of two who drew, both have their strokes, and what either took away stays away", () => {
