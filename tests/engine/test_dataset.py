@@ -10,6 +10,7 @@ from labelled_scene import write_scene
 
 from maskmill import rle
 from maskmill.engine.dataset import labelled_images
+from maskmill.exchange.exporting import labelled_images as exported
 from maskmill.exchange.importing import import_labelled
 from maskmill.store import Create, Delete, Edit, Made, Project
 from maskmill.store.snapshots import SnapshotConfig
@@ -82,6 +83,10 @@ def test_an_import_with_masks_is_whole_also_when_all_were_corrected(tmp_path: Pa
                 for m in project.annotations.of_image(image.id)
             ]
             project.annotations.apply(name, edits, by="Ada")
+        with Project.create(tmp_path / "other") as other:
+            import_labelled(other, exported(project), name="made elsewhere", by="Bo")
+            snapshot = other.snapshots.take("three", NO_HOLDOUT)
+            assert len(labelled_images(other, snapshot, "train", whole=True)) == 1
 
 
 def test_later_edits_and_deletions_do_not_reach_a_snapshot(project: Project) -> None:

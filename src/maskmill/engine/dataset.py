@@ -3,6 +3,7 @@
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
+from maskmill.exchange.provenance import IMPORTS
 from maskmill.formats import LabelledImage, LabelledMask
 from maskmill.store import Annotation, Image, Project
 from maskmill.store.snapshots import Snapshot
@@ -79,10 +80,9 @@ def _is_whole(project: Project, masks: Sequence[Annotation], state: str) -> bool
 
 
 def _brought_in(project: Project, mask: Annotation) -> bool:
-    """Tell whether a mask was imported, whoever has corrected it since."""
-    if mask.made.stage == "imported" or mask.version == 1:
-        return mask.made.stage == "imported"
-    return project.annotations.history(mask.id)[0].made.stage == "imported"
+    """Tell whether a mask was imported, whoever made it before or has corrected it since."""
+    first = mask if mask.version == 1 else project.annotations.history(mask.id)[0]
+    return first.made.stage == "imported" or first.operation_id.startswith(IMPORTS)
 
 
 def _whole_then(

@@ -20,7 +20,7 @@ from typing import Any
 
 from maskmill.ahead import run_ahead
 from maskmill.errors import ImageError, MaskError
-from maskmill.exchange.provenance import PROVENANCE
+from maskmill.exchange.provenance import IMPORTS, PROVENANCE
 from maskmill.formats import LabelledImage, LabelledMask, Refused
 from maskmill.formats.archives import is_archive, unpack
 from maskmill.formats.recognise import stream_dataset
@@ -232,7 +232,7 @@ def _write(
     progress: Callable[[int], None] | None,
 ) -> Imported:
     report = Imported()
-    operation = f"import/{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    operation = f"{IMPORTS}{hashlib.sha256(name.encode()).hexdigest()[:16]}"
     for batch in batches:
         report.refused += batch.refused
         added = add_prepared(project, operation, batch.ready(), by=by)
