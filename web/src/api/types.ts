@@ -2781,6 +2781,8 @@ export interface components {
             };
             /** Images */
             images: number;
+            /** Large */
+            large: number;
             /** Gains */
             gains: components["schemas"]["GainOut"][];
         };
