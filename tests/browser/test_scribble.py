@@ -119,8 +119,11 @@ def test_three_strokes_segment_every_image_and_become_masks(
     page.locator(".rule[data-rule=count] input").first.fill("3")
     page.locator(".rule[data-rule=count] input").first.press("Tab")
     page.get_by_test_id("verdict").wait_for()
+    painted = "document.querySelectorAll('.strip canvas[data-run]')"
+    page.evaluate(f"{painted}.forEach(each => delete each.dataset.run)")
     page.get_by_role("button", name="Keep, for all images").click()
     page.get_by_text("Keep, for all images").wait_for(state="detached")
+    drawer.person.until(f"n => {painted}.length === n", IMAGES)
     kept = drawer.person.fetch("/api/rules")["rules"]
     assert kept["categories"]["disc"] == [{"rule": "min_area", "area": 150}]
     assert kept["decisions"] == [{"rule": "count", "category": "disc", "least": 3, "most": None}]

@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import cv2
 import msgspec
@@ -15,6 +16,7 @@ from maskmill.deploy import load_deployment
 from maskmill.errors import ConfigError, ImageError, NotFound
 from maskmill.scribble.rules import Count, MinArea, RuleSet
 from maskmill.scribble.worker import Marked, Worker
+from maskmill.server import finishing
 from maskmill.server.finishing import Finisher, Truth
 
 NONE = msgspec.json.encode(RuleSet())
@@ -91,7 +93,7 @@ def test_a_category_that_is_labelled_nowhere_is_not_judged(bench: Bench) -> None
     ]
     ious = [each.iou for each in bench.finisher.check([], CATEGORIES, discs, NONE).images]
     assert min(iou for iou in ious if iou is not None) > 0.7, "bars are found, and nobody asked"
-    assert [each.category for each in bench.finisher.suggest(discs)] == ["disc"]
+    assert [each.category for each in bench.finisher.suggest(discs).suggestions] == ["disc"]
     nameless = [
         each._replace(masks=tuple(("tree", mask) for _, mask in each.masks)) for each in discs
     ]
@@ -113,10 +115,39 @@ def test_rules_are_part_of_what_is_judged(bench: Bench) -> None:
 
 def test_rules_are_suggested_for_every_category(bench: Bench) -> None:
     told = bench.finisher.suggest([bench.truth(0), bench.truth(2)])
-    assert [each.category for each in told] == ["disc", "bar"]
-    assert all(each.after >= each.before > 0.5 for each in told)
+    assert [each.category for each in told.suggestions] == ["disc", "bar"]
+    assert all(each.after >= each.before > 0.5 for each in told.suggestions)
+    assert (told.images, told.large) == (2, 0)
     with pytest.raises(ConfigError, match="label at least two"):
         bench.finisher.suggest([bench.truth(2)])
+
+
+def test_large_images_are_neither_held_all_at_once_nor_searched_without_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, most = 0, 0
+
+    class Counted(finishing.Labelled):
+        def __init__(self, **named: Any) -> None:
+            nonlocal held, most
+            super().__init__(**named)
+            held += 1
+            most = max(most, held)
+
+        def __del__(self) -> None:
+            nonlocal held
+            held -= 1
+
+    monkeypatch.setattr(finishing, "Labelled", Counted)
+    labelled = [bench.truth(seed)._replace(image_id=i) for i, seed in enumerate((0, 1, 2, 0))]
+    assert len(bench.finisher.check([], CATEGORIES, labelled, NONE).images) == 4
+    assert most <= 2, "the one that is judged, and the one before it"
+    monkeypatch.setattr(finishing, "MOST_VALUES", 3 * 200 * 260 * 3)
+    told = bench.finisher.suggest(labelled)
+    assert (told.images, told.large) == (3, 1)
+    monkeypatch.setattr(finishing, "MOST_VALUES", 1)
+    told = bench.finisher.suggest(labelled)
+    assert (told.images, told.large) == (2, 2), "two are the least"
 
 
 def test_labels_of_another_size_judge_nothing(bench: Bench) -> None:

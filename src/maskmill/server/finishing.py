@@ -4,7 +4,7 @@ The other half of a scribbling child beside `Worker`, whose classifier and featu
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +26,11 @@ from maskmill.scribble.shaping import shape
 from maskmill.scribble.suggest import Labelled, Suggestion, suggest
 from maskmill.scribble.worker import Close, Marked, Worker, closed, levels
 from maskmill.server.child import Answers
+
+MOST_VALUES = 256 << 20
+"""Probabilities that a search for rules holds in memory, four bytes each."""
+LEAST_SEARCHED = 2
+"""Images that it is done on, however large they are."""
 
 
 class Truth(NamedTuple):
@@ -64,6 +69,15 @@ class Checked(NamedTuple):
     images: tuple[ImageCheck, ...]
     """Labelled images, the worst first."""
     left_out: tuple[LeftOut, ...]
+
+
+class Suggested(NamedTuple):
+    """Rules, and what they were searched on."""
+
+    suggestions: list[Suggestion]
+    images: int
+    large: int
+    """Labelled images that were left out because all others are smaller."""
 
 
 class Tried(NamedTuple):
@@ -107,28 +121,37 @@ class Finisher:
         model = self._worker.trained()
         strokes, unjudged = leave_out(*self._worker.drawn(marked, categories), categories)
         wanted = msgspec.json.decode(rules, type=RuleSet)
-        cases, left_out = self._cases(labelled)
+        left_out: list[LeftOut] = []
         told = {}
-        for image_id, case in cases.items():
+        for image_id, case in self._cases(labelled, left_out):
             shaped = shape(case.probabilities, model.categories, wanted)
             found = levels(shaped, model).astype(np.int16)
             told[image_id] = confuse(case.labels, found, model.categories)
         if not told:
-            return Checked(strokes, unjudged, None, (), left_out)
+            return Checked(strokes, unjudged, None, (), tuple(left_out))
         counts = np.sum([each.counts for each in told.values()], axis=0)
         masks = Confusion(categories=model.categories, counts=counts)
         images = [ImageCheck(i, each.mean_iou(masks.shown())) for i, each in told.items()]
         images.sort(key=lambda each: 2.0 if each.iou is None else each.iou)
-        return Checked(strokes, unjudged, masks, tuple(images), left_out)
+        return Checked(strokes, unjudged, masks, tuple(images), tuple(left_out))
 
-    def suggest(self, labelled: Sequence[Truth]) -> list[Suggestion]:
-        """Search rules that raise IoU on labelled images; errors as of `check`.
+    def suggest(self, labelled: Sequence[Truth]) -> Suggested:
+        """Search rules that raise IoU on labelled images, the smaller ones first.
+
+        Errors as of `check`.
 
         Raises:
             ConfigError: If there are fewer than two labelled images that can be used.
         """
-        cases, _ = self._cases(labelled)
-        return suggest(list(cases.values()), self._worker.trained().categories)
+        categories = self._worker.trained().categories
+        chosen, values = list[Labelled](), 0
+        by_size = sorted(labelled, key=lambda truth: truth.size[0] * truth.size[1])
+        for place, truth in enumerate(by_size):
+            values += len(categories) * truth.size[0] * truth.size[1]
+            if len(chosen) >= LEAST_SEARCHED and values > MOST_VALUES:
+                return Suggested(suggest(chosen, categories), len(chosen), len(by_size) - place)
+            chosen += [case for _, case in self._cases([truth], [])]
+        return Suggested(suggest(chosen, categories), len(chosen), 0)
 
     def try_image(self, image: bytes, rules: bytes) -> Tried:
         """Segment an image's bytes, as a deployment would.
@@ -161,16 +184,16 @@ class Finisher:
             save(self._worker.trained(), Path(scratch))
             return deploy(Path(scratch), Path(out), model=self._model, rules=wanted)
 
-    def _cases(self, labelled: Sequence[Truth]) -> tuple[dict[int, Labelled], tuple[LeftOut, ...]]:
-        """Predict labelled images; one that cannot be used is named and stops nobody."""
-        cases, left_out = {}, []
+    def _cases(
+        self, labelled: Sequence[Truth], left_out: list[LeftOut]
+    ) -> Iterator[tuple[int, Labelled]]:
+        """Predict labelled images one by one; one that cannot be used is named, stops nobody."""
         for truth in labelled:
             try:
-                cases[truth.image_id] = self._case(truth)
+                yield truth.image_id, self._case(truth)
             except (ImageError, DatasetError) as error:
                 reason = str(error).replace(truth.path, "the image")
                 left_out.append(LeftOut(truth.image_id, reason))
-        return cases, tuple(left_out)
 
     def _case(self, truth: Truth) -> Labelled:
         model = self._worker.trained()

@@ -15,9 +15,9 @@ from maskmill import rle
 from maskmill.errors import ConfigError, NotFound
 from maskmill.images import ImageLimits
 from maskmill.scribble.checking import Confusion
-from maskmill.scribble.suggest import Suggestion, as_rules
+from maskmill.scribble.suggest import as_rules
 from maskmill.server.access import AnyMember, AnyReviewer, Busy
-from maskmill.server.finishing import Checked, Tried
+from maskmill.server.finishing import Checked, Suggested, Tried
 from maskmill.server.images import shown_name
 from maskmill.server.marking import marks, truths, usable_rules
 from maskmill.server.packer import KEPT, keep_archive
@@ -81,12 +81,14 @@ def suggest(request: Request, member: AnyMember) -> SuggestedOut:
     service: Service = request.app.state.service
     _refuse_while_learning(service)
     labelled = truths(service.project, service.scribbler.standing().classes)
-    told: list[Suggestion] = service.scribbler.ask("suggest", labelled)
+    told: Suggested = service.scribbler.ask("suggest", labelled)
     return SuggestedOut(
-        rules=msgspec.to_builtins(as_rules(told)),
-        images=len(labelled),
+        rules=msgspec.to_builtins(as_rules(told.suggestions)),
+        images=told.images,
+        large=told.large,
         gains=[
-            GainOut(category=each.category, before=each.before, after=each.after) for each in told
+            GainOut(category=each.category, before=each.before, after=each.after)
+            for each in told.suggestions
         ],
     )
 

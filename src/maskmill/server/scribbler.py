@@ -326,8 +326,8 @@ class Scribbler:
             except MaskmillError as error:
                 self._events.tell("scribbled", image_id=image.id, trouble=str(error))
                 continue
-            told = {"run": self._run, "doubt": look.mean_doubt, "passed": look.passed}
-            self._events.tell("scribbled", image_id=image.id, **told)
+            told: dict[str, Any] = {"run": self._run, "doubt": look.mean_doubt}
+            self._events.tell("scribbled", image_id=image.id, passed=look.passed, **told)
 
     def _look(self, image: Image, rules: bytes) -> Look:
         run = self._run

@@ -66,6 +66,9 @@ class SuggestedOut(Out):
 
     rules: dict[str, Any]
     images: int
+    """Labelled images that were searched on."""
+    large: int
+    """Those left out, the largest, because a search holds only so many pixels."""
     gains: list[GainOut]
 
 

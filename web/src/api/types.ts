@@ -2784,6 +2784,8 @@ export interface components {
             };
             /** Images */
             images: number;
+            /** Large */
+            large: number;
             /** Gains */
             gains: components["schemas"]["GainOut"][];
         };

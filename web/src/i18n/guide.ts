@@ -75,6 +75,7 @@ export const GUIDE = {
   "rules.suggest": ["Suggest", "建议"],
   "rules.suggesting": ["Searching…", "正在搜索…"],
   "rules.suggested": ["On {count} labelled image{s}, IoU of {gains}. They stand in place of the rules of these classes; keep them if the image looks right.", "在 {count} 张已标注图像上，IoU：{gains}。它们取代这些类别的规则；若图像正确请保存。"],
+  "rules.suggested.large": ["The largest were left out: {large}.", "已略去最大的 {large} 张。"],
   "rules.suggested.none": ["On {count} labelled image{s} no rule helps: {gains}.", "在 {count} 张已标注图像上没有有效规则：{gains}。"],
   "rules.gain": ["{category} {before} to {after}", "{category} 由 {before} 到 {after}"],
 } as const;
