@@ -190,7 +190,7 @@ class Scribbler:
         given = self.rules() if rules is None else msgspec.json.encode(rules)
         with self._aside if full else nullcontext():
             # A process stays free for the next stroke; where there is but one, it is that.
-            is_free = self._free.qsize() == CHILDREN and not self._learning
+            is_free = self._free.qsize() == len(self._children) and not self._learning
             if full and not (is_free and self._phase == "idle"):
                 raise Busy("full resolution waits for all else; ask again later", retry_after=2)
             found: Close = self.ask("close", image.content_hash, image.path, given, full=full)
