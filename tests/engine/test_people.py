@@ -119,4 +119,4 @@ def test_a_sample_is_corrected_to_what_is_true(project: Project, tmp_path: Path)
     said = report(project, drawn)
     assert said.done == 3
     assert said.images_asked == 1
-    assert said.recall == pytest.approx(3 / 4), "the second object has no mask"
+    assert said.recall == pytest.approx(2 / 3), "of three masks two show one; one object has none"
