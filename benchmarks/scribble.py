@@ -310,6 +310,7 @@ def clock(of: Set, work: Path) -> dict[str, float]:
     model = train(features, labels, of.categories)
     trained = time.perf_counter() - began
     save(model, work / "model")
+    os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that begin here, as the server's have
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         # A server's workers are there already when somebody draws.
         list(pool.map(warm_up, [work / "model"] * 2))

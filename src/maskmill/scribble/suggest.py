@@ -36,7 +36,7 @@ LEAST_GAIN = 0.002
 """IoU that a rule must add to be taken."""
 DRAWS = 1000
 """Of as many images as there are, with replacement."""
-SURE = 0.95
+SURE = 0.9
 """Share of the draws in which rules found without an image have to make images better."""
 ORDER = (Confidence, Open, Close, Smooth, FillHoles, MinArea, KeepLargest)
 """Kinds that are tried, in the order in which they are applied; each at most once."""
