@@ -62,7 +62,7 @@ def test_what_helps_only_where_it_was_found_is_not_suggested():
 
 
 def test_what_helps_on_the_sum_because_of_two_images_is_not_suggested():
-    # Whoever draws 24 of these images anew sees neither of the two with crumbs in one draw of eight.
+    # Whoever draws 24 of these anew sees neither of the two with crumbs in one draw of eight.
     cases = [case(0, crumbs=60), case(1, crumbs=60), *(case(i) for i in range(2, 24))]
     (found,) = suggest(cases, CATEGORIES)
     assert found.rules == ()
