@@ -35,6 +35,8 @@ from maskmill.weights import model_folder, model_id_of, read_card, write_card
 
 HEADS_FAILED = "the heads that propose masks could not be trained, and the next round tries again"
 """What a round's reason says then; masks are proposed by what is left."""
+NO_HEADS = "heads failed"
+"""What is recorded of such a round."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +124,7 @@ def run_round(
         project.models.change_round(round_.id, status="failed", reason=str(error))
         raise
     if why := _train_heads(project, round_, promoted, say, stop):
+        project.models.record({NO_HEADS: 1.0}, round_id=round_.id, detail=why)
         reason = f"{reason}; {HEADS_FAILED}: {why}"
     if promoted is None:
         return project.models.change_round(round_.id, status="gating", reason=reason)
@@ -304,7 +307,8 @@ def _make_up_heads(
     every = project.models.rounds()
     ended = [r for r in every if r.snapshot_id is not None and r.status in ("promoted", "kept")]
     open_ = any(r.ended_at is None for r in every)
-    if not open_ and ended and HEADS_FAILED in (ended[-1].reason or ""):
+    failed = {metric.round_id for metric in project.models.metrics(NO_HEADS)}
+    if not open_ and ended and ended[-1].id in failed:
         _train_heads(project, ended[-1], ended[-1].status == "promoted", say, stop)
 
 
