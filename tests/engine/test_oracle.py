@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from rims import NARROW, WIDE, picture
 
 from maskmill import rle
 from maskmill.engine.oracle import HandMade, OracleConfig, Sitting, label_image
 from maskmill.engine.time_model import TimeModel
+from maskmill.mending import Mending
 from maskmill.predict import Predictor
 
 TIMES = TimeModel()
@@ -59,7 +61,7 @@ def test_prefilled_masks_are_kept_or_rejected_and_the_rest_is_made(predictor: Pr
     wrong = np.zeros((96, 128), bool)
     wrong[:20, :20] = True
     sitting = sit(predictor, [rle.encode(wrong), truths[1]], ALWAYS)
-    assert (sitting.kept, sitting.rejected) == ([1], [0])
+    assert (list(sitting.kept), sitting.rejected) == ([1], [0])
     assert len(sitting.made) == 1
     both = sit(predictor, truths, ALWAYS)
     assert both.made == []
@@ -69,7 +71,7 @@ def test_prefilled_masks_are_kept_or_rejected_and_the_rest_is_made(predictor: Pr
 def test_a_second_mask_of_one_object_is_rejected(predictor: Predictor) -> None:
     _, truths = scene()
     sitting = sit(predictor, [truths[0], truths[0]], ALWAYS)
-    assert (sitting.kept, sitting.rejected) == ([0], [1])
+    assert (list(sitting.kept), sitting.rejected) == ([0], [1])
 
 
 def test_a_careless_person_overlooks_objects(predictor: Predictor) -> None:
@@ -83,7 +85,7 @@ def test_a_mask_that_is_nearly_right_is_mended_by_brush(predictor: Predictor) ->
     nearly[:, 80:88] = False
     config = OracleConfig(miss=0, slip=0, accept=0.9)
     sitting = sit(predictor, [rle.encode(nearly), truths[0]], config)
-    assert (sitting.kept, sitting.rejected, sitting.made) == ([1], [], [])
+    assert (list(sitting.kept), sitting.rejected, sitting.made) == ([1], [], [])
     ((place, mended),) = sitting.mended
     assert (place, mended.strokes) == (0, 1)
     assert float(rle.iou([mended.rle], [truths[1]])[0, 0]) >= 0.9
@@ -142,6 +144,25 @@ def test_recorded_people_make_what_they_made_in_the_time_it_took(predictor: Pred
         predictor, predictor.embed(image), truths, np.random.default_rng(0),
         prefilled=[truths[0]], recorded=made, config=careless,
     )  # fmt: skip
-    assert sitting.kept == [0]
+    assert list(sitting.kept) == [0]
     assert sitting.made == [made[1]]
     assert sitting.seconds == TIMES.open_image + TIMES.scan + TIMES.check + 11.0
+
+
+def test_masks_that_are_left_follow_what_it_mended(predictor: Predictor) -> None:
+    image = picture()
+    embedding = predictor.embed(image)
+
+    def sits(mending: Mending | None) -> Sitting:
+        rng = np.random.default_rng(0)
+        return label_image(
+            predictor, embedding, WIDE, rng, prefilled=NARROW, mending=mending, config=ALWAYS
+        )
+
+    alone, followed = sits(None), sits(Mending(image, NARROW))
+    assert (len(alone.kept), len(alone.mended)) == (0, len(WIDE))
+    assert len(followed.kept) > len(WIDE) / 2
+    assert followed.seconds < alone.seconds - TIMES.stroke * len(WIDE) / 2
+    for place, mask in followed.kept.items():
+        assert mask != NARROW[place]
+        assert float(rle.iou([mask], [WIDE[place]])[0, 0]) >= ALWAYS.accept

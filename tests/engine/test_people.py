@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from labelled_scene import write_scene
+from PIL import Image as Picture
+from rims import NARROW, WIDE, near, picture
 
 from maskmill import rle
 from maskmill.engine.auditing import draw_audit, report, tasks
@@ -15,6 +17,7 @@ from maskmill.engine.people import Oracle, Recorded, correct_sample, prefill, re
 from maskmill.engine.proposals import Proposal
 from maskmill.engine.time_model import TimeModel
 from maskmill.exchange.importing import import_labelled
+from maskmill.formats import read_dataset
 from maskmill.images import read_image
 from maskmill.predict import Predictor
 from maskmill.store import Project
@@ -85,9 +88,9 @@ def test_a_replay_keeps_the_prefilled_masks_that_people_kept(
     assert len(again.truths(image.path)) == 2, "an image on which everything was kept counts too"
     embedding, masks = predictor.embed(pixels), [mask.rle for mask in there]
     rng = np.random.default_rng(0)
-    sitting = again.label(predictor, embedding, image.path, rng, masks, [])
-    assert (sitting.kept, sitting.rejected, sitting.made) == ([0, 1], [], [])
-    bare = again.label(predictor, embedding, image.path, rng, [], [])
+    sitting = again.label(predictor, embedding, image.path, rng, masks, None, [])
+    assert (list(sitting.kept), sitting.rejected, sitting.made) == ([0, 1], [], [])
+    bare = again.label(predictor, embedding, image.path, rng, [], None, [])
     assert bare.seconds == sitting.seconds, "what took a check then takes a check now"
 
 
@@ -120,3 +123,26 @@ def test_a_sample_is_corrected_to_what_is_true(project: Project, tmp_path: Path)
     assert said.done == 3
     assert said.images_asked == 1
     assert said.recall == pytest.approx(2 / 3), "of three masks two show one; one object has none"
+
+
+def test_a_mask_that_followed_is_kept_as_it_was_shown_and_stays_the_models(tmp_path: Path) -> None:
+    path = tmp_path / "discs" / "discs.png"
+    path.parent.mkdir()
+    Picture.fromarray(picture()).save(path)
+    predictor = Predictor.load("tiny", threads=1)
+    oracle = Oracle({str(path): WIDE}, CAREFUL, TimeModel())
+    with Project.create(tmp_path / "rims") as project:
+        import_labelled(project, read_dataset(path.parent).images, name="discs", by="test")
+        (image,) = project.images.page(limit=1)
+        for _ in range(2):  # as after a kill
+            sitting = sit(
+                project, oracle, predictor, image.id, [proposal(mask) for mask in NARROW],
+                pixels=picture(), stage="semi", rng=np.random.default_rng(0),
+            )  # fmt: skip
+        masks = project.annotations.of_image(image.id)
+    kept = {i: masks[i] for i in sitting.kept}
+    assert len(kept) > len(NARROW) / 2
+    assert {mask.version for mask in masks} == {2}
+    assert {(m.made.made_by, m.review) for m in kept.values()} == {("model", "accepted")}
+    assert {i: mask.rle for i, mask in kept.items()} == sitting.kept
+    assert near(sitting.kept, WIDE) > CAREFUL.accept > near(sitting.kept, NARROW)

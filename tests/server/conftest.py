@@ -32,6 +32,7 @@ from maskmill.server.outliner import Outliner
 from maskmill.server.packer import Packer
 from maskmill.server.pictures import Pictures
 from maskmill.server.prefiller import Prefiller
+from maskmill.server.redrawer import Redrawer
 from maskmill.server.scribbler import Scribbler
 from maskmill.server.security import LOOPBACK
 from maskmill.server.service import Service
@@ -92,6 +93,7 @@ def make_service(project: Project, photos: Path, *, with_accounts: bool = False)
         labeller=Labeller(project, events),
         scribbler=Scribbler(project, model="tiny", events=events),
         outliner=Outliner(project),
+        redrawer=Redrawer(project),
         packer=Packer(project, events),
         names=LOOPBACK,
     )
@@ -109,6 +111,7 @@ def service(project: Project, photos: Path) -> Iterator[Service]:
     yield made
     made.scribbler.stop()  # whoever asks how far it is has begun it
     made.outliner.stop()
+    made.redrawer.stop()
     made.packer.stop()
 
 

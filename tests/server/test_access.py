@@ -35,6 +35,7 @@ MATRIX: dict[str, tuple[str, ...]] = {
     "GET /api/images/{image_id}/regions": MEMBERS,
     "POST /api/images/{image_id}/decode": MEMBERS,
     "GET /api/images/{image_id}/annotations": MEMBERS,
+    "POST /api/images/{image_id}/redraw": MEMBERS,
     "GET /api/images/{image_id}/around": MEMBERS,
     "PUT /api/images/{image_id}/lease": MEMBERS,
     "DELETE /api/images/{image_id}/lease": MEMBERS,

@@ -503,3 +503,35 @@ def test_a_create_is_a_value(desk: Desk) -> None:
     made.attributes["a"].append(2)
     assert attributes == {"a": [1]}
     assert desk.project.annotations.get(made.id).attributes == {"a": [1]}
+
+
+def test_a_change_goes_before_those_of_an_author_who_stands_back(desk: Desk) -> None:
+    made = desk.makes()
+    desk.does(Edit(annotation_id=made.id, based_on=1, rle=BAR, made=BY_PERSON), by="machine")
+    desk.does(Edit(annotation_id=made.id, based_on=2, review="accepted"), by="machine")
+    mine = Edit(annotation_id=made.id, based_on=1, rle=SQUARE, made=BY_PERSON)
+    with pytest.raises(Conflict):
+        desk.does(mine)
+    with pytest.raises(Conflict):
+        desk.project.annotations.apply("other", [mine], by="ann", over="somebody")
+    (done,) = desk.project.annotations.apply("mine", [mine], by="ann", over="machine")
+    assert (done.version, done.rle, done.changed_by) == (4, SQUARE, "ann")
+    desk.does(Edit(annotation_id=made.id, based_on=4, review="rejected"), by="machine")
+    late = Edit(annotation_id=made.id, based_on=3, review="accepted")
+    with pytest.raises(Conflict):
+        desk.project.annotations.apply("late", [late], by="bob", over="machine")
+    ahead = Edit(annotation_id=made.id, based_on=9, review="accepted")
+    with pytest.raises(Conflict):
+        desk.project.annotations.apply("ahead", [ahead], by="bob", over="machine")
+
+
+def test_the_originals_of_an_image_are_its_masks_first_versions(desk: Desk) -> None:
+    first, second, third = desk.makes(), desk.makes(), desk.makes()
+    desk.does(Edit(annotation_id=first.id, based_on=1, rle=BAR, made=BY_PERSON))
+    desk.does(Edit(annotation_id=first.id, based_on=2, review="accepted"))
+    desk.does(Delete(annotation_id=third.id, based_on=1))
+    other = add_image(desk.project, "b.jpg")
+    desk.does(a_mask(other.id))
+    found = desk.project.annotations.originals(desk.image.id)
+    assert list(found.values()) == [first, second, third]
+    assert desk.project.annotations.originals(10**6) == {}

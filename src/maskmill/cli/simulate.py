@@ -42,6 +42,7 @@ def simulate(
     precision: float = 0.95,
     automatic_precision: float = 0.95,
     detector: Annotated[bool, Parameter(negative="--no-detector")] = True,
+    follows: Annotated[bool, Parameter(negative="--no-follows")] = True,
     queue_by: Literal["doubt", "random"] = "doubt",
     masks: Literal["new", "all"] = "all",
     start: Literal["current", "default"] = "current",
@@ -76,6 +77,7 @@ def simulate(
         precision: Share of pre-filled masks that has to be right at IoU 0.75, on the hold-out.
         automatic_precision: The same for the masks of stage 3, which nobody looks at.
         detector: Train the box detector and the region head in each round, and let them propose.
+        follows: Let pre-filled masks follow what is mended on their image.
         queue_by: Choose images by the model's doubt, or at random.
         masks: Train each round on the masks made since the last promotion, or on all.
         start: Train each round from the current model, or from the embedded default.
@@ -125,8 +127,8 @@ def simulate(
         images_per_round=images_per_round, assisted_rounds=assisted_rounds,
         semi_rounds=semi_rounds, automatic=automatic, points_per_side=points_per_side,
         crop_n_layers=crop_n_layers, precision=precision,
-        automatic_precision=automatic_precision, queue_by=queue_by, round=round_,
-        oracle=oracle, times=times, seed=seed,
+        automatic_precision=automatic_precision, queue_by=queue_by, follows=follows,
+        round=round_, oracle=oracle, times=times, seed=seed,
     )  # fmt: skip
     limited = even_sample(images, limit)
     told = play(limited, out, config, recorded=recorded, say=warn)

@@ -1,9 +1,10 @@
 """A simulated person: sees the truth, answers the model's masks, errs, and takes time.
 
 The oracle works as the browser tool is worked with: it checks what is pre-filled, and keeps, mends
-or rejects it; clicks at the centre of an object, tabs to the best of what is offered there and the
-decoder's three candidates, clicks into the largest error, takes the brush when clicks stall, and
-now and then overlooks an object. `TimeModel` turns that into seconds.
+or rejects it, upon which what it has not looked at yet may follow; clicks at the centre of an
+object, tabs to the best of what is offered there and the decoder's three candidates, clicks into
+the largest error, takes the brush when clicks stall, and now and then overlooks an object.
+`TimeModel` turns that into seconds.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from maskmill import rle
 from maskmill.engine.offering import offered_at
 from maskmill.engine.time_model import TimeModel
 from maskmill.errors import ConfigError
+from maskmill.mending import Mending
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
 from maskmill.train.clicks import Click, first_click, next_click
@@ -83,7 +85,8 @@ class Sitting:
 
     Attributes:
         made: Masks that the oracle made.
-        kept: Pre-filled masks, by their place, that it kept.
+        kept: Pre-filled masks, by their place, that it kept, and as what: they may have followed
+            what was mended before.
         mended: Pre-filled masks, by their place, that it mended by brush, and what came of them.
         rejected: Pre-filled masks, by their place, that it rejected.
         seconds: All of its time on the image, that of every mask included.
@@ -91,7 +94,7 @@ class Sitting:
     """
 
     made: list[HandMade] = field(default_factory=list)
-    kept: list[int] = field(default_factory=list)
+    kept: dict[int, Rle] = field(default_factory=dict)
     mended: list[tuple[int, HandMade]] = field(default_factory=list)
     rejected: list[int] = field(default_factory=list)
     seconds: float = 0.0
@@ -105,6 +108,7 @@ def label_image(
     rng: np.random.Generator,
     *,
     prefilled: Sequence[Rle] = (),
+    mending: Mending | None = None,
     offered: Sequence[Rle] = (),
     recorded: Sequence[HandMade] | None = None,
     config: OracleConfig | None = None,
@@ -118,6 +122,7 @@ def label_image(
         truths: The true masks, which only the oracle sees.
         rng: Decides what is overlooked and which clicks slip.
         prefilled: Masks that are there already.
+        mending: Of these masks; then those that are left follow what is mended.
         offered: Regions that a click brings up before the decoder's candidates, best first.
         recorded: What a real person made of each object, and what it took; then nothing is
             clicked or overlooked anew.
@@ -126,8 +131,8 @@ def label_image(
     """
     config, times = config or OracleConfig(), times or TimeModel()
     sitting = Sitting(seconds=times.open_image + times.scan)
-    left = _check_prefilled(sitting, truths, prefilled, config, times)
-    taken = [prefilled[i] for i in sitting.kept] + [mask.rle for _, mask in sitting.mended]
+    left = _check_prefilled(sitting, truths, prefilled, mending, config, times)
+    taken = [*sitting.kept.values(), *(mask.rle for _, mask in sitting.mended)]
     for i in left:
         if recorded is not None:
             mask = recorded[i]
@@ -148,27 +153,40 @@ def _check_prefilled(
     sitting: Sitting,
     truths: Sequence[Rle],
     prefilled: Sequence[Rle],
+    mending: Mending | None,
     config: OracleConfig,
     times: TimeModel,
 ) -> list[int]:
     """Keep, mend or reject each mask that is there; returns the objects still without one."""
     left = list(range(len(truths)))
-    iou = rle.iou(prefilled, truths) if prefilled and truths else np.zeros((len(prefilled), 0))
-    for i, row in enumerate(iou):
+    shown = dict(enumerate(prefilled))
+    for i in range(len(prefilled)):
         sitting.seconds += times.check
-        best = max(left, key=lambda j: float(row[j]), default=None)
-        if best is None or row[best] < min(config.mend, config.accept):
+        best, iou = _nearest(shown[i], truths, left)
+        if best is None or iou < min(config.mend, config.accept):
             sitting.rejected.append(i)
-        elif row[best] >= config.accept:
+        elif iou >= config.accept:
             left.remove(best)
-            sitting.kept.append(i)
-        elif (mended := _mend(prefilled[i], truths[best], config, times)) is not None:
+            sitting.kept[i] = shown[i]
+        elif (mended := _mend(shown[i], truths[best], config, times)) is not None:
             left.remove(best)
             sitting.mended.append((i, mended))
             sitting.seconds += mended.seconds
+            if mending is not None:
+                settled = sitting.kept | {place: mask.rle for place, mask in sitting.mended}
+                shown |= mending.after(settled, gone=sitting.rejected)
         else:
             sitting.rejected.append(i)
     return left
+
+
+def _nearest(mask: Rle, truths: Sequence[Rle], left: Sequence[int]) -> tuple[int | None, float]:
+    """Return which of the objects that are left a mask overlaps most, and its IoU with it."""
+    if not left:
+        return None, 0.0
+    iou = rle.iou([mask], [truths[j] for j in left])[0]
+    best = int(iou.argmax())
+    return left[best], float(iou[best])
 
 
 def _mend(mask: Rle, truth: Rle, config: OracleConfig, times: TimeModel) -> HandMade | None:

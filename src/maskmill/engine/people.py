@@ -6,7 +6,7 @@ write is named after what it is of, so a simulation that was killed does none tw
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -17,6 +17,7 @@ from maskmill.engine.dataset import answered_for
 from maskmill.engine.oracle import HandMade, OracleConfig, Sitting, label_image
 from maskmill.engine.proposals import Proposal
 from maskmill.engine.time_model import TimeModel
+from maskmill.mending import Mending
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
 from maskmill.store import Create, Edit, Made, Project
@@ -45,6 +46,7 @@ class Person(Protocol):
         path: str,
         rng: np.random.Generator,
         prefilled: Sequence[Rle],
+        mending: Mending | None,
         offered: Sequence[Rle],
     ) -> Sitting:
         """Sit down at an image."""
@@ -70,11 +72,12 @@ class Oracle:
         path: str,
         rng: np.random.Generator,
         prefilled: Sequence[Rle],
+        mending: Mending | None,
         offered: Sequence[Rle],
     ) -> Sitting:
         """Play a person."""
         return label_image(
-            predictor, embedding, self.labels[path], rng, prefilled=prefilled,
+            predictor, embedding, self.labels[path], rng, prefilled=prefilled, mending=mending,
             offered=offered, config=self.config, times=self.times,
         )  # fmt: skip
 
@@ -102,11 +105,12 @@ class Recorded:
         path: str,
         rng: np.random.Generator,
         prefilled: Sequence[Rle],
+        mending: Mending | None,
         offered: Sequence[Rle],
     ) -> Sitting:
         """Let recorded people work."""
         return label_image(
-            predictor, embedding, self.truths(path), rng, prefilled=prefilled,
+            predictor, embedding, self.truths(path), rng, prefilled=prefilled, mending=mending,
             recorded=self.work[path], config=self.config, times=self.times,
         )  # fmt: skip
 
@@ -172,6 +176,7 @@ def sit(
     stage: Stage,
     rng: np.random.Generator,
     offered: Sequence[Rle] = (),
+    follows: bool = True,
 ) -> Sitting:
     """Pre-fill an image, let a person label it, and write what they do.
 
@@ -185,17 +190,22 @@ def sit(
         stage: Of the data engine.
         rng: The person's own.
         offered: Regions that a click brings up.
+        follows: Whether pre-filled masks follow what is mended on the image.
     """
     written = prefill(project, image_id, chosen, stage)
     path = project.images.get(image_id).path
     embedding = predictor.embed(pixels)
     there = [mask.rle for mask in chosen]
-    sitting = person.label(predictor, embedding, path, rng, there, offered)
+    mending = Mending(pixels, there) if follows and there else None
+    sitting = person.label(predictor, embedding, path, rng, there, mending, offered)
     changes: list[Any] = [
-        Edit(annotation_id=key, based_on=1, review="accepted" if i in sitting.kept else "rejected")
-        for i, key in enumerate(written)
-        if i not in {place for place, _ in sitting.mended}
+        Edit(annotation_id=written[i], based_on=1, review="rejected") for i in sitting.rejected
     ]
+    rows = {mask.id: mask for mask in project.annotations.of_image(image_id)}
+    for i, mask in sitting.kept.items():
+        keep = Edit(annotation_id=written[i], based_on=1, review="accepted")
+        moved = mask != there[i]
+        changes.append(replace(keep, rle=mask, made=rows[written[i]].made) if moved else keep)
     changes += [
         Edit(annotation_id=written[i], based_on=1, rle=mask.rle, made=_made(mask, stage))
         for i, mask in sitting.mended

@@ -88,6 +88,11 @@ def prefill_images(
     return calibration
 
 
+def is_prefilled(made: Made) -> bool:
+    """Tell whether a model made a mask for people to look at."""
+    return made.made_by == "model" and made.stage == "semi"
+
+
 def look_over(project: Project, image_id: int, *, by: str) -> int:
     """Say that a person has seen an image whole: the pre-filled masks they left are accepted.
 
@@ -97,7 +102,7 @@ def look_over(project: Project, image_id: int, *, by: str) -> int:
     left = [
         mask
         for mask in project.annotations.of_image(image_id)
-        if mask.made.made_by == "model" and mask.made.stage == "semi" and mask.review is None
+        if is_prefilled(mask.made) and mask.review is None
     ]
     if left:
         edits = [Edit(annotation_id=m.id, based_on=m.version, review="accepted") for m in left]

@@ -65,6 +65,8 @@ class SimulateConfig:
     """The same of stage 3's masks, which nobody looks at."""
     queue_by: Literal["doubt", "random"] = "doubt"
     """How images are chosen."""
+    follows: bool = True
+    """Whether pre-filled masks follow what is mended on their image."""
     oracle: OracleConfig = field(default_factory=OracleConfig)
     """The people."""
     times: TimeModel = field(default_factory=TimeModel)
@@ -199,7 +201,7 @@ def _play_round(play: Play, stage: Stage, say: Callable[[str], None]) -> None:
         sitting = sit(
             play.project, play.person, predictor, image_id, found,
             pixels=pixels, stage=stage, rng=np.random.default_rng([play.config.seed, image_id]),
-            offered=[region.rle for region in offered],
+            offered=[region.rle for region in offered], follows=play.config.follows,
         )  # fmt: skip
         play.sat.append({"image_id": image_id, **_numbers(sitting)})
         play.keep()

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 
 from maskmill.server.access import AnyMember, AnyReviewer
-from maskmill.server.changes import apply_review, apply_steps, row_of, to_wire
+from maskmill.server.changes import apply_review, apply_steps, row_of, tell, to_wire
 from maskmill.server.service import Service
 from maskmill.server.wire import (
     AnnotationId,
@@ -42,6 +42,18 @@ def of_image(
     service.project.images.get(image_id)
     found = service.project.annotations.of_image(image_id, deleted=deleted)
     return AnnotationsOut(annotations=to_wire(service, found))
+
+
+@router.post("/images/{image_id}/redraw")
+def redraw(request: Request, member: AnyMember, image_id: ImageId) -> AnnotationsOut:
+    """Draw the pre-filled masks that nobody has looked at as people drew the others there.
+
+    Returns those that moved: after an undo, back to where they were.
+    """
+    service: Service = request.app.state.service
+    moved = service.redrawer.redraw(service.project.images.get(image_id))
+    tell(service, moved)
+    return AnnotationsOut(annotations=to_wire(service, moved))
 
 
 @router.get("/annotations/{annotation_id}")

@@ -5,6 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from maskmill.engine.prefilling import is_prefilled
+from maskmill.engine.redrawing import BY as REDRAWING
 from maskmill.errors import Conflict, NotFound, StoreError
 from maskmill.rle import Rle
 from maskmill.server.decoder import wire_mask
@@ -12,6 +14,7 @@ from maskmill.server.service import Service
 from maskmill.server.wire import (
     AnnotationOut,
     Delete,
+    Keep,
     MadeIn,
     MadeOut,
     Mask,
@@ -51,7 +54,9 @@ def apply_steps(
                 _keep_key(service, connection, step, annotation)
 
     try:
-        annotations = service.project.annotations.apply(op_id, changes, by=name, also=keep_keys)
+        annotations = service.project.annotations.apply(
+            op_id, changes, by=name, over=REDRAWING, also=keep_keys
+        )
     except Conflict as error:
         asked = [step.model_dump(exclude_unset=True) for step in steps]
         raise Conflict(str(error), current=error.current, attempted=asked) from error
@@ -159,17 +164,35 @@ def _change(service: Service, step: Step, name: str) -> Change:
         return StoredDelete(annotation_id=row, based_on=change.base_version)
     if isinstance(change, Restore):
         return StoredRestore(annotation_id=row, based_on=change.base_version)
+    if isinstance(change, Keep):
+        return _keep(service, row, change)
     given = change.model_fields_set
+    mask = None if change.mask is None else _rle(change.mask)
+    made = None if change.made is None else _made(service, change.made, name)
     return Edit(
         annotation_id=row,
         based_on=change.base_version,
-        rle=None if change.mask is None else _rle(change.mask),
-        made=None if change.made is None else _made(service, change.made, name),
+        rle=mask,
+        made=made if mask is None or made is None else _drawn_by_model(service, row, mask) or made,
         category_id=change.category_id if "category_id" in given else UNCHANGED,
         attributes=change.attributes if "attributes" in given else UNCHANGED,
         # What somebody has redrawn must be looked at again.
         review=UNCHANGED if change.mask is None else None,
     )
+
+
+def _drawn_by_model(service: Service, row: int, mask: Rle) -> Made | None:
+    """Return how a model pre-filled this very mask: who undoes what they mended gives it back."""
+    for version in service.project.annotations.history(row):
+        if version.rle == mask and is_prefilled(version.made):
+            return version.made
+    return None
+
+
+def _keep(service: Service, row: int, keep: Keep) -> Edit:
+    if not is_prefilled(service.project.annotations.get(row).made):
+        raise StoreError("only a mask that a model pre-filled is kept; others go to a reviewer")
+    return Edit(annotation_id=row, based_on=keep.base_version, review="accepted")
 
 
 def _create(service: Service, key: str, put: Put, name: str) -> Create:

@@ -29,6 +29,7 @@ from maskmill.server.outliner import Outliner
 from maskmill.server.packer import Packer
 from maskmill.server.pictures import Pictures
 from maskmill.server.prefiller import Prefiller
+from maskmill.server.redrawer import Redrawer
 from maskmill.server.scribbler import Scribbler
 from maskmill.server.security import LOOPBACK
 from maskmill.server.service import Service
@@ -187,6 +188,7 @@ def _service(
     labeller = Labeller(project, events)
     scribbler = Scribbler(project, model=config.model, events=events)
     outliner, packer = Outliner(project), Packer(project, events)
+    redrawer = Redrawer(project)
     try:
         service = Service(
             project=project,
@@ -200,6 +202,7 @@ def _service(
             labeller=labeller,
             scribbler=scribbler,
             outliner=outliner,
+            redrawer=redrawer,
             packer=packer,
             names=names,
             https=https,
@@ -215,6 +218,7 @@ def _service(
         labeller.stop()
         scribbler.stop()
         outliner.stop()
+        redrawer.stop()
         packer.stop()
         embedder.stop()
 

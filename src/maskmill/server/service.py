@@ -14,6 +14,7 @@ from maskmill.server.packer import Packer
 from maskmill.server.pictures import Pictures
 from maskmill.server.planner import Planner
 from maskmill.server.prefiller import Prefiller
+from maskmill.server.redrawer import Redrawer
 from maskmill.server.scribbler import Scribbler
 from maskmill.server.trainer import Trainer
 from maskmill.store import Image, Project
@@ -39,6 +40,7 @@ class Service:
         labeller: Labels what nobody has labelled.
         scribbler: Learns from strokes.
         outliner: Finds the regions that are offered under clicks.
+        redrawer: Lets pre-filled masks follow what is mended.
         packer: Makes deployments.
         names: Names under which browsers reach the server, without port.
         https: Whether they reach it over HTTPS.
@@ -55,6 +57,7 @@ class Service:
     labeller: Labeller
     scribbler: Scribbler
     outliner: Outliner
+    redrawer: Redrawer
     packer: Packer
     planner: Planner = field(init=False)
     names: tuple[str, ...]

@@ -97,6 +97,13 @@ class Restore(In):
     base_version: Version
 
 
+class Keep(In):
+    """A pre-filled mask stands: somebody looked at it."""
+
+    kind: Literal["keep"] = "keep"
+    base_version: Version
+
+
 class PutRequest(Put):
     """`Put` as an operation of its own."""
 
@@ -114,7 +121,7 @@ class Step(In):
 
     id: AnnotationId
     """A UUID that the browser chose for a new mask, or what the server calls it."""
-    change: Annotated[Put | Delete | Restore, Field(discriminator="kind")]
+    change: Annotated[Put | Delete | Restore | Keep, Field(discriminator="kind")]
 
 
 class OperationRequest(In):

@@ -22,9 +22,8 @@ from maskmill.store.changes import (
     digest_of,
     first_version,
     following_version,
-    shape_columns,
 )
-from maskmill.store.counts import UNREVIEWED, Counted, count_changed
+from maskmill.store.counts import UNREVIEWED, count_changed, counted_of
 from maskmill.store.database import Database, next_sequence, now
 from maskmill.store.operations import find, find_same, note
 from maskmill.store.rows import checked_text, chunks, in_project, is_key, require
@@ -71,6 +70,7 @@ class Annotations:
         changes: Sequence[Change],
         *,
         by: str,
+        over: str | None = None,
         before: Callable[[Connection], None] | None = None,
         also: Callable[[Connection, list[Annotation]], None] | None = None,
     ) -> list[Annotation]:
@@ -83,6 +83,8 @@ class Annotations:
             operation_id: Chosen by the caller, anew for each operation; a UUID, say.
             changes: At least one; none may touch an annotation that another of them touches.
             by: Who makes them.
+            over: An author that everybody else goes before: that only they have changed a mask
+                since the version that a change is based on is no conflict.
             before: Looks in the same transaction before anything is changed, and raises if nothing
                 may be; not called when the operation is repeated.
             also: Writes in the same transaction what belongs to the changes; not called again when
@@ -92,7 +94,8 @@ class Annotations:
             The new version of each, in the order of `changes`.
 
         Raises:
-            Conflict: If a change is based on a version that is not the latest.
+            Conflict: If a change is based on a version that is not the latest; not where `over`
+                alone has changed it since.
             NotFound: If an annotation, image, category, model or round does not exist here.
             MaskError: If a mask is empty, malformed or of another size than its image.
             StoreError: If the operation's id was used for other changes, a value is not allowed,
@@ -112,7 +115,7 @@ class Annotations:
                 return self._answered(connection, earlier)
             if before is not None:
                 before(connection)
-            made = self._apply(connection, operation_id, changes, by, sequence)
+            made = self._apply(connection, operation_id, changes, by, over, sequence)
             answer = [[each.id, each.version] for each in made]
             note(connection, self._project, operation_id, digest, answer, sequence)
             if also is not None:
@@ -195,6 +198,20 @@ class Annotations:
             rows = connection.execute(statement.order_by(annotation_versions.c.version))
             return [*map(_annotation, rows), latest]
 
+    def originals(self, image_id: int) -> dict[int, Annotation]:
+        """Return the first version of each of an image's masks, also of deleted ones, by row."""
+        found: dict[int, Annotation] = {}
+        with self._database.read() as connection:
+            for table in (annotations, annotation_versions):
+                statement = select(table, *_IMAGE_SIZE).where(
+                    in_project(images, self._project),
+                    images.c.id == image_id,
+                    table.c.image_id == images.c.id,
+                    table.c.version == 1,
+                )
+                found |= {row.id: _annotation(row) for row in connection.execute(statement)}
+        return dict(sorted(found.items()))
+
     def since(self, sequence: int, *, limit: int = 1000) -> list[Annotation]:
         """Return annotations whose latest version is newer than a number, in order of change."""
         statement = _LATEST.where(
@@ -237,6 +254,7 @@ class Annotations:
         operation_id: str,
         changes: Sequence[Change],
         by: str,
+        over: str | None,
         sequence: int,
     ) -> list[Annotation]:
         ids = [c.annotation_id for c in changes if not isinstance(c, Create)]
@@ -256,7 +274,7 @@ class Annotations:
                 columns = first_version(change, sizes[change.image_id])
                 new.append({"project_id": self._project, **columns, **stamp})
             else:
-                _refuse_stale(current[change.annotation_id], change)
+                _refuse_stale(connection, current[change.annotation_id], change, over)
                 columns = following_version(current[change.annotation_id], change)
                 replaced[change.annotation_id] = {**columns, **stamp}
         keys = iter(self._insert(connection, new))
@@ -336,38 +354,29 @@ class Annotations:
                 connection.execute(
                     update(images).where(images.c.id == image_id).values(mask_count=counted)
                 )
-        count_changed(connection, self._project, _counted(before), _counted(made))
+        count_changed(connection, self._project, counted_of(before), counted_of(made))
 
 
-def _refuse_stale(current: Annotation, change: Edit | Delete | Restore) -> None:
-    if change.based_on != current.version:
-        raise Conflict(
-            f"annotation {current.id} is at version {current.version}, changed by "
-            f"{current.changed_by}; the change was based on version {change.based_on}: "
-            "look at the new one and try again",
-            current=current,
-            attempted=change,
+def _refuse_stale(
+    connection: Connection, current: Annotation, change: Edit | Delete | Restore, over: str | None
+) -> None:
+    if change.based_on == current.version:
+        return
+    if over is not None and over == current.changed_by and change.based_on < current.version:
+        others = select(annotation_versions.c.version).where(
+            annotation_versions.c.id == current.id,
+            annotation_versions.c.version > change.based_on,
+            annotation_versions.c.changed_by != over,
         )
-
-
-def _counted(versions: Sequence[Annotation]) -> list[Counted]:
-    """Return what is counted of the living ones."""
-    found = []
-    for each in versions:
-        if not each.deleted:
-            shape = shape_columns(each.area, each.box, each.rle.size)
-            found.append(
-                Counted(
-                    image_id=each.image_id,
-                    category_id=each.category_id,
-                    stage=each.made.stage,
-                    review=each.review,
-                    author=each.made.author,
-                    predicted_iou=each.made.predicted_iou,
-                    **{name: shape[name] for name in ("relative_size", "centre_x", "centre_y")},
-                )
-            )
-    return found
+        if connection.execute(others).first() is None:
+            return
+    raise Conflict(
+        f"annotation {current.id} is at version {current.version}, changed by "
+        f"{current.changed_by}; the change was based on version {change.based_on}: "
+        "look at the new one and try again",
+        current=current,
+        attempted=change,
+    )
 
 
 def _annotation(row: Row[Any]) -> Annotation:

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from maskmill.store.changes import Annotation, shape_columns
 from maskmill.store.rows import chunks
 from maskmill.store.schema import ANY, NONE, annotations, mask_bins, mask_groups
 
@@ -50,6 +51,26 @@ Bin = tuple[str, int]
 _KEY = tuple(column.name for column in mask_groups.primary_key)
 # Made once: making a statement takes SQLAlchemy longer than SQLite takes to do it.
 _DELETE = delete(mask_groups).where(*(mask_groups.c[name] == bindparam(name) for name in _KEY))
+
+
+def counted_of(versions: Sequence[Annotation]) -> list[Counted]:
+    """Return what is counted of some versions: of the living ones."""
+    found = []
+    for each in versions:
+        if not each.deleted:
+            shape = shape_columns(each.area, each.box, each.rle.size)
+            found.append(
+                Counted(
+                    image_id=each.image_id,
+                    category_id=each.category_id,
+                    stage=each.made.stage,
+                    review=each.review,
+                    author=each.made.author,
+                    predicted_iou=each.made.predicted_iou,
+                    **{name: shape[name] for name in ("relative_size", "centre_x", "centre_y")},
+                )
+            )
+    return found
 
 
 def groups_of(masks: Iterable[tuple[Any, ...]]) -> dict[Group, tuple[int, float | None]]:

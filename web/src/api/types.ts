@@ -283,6 +283,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/images/{image_id}/redraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Redraw
+         * @description Draw the pre-filled masks that nobody has looked at as people drew the others there.
+         *
+         *     Returns those that moved: after an undo, back to where they were.
+         */
+        post: operations["annotations_redraw"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/annotations/{annotation_id}": {
         parameters: {
             query?: never;
@@ -1965,6 +1987,19 @@ export interface components {
             found: number;
         };
         /**
+         * Keep
+         * @description A pre-filled mask stands: somebody looked at it.
+         */
+        Keep: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "keep";
+            /** Base Version */
+            base_version: number;
+        };
+        /**
          * LabelOut
          * @description How far the model is with labelling what nobody has labelled.
          */
@@ -2735,7 +2770,7 @@ export interface components {
             /** Id */
             id: string;
             /** Change */
-            change: components["schemas"]["Put"] | components["schemas"]["Delete"] | components["schemas"]["Restore"];
+            change: components["schemas"]["Put"] | components["schemas"]["Delete"] | components["schemas"]["Restore"] | components["schemas"]["Keep"];
         };
         /**
          * StrokeIO
@@ -3844,6 +3879,64 @@ export interface operations {
             query?: {
                 deleted?: boolean;
             };
+            header?: never;
+            path: {
+                image_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnotationsOut"];
+                };
+            };
+            /** @description Nobody is signed in. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description Not with this role, or not from this page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description What was asked for is not allowed; why. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    annotations_redraw: {
+        parameters: {
+            query?: never;
             header?: never;
             path: {
                 image_id: number;

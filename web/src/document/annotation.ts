@@ -39,6 +39,11 @@ export interface Annotation {
   readonly changedBy: string;
 }
 
+/** What becomes of a model's mask that a person lets stand. */
+export function kept(annotation: Annotation, author: string): Annotation {
+  return { ...annotation, version: annotation.version + 1, machine: false, review: "accepted", changedBy: author };
+}
+
 export const BY_HAND: Made = {
   seconds: 0,
   clicks: 0,

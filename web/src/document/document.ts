@@ -6,7 +6,7 @@
  */
 
 import type { Annotation, Content } from "./annotation";
-import { sameContent } from "./annotation";
+import { kept, sameContent } from "./annotation";
 import type { Change, Entry, Step } from "./changes";
 import { invert, toSteps } from "./changes";
 import type { History } from "./history";
@@ -76,6 +76,16 @@ export class Document {
 
   redo(): Entry | Refusal {
     return this.step(this.history.undone.at(-1), false);
+  }
+
+  /** Let a mask that a model made stand; taken back by taking the mask away. */
+  keep(id: string): void {
+    const known = this.get(id);
+    if (!known?.machine) return;
+    this.known.set(id, kept(known, this.doors.author));
+    const change = { kind: "keep" as const, base_version: known.version };
+    this.doors.send({ imageId: this.imageId, steps: [{ id, change }], changes: [] });
+    this.tell();
   }
 
   /** Take over what the server says of a mask. */

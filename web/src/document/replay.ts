@@ -3,6 +3,7 @@
 import type { components } from "../api/types";
 import type { Letter } from "../outbox/database";
 import type { Annotation } from "./annotation";
+import { kept } from "./annotation";
 
 /** Take over a mask as the server writes it. */
 export function fromWire(wire: components["schemas"]["AnnotationOut"]): Annotation {
@@ -48,6 +49,10 @@ export function replay(
     for (const { id, change } of steps) {
       const before = known.get(id);
       if ((before?.version ?? 0) !== change.base_version) continue;
+      if (change.kind === "keep") {
+        if (before) known.set(id, kept(before, author));
+        continue;
+      }
       const after = changes.find((each) => each.id === id)?.after;
       const content = after ?? before?.content;
       if (!content) continue;

@@ -27,7 +27,8 @@ const COMMANDS: Partial<Record<Action, (editor: Editor) => void>> = {
   redo: (editor) => editor.redo(),
   oops: (editor) => editor.undo(),
   delete: (editor) => editor.remove(),
-  "mask.reject": (editor) => reject(editor),
+  "mask.keep": (editor) => answer(editor, (id) => editor.document.keep(id)),
+  "mask.reject": (editor) => answer(editor, () => editor.remove()),
   lead: (editor) => editor.lead(),
   "candidate.next": (editor) => editor.prompting.cycle(1),
   "candidate.previous": (editor) => editor.prompting.cycle(-1),
@@ -49,15 +50,15 @@ function selectBeside(editor: Editor, by: 1 | -1): void {
   editor.select(annotations[(next + annotations.length) % annotations.length]?.id ?? null);
 }
 
-/** Take a machine-made mask away and go on to the next one; the first press only goes there. */
-function reject(editor: Editor): void {
+/** Keep or reject a machine-made mask and go on to the next one; the first press only goes there. */
+function answer(editor: Editor, give: (id: string) => void): void {
   const { annotations } = editor.document;
   const at = annotations.findIndex((each) => each.id === editor.selected?.id);
-  const isMachine = annotations[at]?.machine ?? false;
+  const asked = annotations[at]?.machine ? annotations[at] : undefined;
   const rest = [...annotations.slice(at + 1), ...annotations.slice(0, Math.max(at, 0))];
   const next = rest.find((each) => each.machine)?.id ?? null;
-  if (!isMachine && !next) return editor.say("machine.none");
-  if (isMachine) editor.remove();
+  if (!asked && !next) return editor.say("machine.none");
+  if (asked) give(asked.id);
   editor.select(next);
 }
 

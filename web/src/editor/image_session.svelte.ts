@@ -12,13 +12,16 @@ import { Document } from "../document/document";
 import { Effort } from "../document/effort";
 import { NO_HISTORY } from "../document/history";
 import { fromWire, replay } from "../document/replay";
+import { t } from "../i18n/translate.svelte";
 import type { Letter } from "../outbox/database";
 import type { ImageRow, Project } from "../project/project.svelte";
+import { preferences } from "../settings/preferences.svelte";
 import { Drafts } from "./drafts";
 import { Editor } from "./editor";
 import { Offers } from "./offers";
 import { findProminent } from "./prominence";
 import { Prompting } from "./prompting";
+import { Redrawing } from "./redrawing";
 
 type Wire = components["schemas"];
 
@@ -39,6 +42,7 @@ export class ImageSession {
   readonly editor: Editor;
   private readonly offers: Offers;
   private readonly drafts: Drafts;
+  private readonly redrawing: Redrawing;
   private readonly endings: (() => void)[] = [];
   private signature = "";
   private isClosed = false;
@@ -63,6 +67,10 @@ export class ImageSession {
       changed,
     });
     this.editor.effort.reset();
+    this.redrawing = new Redrawing(document, {
+      isWaiting: async () => (await project.outbox.waiting()).some((letter) => letter.imageId === image.id),
+      onMoved: (count) => around.say(t("redrawn", { count })),
+    });
     this.drafts = new Drafts(project.database, image.id, this.editor);
     this.listen(changed);
   }
@@ -186,7 +194,9 @@ export class ImageSession {
 
   /** Somebody changed a mask; if it was this page, nothing is new. */
   private async hear(event: AnnotationEvent): Promise<void> {
-    if (event.image_id !== this.image.id || event.version <= this.document.version(event.id)) return;
+    if (event.image_id !== this.image.id) return;
+    await this.redrawing.settled(); // what it moves comes with its answer
+    if (event.version <= this.document.version(event.id)) return;
     const found = await this.fetch(event.id);
     if (found && found.version > this.document.version(event.id)) this.document.receive(found);
   }
@@ -204,6 +214,12 @@ export class ImageSession {
     for (const each of (answer as Wire["AnnotationsOut"]).annotations.map(fromWire)) {
       if (each.version >= this.document.version(each.id)) this.document.receive(each);
     }
+    if (preferences.follows && !this.isClosed) void this.redrawing.ask().catch((error) => this.say(error));
+  }
+
+  private say(error: unknown): void {
+    if (error instanceof Refused) this.around.say(error.message);
+    else unlessOffline(error);
   }
 
   private async showConflict(letter: Letter): Promise<void> {

@@ -9,6 +9,8 @@ export interface Preferences {
   outlines: boolean;
   hideOthers: boolean;
   turbo: boolean;
+  /** Whether pre-filled masks follow what the person mends on their image. */
+  follows: boolean;
   brushRadius: number;
   keys: Keys;
 }
@@ -20,6 +22,7 @@ const DEFAULTS: Preferences = {
   outlines: true,
   hideOthers: false,
   turbo: false,
+  follows: true,
   brushRadius: 12,
   keys: {},
 };

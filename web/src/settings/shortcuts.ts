@@ -26,6 +26,7 @@ export const ACTIONS = [
   ["masks", "redo", "ctrl+shift+z"],
   ["masks", "oops", "z"],
   ["masks", "delete", "delete"],
+  ["masks", "mask.keep", "s"],
   ["masks", "mask.reject", "d"],
   ["masks", "mask.next", "pagedown"],
   ["masks", "mask.previous", "pageup"],

@@ -55,6 +55,30 @@ describe("undo", () => {
   });
 });
 
+describe("a mask that a model made", () => {
+  const machine = { ...A(), machine: true };
+
+  test("is kept with an operation of its own, after a reload too", () => {
+    const it = new Pretend(4, 2, [machine]);
+    it.document.keep("a");
+    const [{ steps }] = it.sent as [(typeof it.sent)[number]];
+    expect(steps).toEqual([{ id: "a", change: { kind: "keep", base_version: 1 } }]);
+    const letters = [{ ...it.sent[0]!, opId: "op", at: 0, place: 0 }];
+    const reloaded = new Pretend(4, 2, replay([machine], letters, "me"));
+    for (const each of [it, reloaded]) {
+      expect(each.last).toMatchObject({ machine: false, review: "accepted", version: 2, changedBy: "me" });
+      each.document.keep("a");
+      expect(each.sent.length).toBe(each === it ? 1 : 0);
+    }
+  });
+
+  test("is not kept where a person made it", () => {
+    const it = new Pretend(4, 2, [A()]);
+    it.document.keep("a");
+    expect(it.sent).toEqual([]);
+  });
+});
+
 describe("operations on their way", () => {
   const letter = (it: Pretend, i: number): Letter => ({ ...it.sent[i]!, opId: `op-${i}`, at: 0, place: i });
 

@@ -1,0 +1,120 @@
+"""Stage 2 on an open image: untouched pre-filled masks are drawn as people drew the others.
+
+What people did is read from the masks' versions, and how the rest is to be drawn follows from that
+alone (`mending`): nothing else is kept, and when the last mended mask is as it was, by an undo for
+instance, all others are as they were too. A mask drawn anew is still the model's, and nobody has
+looked at it; who changes it at the same moment goes before (`BY`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import uuid4
+
+import numpy as np
+from jaxtyping import UInt8
+
+from maskmill.engine.prefilling import is_prefilled
+from maskmill.errors import Conflict
+from maskmill.mending import Mending
+from maskmill.rle import Rle
+from maskmill.store import Annotation, Edit, Project
+
+BY = "redrawing"
+"""Who a version is by that followed; people's changes go before its."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """What people made of an image's pre-filled masks, by row.
+
+    Attributes:
+        drawn: As the model drew them, also those that people took away.
+        settled: What people made of some, or let stand.
+        gone: Those that people took away.
+        others: What people drew besides.
+        open: Those that nobody has looked at, as they are now.
+    """
+
+    drawn: dict[int, Rle]
+    settled: dict[int, Rle]
+    gone: frozenset[int]
+    others: list[Rle]
+    open: dict[int, Annotation]
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether all open masks are as the model drew them, and no settled one tells otherwise."""
+        mended = any(mask != self.drawn[row] for row, mask in self.settled.items())
+        moved = any(mask.rle != self.drawn[row] for row, mask in self.open.items())
+        return not self.open or not (mended or moved)
+
+
+def looked_at(project: Project, image_id: int) -> Looked:
+    """Read what people made of an image's pre-filled masks so far.
+
+    Args:
+        project: Open.
+        image_id: The image.
+    """
+    firsts = project.annotations.originals(image_id)
+    drawn = {row: mask.rle for row, mask in firsts.items() if is_prefilled(mask.made)}
+    settled: dict[int, Rle] = {}
+    others: list[Rle] = []
+    open_: dict[int, Annotation] = {}
+    for mask in project.annotations.of_image(image_id):
+        if mask.review == "rejected":
+            continue
+        if mask.id not in drawn:
+            others.append(mask.rle)
+        elif mask.made.made_by == "person" or mask.review == "accepted":
+            settled[mask.id] = mask.rle
+        else:
+            open_[mask.id] = mask
+    gone = frozenset(row for row in drawn if row not in settled and row not in open_)
+    return Looked(drawn=drawn, settled=settled, gone=gone, others=others, open=open_)
+
+
+def redrawn(looked: Looked, image: UInt8[np.ndarray, "h w 3"]) -> dict[int, Rle]:
+    """Say which open masks are to be drawn otherwise than they are now, and how.
+
+    Args:
+        looked: What people made of the others.
+        image: RGB pixels.
+    """
+    rows = list(looked.drawn)
+    place = {row: i for i, row in enumerate(rows)}
+    said = Mending(image, list(looked.drawn.values())).after(
+        {place[row]: mask for row, mask in looked.settled.items()},
+        gone=[place[row] for row in looked.gone],
+        others=looked.others,
+    )
+    told = {rows[i]: mask for i, mask in said.items()}
+    return {row: mask for row, mask in told.items() if mask != looked.open[row].rle}
+
+
+def commit_redrawn(
+    project: Project, looked: Looked, moved: Mapping[int, Rle]
+) -> list[Annotation] | None:
+    """Write masks that were drawn anew.
+
+    Args:
+        project: Open for writing.
+        looked: What they follow from.
+        moved: From `redrawn`.
+
+    Returns:
+        Their new versions; None where somebody has changed one meanwhile: look again.
+    """
+    if not moved:
+        return []
+    edits = [
+        Edit(
+            annotation_id=row, based_on=looked.open[row].version, rle=mask,
+            made=looked.open[row].made,
+        )
+        for row, mask in moved.items()
+    ]  # fmt: skip
+    try:
+        return project.annotations.apply(f"redraw/{uuid4()}", edits, by=BY)
+    except Conflict:
+        return None

@@ -1,0 +1,52 @@
+/**
+ * Pre-filled masks that nobody has looked at follow what people mend on their image.
+ *
+ * The server draws them, from what has reached it: so it is asked once nothing is on its way there.
+ */
+
+import { post } from "../api/client";
+import type { components } from "../api/types";
+import type { Document } from "../document/document";
+import { fromWire } from "../document/replay";
+
+export interface Around {
+  /** Whether changes of this image are still on their way to the server. */
+  readonly isWaiting: () => Promise<boolean>;
+  /** Called with how many masks were drawn anew. */
+  readonly onMoved: (count: number) => void;
+}
+
+export class Redrawing {
+  private running: Promise<void> | undefined;
+  private again = false;
+
+  constructor(
+    private readonly document: Document,
+    private readonly around: Around,
+  ) {}
+
+  /** Ask, or once more after the answer that is awaited. Rejects as the server's last answer did. */
+  ask(): Promise<void> {
+    this.again = true;
+    this.running ??= this.run().finally(() => (this.running = undefined));
+    return this.running;
+  }
+
+  /** Resolves once no answer is awaited, whatever came of it. */
+  settled(): Promise<void> {
+    return (this.running ?? Promise.resolve()).catch(() => undefined);
+  }
+
+  private async run(): Promise<void> {
+    while (this.again) {
+      this.again = false;
+      if (!this.document.annotations.some((each) => each.machine)) return;
+      if (await this.around.isWaiting()) return; // who is told of the last arrival asks again
+      const path = `/api/images/${this.document.imageId}/redraw`;
+      const told = await post<components["schemas"]["AnnotationsOut"]>(path);
+      const moved = told.annotations.map(fromWire).filter((each) => each.version > this.document.version(each.id));
+      for (const each of moved) this.document.receive(each);
+      if (moved.length) this.around.onMoved(moved.length);
+    }
+  }
+}
