@@ -64,7 +64,7 @@ def write_report(path: Path, title: str, told: dict[str, Any], *, forecast: int 
     facts = [
         f"{overall['masks']:,} masks by people in {overall['hours']:.2f} hours; by polygons they "
         f"would have taken {overall['hours_by_polygons']:.2f}.",
-        f"In the last round masks came {overall['faster_from_first_to_last_round']:.1f} times as "
+        f"In the last round masks came {overall['faster_from_first_to_last_round']:.2f} times as "
         "fast as in the first.",
         forecast_in_words(foretell(told["rounds"], forecast)),
     ]
@@ -196,5 +196,5 @@ def _of_automatic(automatic: dict[str, Any]) -> list[str]:
             + "."
             for size, each in automatic["audit_by_size"].items()
         ),
-        *(f"Stage 3 kept masks so: {line}." for line in automatic["why"]),
+        *(f"How stage 3 chose masks: {line}." for line in automatic["why"]),
     ]
