@@ -157,7 +157,9 @@ def _edges(image: UInt8[np.ndarray, "h w 3"], masks: Sequence[Rle]) -> list[_Edg
     """Look at the surroundings of each mask's outline."""
     owner = np.zeros(image.shape[:2], np.int32)
     for number, mask in enumerate(masks, start=1):
-        owner[rle.decode(mask)] = number
+        left, top, right, bottom = rle.box(mask)
+        window = (slice(top, bottom), slice(left, right))
+        owner[window][rle.decode(mask)[window]] = number
     return [_edge(image, owner, number, mask) for number, mask in enumerate(masks, start=1)]
 
 
