@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from rims import PLACES, WIDE, disc, near, picture
 
 from maskmill import rle
-from maskmill.engine.offering import measure_offer, offered_at, offers, threshold_of
+from maskmill.engine.offering import following, measure_offer, offered_at, offers, threshold_of
 from maskmill.engine.oracle import OracleConfig, label_image
 from maskmill.engine.region_finder import RegionFinder
 from maskmill.formats import LabelledImage, read_pixels
+from maskmill.mending import Mending
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
 from maskmill.train.clicks import Click
@@ -85,3 +87,32 @@ def test_a_person_who_is_offered_regions_is_done_sooner(
 @pytest.mark.parametrize("card", [{}, {"offer": None}, {"offer": {"threshold": None}}])
 def test_a_card_that_says_nothing_offers_nothing(card: dict[str, object]) -> None:
     assert threshold_of(card) is None
+
+
+def test_regions_follow_what_people_drew_and_no_other_masks() -> None:
+    mending = Mending(picture(), WIDE)
+    assert following(mending, WIDE, []) == WIDE
+    assert following(mending, WIDE, [WIDE[3]]) == WIDE, "as they are, they are right"
+    elsewhere = rle.encode(np.eye(*picture().shape[:2], dtype=bool))
+    assert following(mending, WIDE, [elsewhere]) == WIDE, "it is of no region"
+    people = [rle.encode(disc(x, y, 10)) for x, y in PLACES]
+    told = following(mending, WIDE, [people[0], people[5]])
+    others = {i: mask for i, mask in enumerate(told) if i not in (0, 5)}
+    assert near(others, people) > 0.85 > near(dict(enumerate(WIDE)), people)
+    assert (told[0], told[5]) == (WIDE[0], WIDE[5])
+
+
+def test_a_person_who_is_offered_regions_brushes_less_once_they_follow() -> None:
+    predictor = Predictor.load("tiny", threads=1)
+    embedding = predictor.embed(picture())
+    people = [rle.encode(disc(x, y, 10)) for x, y in PLACES]
+    careful = OracleConfig(miss=0.0, slip=0.0)
+
+    def strokes(offering: Mending | None) -> int:
+        sitting = label_image(
+            predictor, embedding, people, np.random.default_rng(0), offered=WIDE,
+            offering=offering, config=careful,
+        )  # fmt: skip
+        return sum(mask.strokes for mask in sitting.made)
+
+    assert strokes(Mending(picture(), WIDE)) < strokes(None) / 2

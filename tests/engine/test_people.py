@@ -88,9 +88,9 @@ def test_a_replay_keeps_the_prefilled_masks_that_people_kept(
     assert len(again.truths(image.path)) == 2, "an image on which everything was kept counts too"
     embedding, masks = predictor.embed(pixels), [mask.rle for mask in there]
     rng = np.random.default_rng(0)
-    sitting = again.label(predictor, embedding, image.path, rng, masks, None, [])
+    sitting = again.label(predictor, embedding, image.path, rng, masks, None, [], None)
     assert (list(sitting.kept), sitting.rejected, sitting.made) == ([0, 1], [], [])
-    bare = again.label(predictor, embedding, image.path, rng, [], None, [])
+    bare = again.label(predictor, embedding, image.path, rng, [], None, [], None)
     assert bare.seconds == sitting.seconds, "what took a check then takes a check now"
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from PIL import Image as Picture
-from rims import NARROW, WIDE, near, picture
+from rims import NARROW, PLACES, WIDE, disc, near, picture
 from starlette.testclient import TestClient
 
+from maskmill import rle
 from maskmill.rle import Rle
 from maskmill.server.ingesting import ingest
 from maskmill.server.service import Service
@@ -16,6 +17,7 @@ from maskmill.store import Create, Made
 
 from .drawing import MADE, put_mask
 
+NOTHING: dict[str, Any] = {"annotations": [], "regions": []}
 BY_MODEL = Made(made_by="model", author="regions", stage="semi", predicted_iou=0.8)
 
 
@@ -56,7 +58,7 @@ def masks(found: list[dict[str, Any]]) -> dict[int, Rle]:
 def test_the_rest_follows_and_its_pages_are_told(
     client: TestClient, service: Service, discs: int
 ) -> None:
-    assert client.post(f"/api/images/{discs}/redraw").json() == {"annotations": []}
+    assert client.post(f"/api/images/{discs}/redraw").json() == NOTHING
     before = there(client, discs)
     for place in (0, 5):
         assert mend(client, before[place]["id"], 1, WIDE[place], f"m{place}").status_code == 200
@@ -66,7 +68,7 @@ def test_the_rest_follows_and_its_pages_are_told(
         (2, None, "redrawing")
     }
     assert near(masks(there(client, discs)), WIDE) > 0.85
-    assert client.post(f"/api/images/{discs}/redraw").json() == {"annotations": []}
+    assert client.post(f"/api/images/{discs}/redraw").json() == NOTHING
 
 
 def test_a_change_of_what_moved_meanwhile_is_no_conflict(client: TestClient, discs: int) -> None:
@@ -131,5 +133,23 @@ def test_an_image_without_prefilled_masks_is_not_even_read(
 ) -> None:
     made = put_mask(client)
     answer = client.post(f"/api/images/{made['image_id']}/redraw")
-    assert answer.json() == {"annotations": []}
+    assert answer.json() == NOTHING
     assert service.redrawer._child.started == 0
+
+
+def test_offered_regions_follow_what_people_drew_beside_them(
+    client: TestClient, service: Service, discs: int
+) -> None:
+    image = service.project.images.get(discs)
+    for mask in there(client, discs):
+        client.delete(
+            f"/api/annotations/{mask['id']}", params={"op_id": f"d{mask['id']}", "base_version": 1}
+        )
+    assert service.redrawer.redraw(image, WIDE) == ([], WIDE)
+    assert service.redrawer._child.started == 0, "nobody has drawn anything"
+    people = [rle.encode(disc(x, y, 10)) for x, y in PLACES]
+    for place in (0, 5):
+        put_mask(client, image_id=discs, mask=as_sent(people[place]))
+    moved, regions = service.redrawer.redraw(image, WIDE)
+    assert moved == []
+    assert near({i: m for i, m in enumerate(regions) if i not in (0, 5)}, people) > 0.85

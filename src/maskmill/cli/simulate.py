@@ -77,7 +77,7 @@ def simulate(
         precision: Share of pre-filled masks that has to be right at IoU 0.75, on the hold-out.
         automatic_precision: The same for the masks of stage 3, which nobody looks at.
         detector: Train the box detector and the region head in each round, and let them propose.
-        follows: Let pre-filled masks follow what is mended on their image.
+        follows: Let pre-filled masks and offered regions follow what is mended on their image.
         queue_by: Choose images by the model's doubt, or at random.
         masks: Train each round on the masks made since the last promotion, or on all.
         start: Train each round from the current model, or from the embedded default.

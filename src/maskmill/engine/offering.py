@@ -4,7 +4,7 @@ The head was taught by the project's own masks, so the region under a click is o
 a person wants than what the mask decoder draws. Not always: the hold-out says from which score on
 regions are better than the decoder's answers, and those alone are offered, before these. What
 masks cover already is cut away, so of two objects that the head takes for one, the second is what
-the first has left.
+the first has left. What people made on the image so far says how they draw, and regions follow it.
 """
 
 import math
@@ -20,6 +20,7 @@ from maskmill import rle
 from maskmill.engine.proposals import Proposal, outlined
 from maskmill.engine.region_finder import RegionFinder
 from maskmill.formats import LabelledImage, even_sample, read_pixels
+from maskmill.mending import Mending
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
 from maskmill.train.clicks import Click, first_click
@@ -30,6 +31,8 @@ MOST_IMAGES = 20
 """Hold-out images that are clicked on; more only narrow what is known."""
 LEAST_SHARE = 0.2
 """A region of which masks that are there leave less than this is no offer any more."""
+SAME_OBJECT = 0.5
+"""IoU from which a mask that people made is of a region's object."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +73,27 @@ def threshold_of(card: Mapping[str, Any]) -> float | None:
     told = card.get("offer")
     value = told.get("threshold") if isinstance(told, Mapping) else None
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def following(mending: Mending, regions: Sequence[Rle], masks: Sequence[Rle]) -> list[Rle]:
+    """Draw offered regions as people drew the objects that have masks.
+
+    Args:
+        mending: Of the regions.
+        regions: As the head outlined them.
+        masks: What people made on the image, whatever it was made from.
+
+    Returns:
+        The regions in their order; one that a mask is of stays as it was.
+    """
+    settled = {}
+    if regions and masks:
+        iou = rle.iou(list(masks), list(regions))
+        for mask, row in zip(masks, iou, strict=True):
+            if row.max() >= SAME_OBJECT:
+                settled[int(row.argmax())] = mask
+    moved = mending.after(settled)
+    return [moved.get(i, region) for i, region in enumerate(regions)]
 
 
 def offered_at(click: Click, regions: Sequence[Rle], taken: Sequence[Rle]) -> Rle | None:

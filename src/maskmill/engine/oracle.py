@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from maskmill import rle
-from maskmill.engine.offering import offered_at
+from maskmill.engine.offering import following, offered_at
 from maskmill.engine.time_model import TimeModel
 from maskmill.errors import ConfigError
 from maskmill.mending import Mending
@@ -110,6 +110,7 @@ def label_image(
     prefilled: Sequence[Rle] = (),
     mending: Mending | None = None,
     offered: Sequence[Rle] = (),
+    offering: Mending | None = None,
     recorded: Sequence[HandMade] | None = None,
     config: OracleConfig | None = None,
     times: TimeModel | None = None,
@@ -124,6 +125,7 @@ def label_image(
         prefilled: Masks that are there already.
         mending: Of these masks; then those that are left follow what is mended.
         offered: Regions that a click brings up before the decoder's candidates, best first.
+        offering: Of these regions; then they follow what is made.
         recorded: What a real person made of each object, and what it took; then nothing is
             clicked or overlooked anew.
         config: What kind of person it is.
@@ -141,7 +143,8 @@ def label_image(
             continue
         else:
             truth = rle.decode(truths[i])
-            region = offered_at(first_click(truth), offered, taken)
+            shown = offered if offering is None else following(offering, offered, taken)
+            region = offered_at(first_click(truth), shown, taken)
             mask = _label_object(predictor, embedding, truth, region, rng, config, times)
         sitting.made.append(mask)
         taken.append(mask.rle)

@@ -48,6 +48,7 @@ class Person(Protocol):
         prefilled: Sequence[Rle],
         mending: Mending | None,
         offered: Sequence[Rle],
+        offering: Mending | None,
     ) -> Sitting:
         """Sit down at an image."""
         ...
@@ -74,11 +75,12 @@ class Oracle:
         prefilled: Sequence[Rle],
         mending: Mending | None,
         offered: Sequence[Rle],
+        offering: Mending | None,
     ) -> Sitting:
         """Play a person."""
         return label_image(
             predictor, embedding, self.labels[path], rng, prefilled=prefilled, mending=mending,
-            offered=offered, config=self.config, times=self.times,
+            offered=offered, offering=offering, config=self.config, times=self.times,
         )  # fmt: skip
 
 
@@ -107,6 +109,7 @@ class Recorded:
         prefilled: Sequence[Rle],
         mending: Mending | None,
         offered: Sequence[Rle],
+        offering: Mending | None,
     ) -> Sitting:
         """Let recorded people work."""
         return label_image(
@@ -190,14 +193,15 @@ def sit(
         stage: Of the data engine.
         rng: The person's own.
         offered: Regions that a click brings up.
-        follows: Whether pre-filled masks follow what is mended on the image.
+        follows: Whether pre-filled masks and offered regions follow what people do on the image.
     """
     written = prefill(project, image_id, chosen, stage)
     path = project.images.get(image_id).path
     embedding = predictor.embed(pixels)
     there = [mask.rle for mask in chosen]
     mending = Mending(pixels, there) if follows and there else None
-    sitting = person.label(predictor, embedding, path, rng, there, mending, offered)
+    offering = Mending(pixels, offered) if follows and offered else None
+    sitting = person.label(predictor, embedding, path, rng, there, mending, offered, offering)
     changes: list[Any] = [
         Edit(annotation_id=written[i], based_on=1, review="rejected") for i in sitting.rejected
     ]

@@ -1,4 +1,4 @@
-"""Stage 2 on an open image: untouched pre-filled masks are drawn as people drew the others.
+"""On an open image the model's outlines follow people: untouched pre-filled masks, and offers.
 
 What people did is read from the masks' versions, and how the rest is to be drawn follows from that
 alone (`mending`): nothing else is kept, and when the last mended mask is as it was, by an undo for
@@ -6,13 +6,15 @@ instance, all others are as they were too. A mask drawn anew is still the model'
 looked at it; who changes it at the same moment goes before (`BY`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
 import numpy as np
 from jaxtyping import UInt8
 
+from maskmill.engine.dataset import answered_for
+from maskmill.engine.offering import following
 from maskmill.engine.prefilling import is_prefilled
 from maskmill.errors import Conflict
 from maskmill.mending import Mending
@@ -33,6 +35,7 @@ class Looked:
         gone: Those that people took away.
         others: What people drew besides.
         open: Those that nobody has looked at, as they are now.
+        made: All masks of the image that people answer for, settled ones among them.
     """
 
     drawn: dict[int, Rle]
@@ -40,6 +43,7 @@ class Looked:
     gone: frozenset[int]
     others: list[Rle]
     open: dict[int, Annotation]
+    made: list[Rle]
 
     @property
     def nothing_to_do(self) -> bool:
@@ -61,9 +65,12 @@ def looked_at(project: Project, image_id: int) -> Looked:
     settled: dict[int, Rle] = {}
     others: list[Rle] = []
     open_: dict[int, Annotation] = {}
+    made: list[Rle] = []
     for mask in project.annotations.of_image(image_id):
         if mask.review == "rejected":
             continue
+        if answered_for(mask):
+            made.append(mask.rle)
         if mask.id not in drawn:
             others.append(mask.rle)
         elif mask.made.made_by == "person" or mask.review == "accepted":
@@ -71,7 +78,7 @@ def looked_at(project: Project, image_id: int) -> Looked:
         else:
             open_[mask.id] = mask
     gone = frozenset(row for row in drawn if row not in settled and row not in open_)
-    return Looked(drawn=drawn, settled=settled, gone=gone, others=others, open=open_)
+    return Looked(drawn=drawn, settled=settled, gone=gone, others=others, open=open_, made=made)
 
 
 def redrawn(looked: Looked, image: UInt8[np.ndarray, "h w 3"]) -> dict[int, Rle]:
@@ -90,6 +97,19 @@ def redrawn(looked: Looked, image: UInt8[np.ndarray, "h w 3"]) -> dict[int, Rle]
     )
     told = {rows[i]: mask for i, mask in said.items()}
     return {row: mask for row, mask in told.items() if mask != looked.open[row].rle}
+
+
+def redrawn_offers(
+    looked: Looked, regions: Sequence[Rle], image: UInt8[np.ndarray, "h w 3"]
+) -> list[Rle]:
+    """Draw the regions that a click brings up as people drew what is there; see `offering`.
+
+    Args:
+        looked: What people made on the image.
+        regions: As the head outlined them.
+        image: RGB pixels.
+    """
+    return following(Mending(image, regions), regions, looked.made)
 
 
 def commit_redrawn(

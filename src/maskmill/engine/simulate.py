@@ -66,7 +66,7 @@ class SimulateConfig:
     queue_by: Literal["doubt", "random"] = "doubt"
     """How images are chosen."""
     follows: bool = True
-    """Whether pre-filled masks follow what is mended on their image."""
+    """Whether pre-filled masks and offered regions follow what people do on their image."""
     oracle: OracleConfig = field(default_factory=OracleConfig)
     """The people."""
     times: TimeModel = field(default_factory=TimeModel)

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query, Request
 
 from maskmill.server.access import AnyMember, AnyReviewer
 from maskmill.server.changes import apply_review, apply_steps, row_of, tell, to_wire
+from maskmill.server.decoder import wire_mask
 from maskmill.server.service import Service
 from maskmill.server.wire import (
     AnnotationId,
@@ -24,6 +25,7 @@ from maskmill.server.wire import (
     Step,
     Version,
 )
+from maskmill.server.wire_images import RedrawnOut, RegionOut
 
 router = APIRouter(tags=["annotations"])
 Key = Annotated[AnnotationId, Path(description="The UUID of a mask, or the server's number.")]
@@ -45,15 +47,21 @@ def of_image(
 
 
 @router.post("/images/{image_id}/redraw")
-def redraw(request: Request, member: AnyMember, image_id: ImageId) -> AnnotationsOut:
+def redraw(request: Request, member: AnyMember, image_id: ImageId) -> RedrawnOut:
     """Draw the pre-filled masks that nobody has looked at as people drew the others there.
 
-    Returns those that moved: after an undo, back to where they were.
+    So are the regions that a click brings up. After an undo all are where they were.
     """
     service: Service = request.app.state.service
-    moved = service.redrawer.redraw(service.project.images.get(image_id))
+    image = service.project.images.get(image_id)
+    offered = service.outliner.of(image, service.model_of(image))
+    moved, regions = service.redrawer.redraw(image, [mask for mask, _ in offered])
     tell(service, moved)
-    return AnnotationsOut(annotations=to_wire(service, moved))
+    told = zip(regions, offered, strict=True)
+    return RedrawnOut(
+        annotations=to_wire(service, moved),
+        regions=[RegionOut(mask=wire_mask(mask), score=score) for mask, (_, score) in told],
+    )
 
 
 @router.get("/annotations/{annotation_id}")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from maskmill.server.wire import In, Mask, Note, Out, RowId
+from maskmill.server.wire import AnnotationOut, In, Mask, Note, Out, RowId
 from maskmill.store.work import Reason
 
 State = Literal["open", "in_review", "returned", "complete"]
@@ -124,6 +124,15 @@ class RegionsOut(Out):
     regions: list[RegionOut]
     low_res_side: int
     """Of the image's model: what its decoder is told of a region that a click mends."""
+
+
+class RedrawnOut(Out):
+    """How the model's outlines on an image follow what people drew there."""
+
+    annotations: list[AnnotationOut]
+    """Pre-filled masks that moved; nobody has looked at them yet."""
+    regions: list[RegionOut]
+    """All regions that are offered there, as they are to be offered now."""
 
 
 class CategoryOut(Out):

@@ -296,7 +296,7 @@ export interface paths {
          * Redraw
          * @description Draw the pre-filled masks that nobody has looked at as people drew the others there.
          *
-         *     Returns those that moved: after an undo, back to where they were.
+         *     So are the regions that a click brings up. After an undo all are where they were.
          */
         post: operations["annotations_redraw"];
         delete?: never;
@@ -2495,6 +2495,16 @@ export interface components {
             masks: number;
         };
         /**
+         * RedrawnOut
+         * @description How the model's outlines on an image follow what people drew there.
+         */
+        RedrawnOut: {
+            /** Annotations */
+            annotations: components["schemas"]["AnnotationOut"][];
+            /** Regions */
+            regions: components["schemas"]["RegionOut"][];
+        };
+        /**
          * RegionOut
          * @description What the region head of the image's model outlines; a click in it brings it up.
          */
@@ -3951,7 +3961,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AnnotationsOut"];
+                    "application/json": components["schemas"]["RedrawnOut"];
                 };
             };
             /** @description Nobody is signed in. */

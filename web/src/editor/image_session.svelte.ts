@@ -67,7 +67,7 @@ export class ImageSession {
       changed,
     });
     this.editor.effort.reset();
-    this.redrawing = new Redrawing(document, {
+    this.redrawing = new Redrawing(document, this.offers, {
       isWaiting: async () => (await project.outbox.waiting()).some((letter) => letter.imageId === image.id),
       onMoved: (count) => around.say(t("redrawn", { count })),
     });

@@ -47,6 +47,15 @@ export class Offers {
     this.last = undefined;
   }
 
+  get isEmpty(): boolean {
+    return !this.regions.length;
+  }
+
+  /** Take over the same regions, drawn anew. */
+  redraw(found: readonly { readonly mask: Rle; readonly score: number }[]): void {
+    this.know(found, this.lowResSide);
+  }
+
   /** What a click here brings up, if anything. */
   at(point: ImagePoint): Candidate | undefined {
     const region = this.regions.find((each) => contains(each.mask, point));

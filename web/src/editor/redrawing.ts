@@ -1,5 +1,6 @@
 /**
- * Pre-filled masks that nobody has looked at follow what people mend on their image.
+ * Pre-filled masks that nobody has looked at follow what people draw on their image, and so do the
+ * regions that a click brings up.
  *
  * The server draws them, from what has reached it: so it is asked once nothing is on its way there.
  */
@@ -8,6 +9,7 @@ import { post } from "../api/client";
 import type { components } from "../api/types";
 import type { Document } from "../document/document";
 import { fromWire } from "../document/replay";
+import type { Offers } from "./offers";
 
 export interface Around {
   /** Whether changes of this image are still on their way to the server. */
@@ -22,6 +24,7 @@ export class Redrawing {
 
   constructor(
     private readonly document: Document,
+    private readonly offers: Offers,
     private readonly around: Around,
   ) {}
 
@@ -40,10 +43,11 @@ export class Redrawing {
   private async run(): Promise<void> {
     while (this.again) {
       this.again = false;
-      if (!this.document.annotations.some((each) => each.machine)) return;
+      if (this.offers.isEmpty && !this.document.annotations.some((each) => each.machine)) return;
       if (await this.around.isWaiting()) return; // who is told of the last arrival asks again
       const path = `/api/images/${this.document.imageId}/redraw`;
-      const told = await post<components["schemas"]["AnnotationsOut"]>(path);
+      const told = await post<components["schemas"]["RedrawnOut"]>(path);
+      this.offers.redraw(told.regions);
       const moved = told.annotations.map(fromWire).filter((each) => each.version > this.document.version(each.id));
       for (const each of moved) this.document.receive(each);
       if (moved.length) this.around.onMoved(moved.length);
