@@ -1611,7 +1611,7 @@ export interface components {
              * Outcome
              * @enum {string}
              */
-            outcome: "better" | "worse" | "same";
+            outcome: "better" | "worse" | "same" | "expected";
         };
         /**
          * ConflictOut
@@ -2579,7 +2579,9 @@ export interface components {
             /** Masks */
             masks: ("new" | "all") | null;
             /** Start */
-            start: ("current" | "default") | null;
+            start: ("current" | "default" | "other") | null;
+            /** Start Name */
+            start_name: string | null;
             work: components["schemas"]["WorkOut"] | null;
             gate: components["schemas"]["GateOut"] | null;
             naming: components["schemas"]["NamingOut"] | null;
@@ -2606,7 +2608,9 @@ export interface components {
             /** Masks */
             masks: ("new" | "all") | null;
             /** Start */
-            start: ("current" | "default") | null;
+            start: ("current" | "default" | "other") | null;
+            /** Start Name */
+            start_name: string | null;
             work: components["schemas"]["WorkOut"] | null;
             gate: components["schemas"]["GateOut"] | null;
             naming: components["schemas"]["NamingOut"] | null;
