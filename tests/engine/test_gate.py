@@ -87,6 +87,26 @@ def test_a_slower_encoder_is_refused() -> None:
     assert "encode" in verdict.reason
 
 
+def test_a_slower_encoder_that_was_chosen_is_told_and_vetoes_nothing() -> None:
+    none = np.zeros(40)
+    pair = results(none, 1), results(none + 0.05, 2)
+    verdict = judge(*pair, encode_seconds=(0.1, 0.31), other_encoder=True)
+    assert verdict.promoted is True
+    assert verdict.comparisons[-1].outcome == "expected"
+    told = "; encoding takes 3.1 times as long, as the encoder that was chosen does"
+    assert verdict.reason.endswith(told)
+    no_better = judge(pair[0], results(none, 2), encode_seconds=(0.1, 0.31), other_encoder=True)
+    assert no_better.promoted is False, "what is asked of the masks stays as it was"
+    assert no_better.reason.endswith(told)
+    few = results(none[:5], 1), results(none[:5], 2)
+    alone = judge(*few, encode_seconds=(0.1, 0.31), other_encoder=True)
+    assert (alone.promoted, alone.reason.endswith(told)) == (None, True)
+    for new in (0.02, 0.1, 0.119):
+        quick = judge(*pair, encode_seconds=(0.1, new), other_encoder=True)
+        assert quick == judge(*pair, encode_seconds=(0.1, new))
+        assert quick.comparisons[-1].outcome == "same"
+
+
 def test_with_few_hold_out_images_a_person_decides() -> None:
     few = np.zeros(MIN_IMAGES - 1)
     verdict = judge(results(few, 1), results(few + 0.3, 2))

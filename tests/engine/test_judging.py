@@ -1,19 +1,23 @@
 """The gate's child where there is nothing to judge by; `test_rounds.py` has the rest."""
 
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from labelled_scene import write_scene
+from labelled_scene import SMALL, write_scene
 
 from maskmill.engine.children import run_child
+from maskmill.engine.gate import Verdict
 from maskmill.engine.judging import judge_round, read_verdict
 from maskmill.engine.lineage import run_folder
 from maskmill.engine.rounds import RoundConfig
 from maskmill.errors import ConfigError
 from maskmill.exchange.importing import import_labelled
 from maskmill.formats import LabelledImage
+from maskmill.model.checkpoint import save_model
+from maskmill.model.sam import build
 from maskmill.store import Project
 from maskmill.store.snapshots import SnapshotConfig
 from maskmill.weights import model_folder, model_id_of, read_card
@@ -45,6 +49,43 @@ def test_a_limited_hold_out_is_drawn_from_every_source(
         with pytest.raises(ConfigError):  # nothing was measured
             judge_round(project, project.models.change_round(round_.id, status="gating", **told))
     assert looked_at == ["first", "second"] * 2
+
+
+@pytest.mark.parametrize(
+    ("change", "other"),
+    [
+        ({}, False),
+        ({"name": "mine", "pred_iou_thresh": 0.5}, False),
+        ({"encoder": replace(SMALL.encoder, num_heads=4)}, True),
+        ({"input_side": 96}, True),
+    ],
+)
+def test_whether_an_encoder_is_another_one_stands_on_the_cards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], other: bool
+) -> None:
+    asked: list[bool] = []
+
+    def judge(*_: object, other_encoder: bool, **__: object) -> Verdict:
+        asked.append(other_encoder)
+        return Verdict(promoted=None, reason="", comparisons=(), images=1, groups=1)
+
+    monkeypatch.setattr("maskmill.train.evaluate.measure_each", lambda *_: ([], []))
+    monkeypatch.setattr("maskmill.engine.judging._encode_seconds", lambda *_: (1.0, 1.0))
+    monkeypatch.setattr("maskmill.engine.judging.judge", judge)
+    with Project.create(tmp_path / "project") as project:
+        scene = replace(write_scene(tmp_path, "a", seed=1), split="val")
+        import_labelled(project, [scene], name="s", by="test")
+        rows = []
+        for seed, config in enumerate((SMALL, replace(SMALL, **change))):
+            made = tmp_path / "made"
+            card = save_model(made, build(config, seed=seed).eval(), {})
+            shutil.copytree(made, project.folder / "models" / model_id_of(card))
+            rows.append(project.models.add(model_id_of(card), name=f"{seed}", card=card))
+        settings = asdict(RoundConfig(export=False))
+        round_ = project.models.open_round("assisted", incumbent_id=rows[0].id, settings=settings)
+        told = {"snapshot_id": project.snapshots.take("one").id, "candidate_id": rows[1].id}
+        judge_round(project, project.models.change_round(round_.id, status="gating", **told))
+    assert asked == [other]
 
 
 def test_without_a_hold_out_a_person_decides(tmp_path: Path) -> None:

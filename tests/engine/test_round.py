@@ -49,6 +49,7 @@ def test_advice_says_where_the_engine_stands(
         (["--decide", "promote"], "no round waits for a decision"),
         ([], "holds no image"),
         (["--recipe", "finetun"], "holds no image"),
+        (["--start", "vit_b.pth"], "cannot start from 'vit_b.pth'"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_the_next_step(
@@ -57,6 +58,23 @@ def test_what_cannot_be_done_is_refused_with_the_next_step(
     code, told = run(capsys, "round", "--project", project, *words)
     assert code == 1
     assert reason in str(told["error"])
+
+
+@pytest.mark.parametrize("command", ["round", "simulate"])
+def test_a_start_that_is_no_model_opens_nothing(
+    tmp_path: Path, project: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    from maskmill.formats.coco_writer import write_coco
+
+    write_coco(tmp_path / "set" / "labels.json", [write_scene(tmp_path / "set", "a")])
+    new = tmp_path / "new"
+    words = ["--project", project] if command == "round" else [tmp_path / "set", "--out", new]
+    code, told = run(capsys, command, *words, "--start", tmp_path / "vit_b.pth")
+    assert code == 1
+    assert "published checkpoint (.pth or .safetensors), current or default" in str(told["error"])
+    assert not new.exists()
+    _, told = run(capsys, "round", "--project", project, "--history")
+    assert told == {"rounds": []}
 
 
 def test_a_failed_round_is_told_with_its_reason_and_the_next_one_can_run(

@@ -164,6 +164,22 @@ def test_steps_are_the_models_and_head_steps_the_heads(
     ]
 
 
+def test_another_start_is_told_by_its_name_and_cannot_be_asked_for(
+    service: Service, client: TestClient
+) -> None:
+    for start in ("default", "/home/ada/models/sam_vit_b_01ec64.pth"):
+        opened = service.project.models.open_round(
+            "assisted", settings=asdict(RoundConfig(start=start))
+        )
+        service.project.models.change_round(opened.id, status="failed", reason="test")
+    told = client.get("/api/rounds").json()["rounds"]
+    assert [(each["start"], each["start_name"]) for each in told] == [
+        ("default", None),
+        ("other", "sam_vit_b_01ec64.pth"),
+    ]
+    assert client.post("/api/rounds", json={"start": "/etc/passwd"}).status_code == 422
+
+
 def test_annotators_look_and_reviewers_run(team: Service, browser: Browser) -> None:
     ann, reviewer = browser("annotator"), browser("reviewer")
     assert ann.get("/api/engine").status_code == 200

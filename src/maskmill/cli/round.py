@@ -19,7 +19,7 @@ def round_(
     project: ProjectFolder = Path("."),
     stage: Literal["assisted", "semi", "automatic"] = "assisted",
     masks: Literal["new", "all"] = "new",
-    start: Literal["current", "default"] = "current",
+    start: str = "current",
     recipe: str = "finetune",
     steps: int | None = None,
     head_steps: int | None = None,
@@ -38,7 +38,9 @@ def round_(
     Args:
         stage: The stage that the round belongs to.
         masks: Train on masks made since the last promotion, or on all.
-        start: Go on from the project's model, or start again from the embedded default.
+        start: Go on from the project's model (current), start again from the embedded default
+            (default), or start from another model, of a larger encoder perhaps: the path of its
+            folder or of a published checkpoint. The gate does not refuse it for encoding slower.
         recipe: Name or file of the training settings.
         steps: Optimiser steps of the model; by default the recipe's.
         head_steps: The same of the box detector and of the region head; by default 600 each.

@@ -45,7 +45,7 @@ def simulate(
     follows: Annotated[bool, Parameter(negative="--no-follows")] = True,
     queue_by: Literal["doubt", "random"] = "doubt",
     masks: Literal["new", "all"] = "all",
-    start: Literal["current", "default"] = "current",
+    start: str = "current",
     steps: int | None = None,
     head_steps: int | None = None,
     accept: float = 0.85,
@@ -80,7 +80,8 @@ def simulate(
         follows: Let pre-filled masks and offered regions follow what is mended on their image.
         queue_by: Choose images by the model's doubt, or at random.
         masks: Train each round on the masks made since the last promotion, or on all.
-        start: Train each round from the current model, or from the embedded default.
+        start: Train each round from the current model (current), from the embedded default
+            (default), or from another model: the path of its folder or published checkpoint.
         steps: Optimiser steps of the model, a round; by default the recipe's.
         head_steps: The same of the box detector and of the region head; by default 600 each.
         accept: IoU with the truth at which the simulated person is content.

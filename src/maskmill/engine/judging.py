@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from maskmill.config import Backend, EvaluateConfig
+from maskmill.config import Backend, EvaluateConfig, TinyConfig, VitConfig
 from maskmill.durable import write_atomically
 from maskmill.engine.children import as_child
 from maskmill.engine.dataset import labelled_images
@@ -22,7 +22,8 @@ from maskmill.engine.lineage import model_path, round_named, run_folder
 from maskmill.formats import LabelledImage, even_sample, read_pixels
 from maskmill.predict import Predictor
 from maskmill.store import Project
-from maskmill.store.models import Round
+from maskmill.store.models import Model, Round
+from maskmill.weights import config_of, read_card
 
 VERDICT = "verdict.json"
 
@@ -69,6 +70,7 @@ def judge_round(project: Project, round_: Round) -> Verdict:
         groups=[_group(project, image) for image in usable],
         categories=[[m.category for m in counted_annotations(i, measured)] for i in usable],
         encode_seconds=_encode_seconds(old, new, usable[0]) if usable else None,
+        other_encoder=_eyes(project, rows[0]) != _eyes(project, rows[1]),
     )
 
 
@@ -82,6 +84,12 @@ def read_verdict(folder: Path) -> dict[str, Any] | None:
 def _group(project: Project, image: LabelledImage) -> str:
     """Name what the splits keep together: copies of one photograph are a group too."""
     return image.group or project.images.get(int(image.image_id)).content_hash
+
+
+def _eyes(project: Project, row: Model) -> tuple[VitConfig | TinyConfig, int]:
+    """Return a model's image encoder and the side of the frame that it is shown, off its card."""
+    config = config_of(read_card(model_path(project, row)))
+    return config.encoder, config.input_side
 
 
 def _encode_seconds(old: Predictor, new: Predictor, image: LabelledImage) -> tuple[float, float]:

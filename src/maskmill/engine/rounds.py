@@ -8,7 +8,7 @@ once the gate has spoken. Every step looks first whether it was done before.
 import shutil
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -26,6 +26,7 @@ from maskmill.engine.lineage import (
     rounds_that_made,
     run_folder,
 )
+from maskmill.engine.starting import KNOWN, settled_start
 from maskmill.errors import MaskmillError, StoreError
 from maskmill.store import Project
 from maskmill.store.changes import Stage
@@ -47,8 +48,9 @@ class RoundConfig:
     """The stage of the data engine that the round closes."""
     masks: Literal["new", "all"] = "new"
     """Train on masks made since the last promotion, as the paper does, or on all."""
-    start: Literal["current", "default"] = "current"
-    """Go on from the project's model, or start again from the embedded default."""
+    start: str = "current"
+    """Go on from the project's model (`current`), start again from the embedded default
+    (`default`), or start from another model: the path of its folder or published checkpoint."""
     recipe: str = "finetune"
     """Name or file of the training settings."""
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -104,6 +106,7 @@ def run_round(
     Raises:
         Interrupted: If it was stopped; the next call goes on.
         StoreError: If it asks for another share of held-out images than the project's first round.
+        NotFound: If it is to start from a model that is not there; no round is opened.
         Killed: If the system ended a child process; the next call goes on.
         MaskmillError: If it cannot be run; the round ends as failed and says why.
     """
@@ -199,6 +202,7 @@ def _open(project: Project, config: RoundConfig) -> Round:
             )
         return going[0]
     _refuse_other_holdout(project, config.val_share)
+    config = replace(config, start=settled_start(config.start))
     # The default becomes a row like any other, so that going back to it is nothing special.
     incumbent = current_model(project)
     if incumbent is None:
@@ -242,8 +246,7 @@ def _train(
     settings = _settings(round_)
     if not (run / "model").is_dir():
         say(f"round {round_.number}: training, see {run}")
-        start = _incumbent(project, round_) if settings.start == "current" else None
-        arguments = (str(project.folder), str(round_.number), str(model_path(project, start)))
+        arguments = (str(project.folder), str(round_.number), _start(project, round_))
         run_child("maskmill.engine.training", *arguments, stop=stop)
     if not settings.export:
         return run / "model"
@@ -310,6 +313,14 @@ def _make_up_heads(
     failed = {metric.round_id for metric in project.models.metrics(NO_HEADS)}
     if not open_ and ended and ended[-1].id in failed:
         _train_heads(project, ended[-1], ended[-1].status == "promoted", say, stop)
+
+
+def _start(project: Project, round_: Round) -> str:
+    """Return the model that a round starts from; a path may have gone since it was opened."""
+    start = _settings(round_).start
+    if start not in KNOWN:
+        return settled_start(start)
+    return str(model_path(project, _incumbent(project, round_) if start == "current" else None))
 
 
 def _incumbent(project: Project, round_: Round) -> Model | None:

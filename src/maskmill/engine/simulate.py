@@ -25,6 +25,7 @@ from maskmill.engine.offering import offers
 from maskmill.engine.oracle import HandMade, OracleConfig, Sitting
 from maskmill.engine.people import ORACLE, Oracle, Person, Recorded, correct_sample, sit
 from maskmill.engine.rounds import Judge, RoundConfig, run_round, verdict_of
+from maskmill.engine.starting import settled_start
 from maskmill.engine.time_model import TimeModel
 from maskmill.errors import ConfigError
 from maskmill.exchange.importing import import_labelled
@@ -130,8 +131,12 @@ def simulate(
     Raises:
         ConfigError: If there are too few images for the rounds asked for, or the folder holds
             another simulation.
+        NotFound: If rounds are to start from a model that is not there.
     """
     config = config or SimulateConfig()
+    # A path is kept absolute, or the same call from another folder would be another simulation.
+    start = settled_start(config.round.start)
+    config = replace(config, round=replace(config.round, start=start))
     needed = config.images_per_round * (config.assisted_rounds + config.semi_rounds)
     if needed > len(images):
         raise ConfigError(

@@ -9,11 +9,13 @@ round holds the project's lock; this process only reads.
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
-from maskmill.config import TrainConfig, load_toml, with_settings
+from maskmill.config import TrainConfig, VitConfig, load_toml, with_settings
 from maskmill.engine.children import as_child
 from maskmill.engine.dataset import labelled_images
 from maskmill.engine.lineage import learned, round_named, run_folder
+from maskmill.engine.starting import architecture_of
 from maskmill.errors import DatasetError
 from maskmill.formats import LabelledImage
 from maskmill.recipes import recipe
@@ -50,7 +52,8 @@ def train_round(
     settings = dict(round_.settings or {})
     name = settings["recipe"]
     config = with_settings(TrainConfig(), load_toml(recipe(Path(name))), where=name)
-    own = {"start_from": start_from, "seed": round_.number, **settings["training"]}
+    own = {"start_from": start_from, "seed": round_.number, **_frame(start_from)}
+    own |= settings["training"]
     config = with_settings(config, own, where="the round's settings")
     watched = labelled_images(project, snapshot_of(project, round_), "val")
     return train(
@@ -60,6 +63,14 @@ def train_round(
         watched=watched,
         pause=pause,
     )
+
+
+def _frame(start_from: str) -> dict[str, Any]:
+    """Return the settings that a model leaves no choice of: a ViT's position table fixes a side."""
+    model = architecture_of(start_from)
+    if isinstance(model.encoder, VitConfig):
+        return {"input_side": model.input_side, "late_share": 0.0}
+    return {}
 
 
 def images_of(project: Project, round_: Round) -> list[LabelledImage]:

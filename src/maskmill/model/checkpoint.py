@@ -121,11 +121,25 @@ def load_published(path: Path) -> Sam:
         NotFound: If there is no such file.
         CheckpointError: If the file is damaged, unsafe or of another architecture.
     """
+    state = _read_published(path)
+    return _assemble(recognise(state, path), state, path)
+
+
+def published_config(path: Path) -> ModelConfig:
+    """Read the architecture off a state dict under the published keys, and build no model.
+
+    Raises:
+        NotFound: If there is no such file.
+        CheckpointError: If the file is damaged, unsafe or no model of the paper.
+    """
+    return recognise(_read_published(path), path)
+
+
+def _read_published(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise NotFound(f"no file {path}; name a published checkpoint such as sam_vit_b_01ec64.pth")
     refuse_no_weights(path)
-    state = _read_safetensors(path) if path.suffix == ".safetensors" else read_pickle(path)
-    return _assemble(recognise(state, path), state, path)
+    return _read_safetensors(path) if path.suffix == ".safetensors" else read_pickle(path)
 
 
 def _assemble(config: ModelConfig, state: Mapping[str, Tensor], path: Path) -> Sam:

@@ -17,6 +17,7 @@ from maskmill.engine.standing import (
     seconds_per_mask,
     standing,
 )
+from maskmill.engine.starting import start_name
 from maskmill.errors import StoreError
 from maskmill.server.access import AnyMember, AnyReviewer
 from maskmill.server.prefiller import asked_of, calibration_of
@@ -218,6 +219,7 @@ def _example() -> ExampleOut:
             ended_at=0.0,
             masks="all",
             start="current",
+            start_name=None,
             work=WorkOut(
                 **{name: each[name] for name in ("images", "seconds_per_mask", "masks_per_image")},
                 masks=each["masks"] - each["prefilled_kept"],
@@ -247,6 +249,7 @@ def _rounds(service: Service, frozen: tuple[RoundStanding, ...]) -> list[RoundOu
 def _round(service: Service, round_: Round, work: Work | None) -> RoundOut:
     gate = verdict_of(service.project, round_)
     settings = dict(round_.settings or {})
+    other = start_name(settings.get("start"))
     return RoundOut(
         number=round_.number,
         stage=round_.stage,
@@ -255,7 +258,8 @@ def _round(service: Service, round_: Round, work: Work | None) -> RoundOut:
         started_at=round_.started_at,
         ended_at=round_.ended_at,
         masks=settings.get("masks"),
-        start=settings.get("start"),
+        start=settings.get("start") if other is None else "other",
+        start_name=other,
         work=None if work is None else _work(work),
         gate=None if gate is None else GateOut.model_validate(gate),
         naming=_naming(service, round_),

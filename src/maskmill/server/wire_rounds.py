@@ -37,7 +37,8 @@ class ComparisonOut(Out):
     low: float
     """Lower end of the paired 95 % interval of the gain; more is always better."""
     high: float
-    outcome: Literal["better", "worse", "same"]
+    outcome: Literal["better", "worse", "same", "expected"]
+    """`expected`: encoding takes longer, as the other encoder that was chosen does."""
 
 
 class GateOut(Out):
@@ -83,7 +84,9 @@ class RoundOut(Out):
     ended_at: float | None
     masks: Literal["new", "all"] | None
     """What it trained on; null where it only went back to another model."""
-    start: Literal["current", "default"] | None
+    start: Literal["current", "default", "other"] | None
+    start_name: str | None
+    """Of another model that it started from: the name of its file or folder."""
     work: WorkOut | None
     """What was collected for it; null where it froze no data."""
     gate: GateOut | None

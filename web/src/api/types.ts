@@ -1611,7 +1611,7 @@ export interface components {
              * Outcome
              * @enum {string}
              */
-            outcome: "better" | "worse" | "same";
+            outcome: "better" | "worse" | "same" | "expected";
         };
         /**
          * ConflictOut
@@ -2589,7 +2589,9 @@ export interface components {
             /** Masks */
             masks: ("new" | "all") | null;
             /** Start */
-            start: ("current" | "default") | null;
+            start: ("current" | "default" | "other") | null;
+            /** Start Name */
+            start_name: string | null;
             work: components["schemas"]["WorkOut"] | null;
             gate: components["schemas"]["GateOut"] | null;
             naming: components["schemas"]["NamingOut"] | null;
@@ -2616,7 +2618,9 @@ export interface components {
             /** Masks */
             masks: ("new" | "all") | null;
             /** Start */
-            start: ("current" | "default") | null;
+            start: ("current" | "default" | "other") | null;
+            /** Start Name */
+            start_name: string | null;
             work: components["schemas"]["WorkOut"] | null;
             gate: components["schemas"]["GateOut"] | null;
             naming: components["schemas"]["NamingOut"] | null;

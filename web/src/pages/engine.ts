@@ -87,6 +87,12 @@ export function verdict(gate: Gate): { readonly say: "promoted" | "kept.worse" |
   return worse.length ? { ...said, say: "kept.worse", names: worse } : { say: "kept.same", ...said };
 }
 
+/** How many times as long a chosen encoder takes; null where its time is no news. */
+export function slowdown(gate: Gate): string | null {
+  const found = gate.comparisons.find(({ outcome }) => outcome === "expected");
+  return found ? (found.candidate / found.incumbent).toFixed(1) : null;
+}
+
 /** Three places: half a percent of IoU must show. */
 export function shown(value: number | null | undefined): string {
   return value === null || value === undefined ? "–" : value.toFixed(3);

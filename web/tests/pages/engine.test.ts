@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Gate, Round } from "../../src/pages/engine";
-import { counted, curve, gated, hasValues, merged, perRound, smoothed, verdict } from "../../src/pages/engine";
+import { counted, curve, gated, hasValues, merged, perRound, slowdown, smoothed, verdict } from "../../src/pages/engine";
 
 const GATE: Gate = {
   promoted: true,
@@ -14,7 +14,7 @@ const GATE: Gate = {
 
 function round(number: number, more: Partial<Round> = {}): Round {
   const work = { masks: 10, images: 2, seconds_per_mask: 10 - number, masks_per_image: 5, clicks_per_mask: 1.5, strokes_per_mask: 0, kept: 0, rejected: 0, unseen: 0, acceptance: null };
-  return { number, stage: "assisted", status: "promoted", reason: null, started_at: 0, ended_at: 1, masks: "new", start: "current", work, gate: GATE, naming: null, ...more };
+  return { number, stage: "assisted", status: "promoted", reason: null, started_at: 0, ended_at: 1, masks: "new", start: "current", start_name: null, work, gate: GATE, naming: null, ...more };
 }
 
 describe("the engine's page", () => {
@@ -37,6 +37,13 @@ describe("the engine's page", () => {
     expect(smoothed([0, 1, 5], 1)).toEqual([0.5, 2, 3]);
     const { lines } = curve([{ step: 0, loss: 2, val_loss: 3 }, { step: 1, loss: 1 }], "loss", ["a", "b"]);
     expect(lines.map((each) => each.values)).toEqual([[1.5, 1.5], [3, null]]);
+  });
+
+  it("says how much slower the encoder is that somebody chose", () => {
+    const encode = { name: "seconds to encode", incumbent: 0.1, candidate: 0.31, low: -2.1, high: -2.1 };
+    const chosen: Gate = { ...GATE, comparisons: [...GATE.comparisons.slice(0, 1), { ...encode, outcome: "expected" }] };
+    expect([slowdown(chosen), verdict(chosen).say]).toEqual(["3.1", "promoted"]);
+    expect(slowdown({ ...GATE, comparisons: [{ ...encode, outcome: "worse" }] })).toBeNull();
   });
 
   it("says what the gate said", () => {
