@@ -168,7 +168,7 @@ def test_the_model_labels_the_rest_and_people_judge_a_sample(
     page.get_by_role("button", name="Label the rest").click()
     page.get_by_test_id("labelled").get_by_text("on 3 images").wait_for(timeout=180_000)
     assert person.fetch("/api/quality", "POST", {"masks": 3})["drawn"] == 3
-    page.get_by_role("button", name="Look at what waits (3)").click()
+    page.get_by_role("button", name="Look at what waits (6)").click()  # of masks and of images
     question = page.get_by_test_id("question")
     while person.fetch("/api/quality")["done"] < 3:
         question.wait_for()
@@ -180,14 +180,24 @@ def test_the_model_labels_the_rest_and_people_judge_a_sample(
             )
         else:
             person.press("q")
-    question.get_by_text("All objects found?").wait_for()
-    person.press("r")
-    page.get_by_label("How many objects have no mask?").fill("2")
-    person.press("Enter")
-    page.get_by_text("Every mask of the sample was looked at").wait_for()
+    while unanswered := [i for i in person.fetch("/api/quality")["images"] if not i["answered"]]:
+        page.goto(f"{server.address}/#/engine")
+        page.get_by_test_id("drawn-images").get_by_role("link", name=unanswered[0]["name"]).click()
+        question.get_by_text("All objects found?").wait_for()
+        person.press("r")
+        page.get_by_label("How many objects have no mask?").fill("2")
+        person.press("Enter")
+        answered = 4 - len(unanswered)
+        person.until(
+            "n => fetch('/api/quality').then(a => a.json())"
+            ".then(a => a.images.filter(i => i.answered).length >= n)",
+            answered,
+        )
+    page.get_by_text("Every mask and image of the sample was looked at").wait_for()
     page.goto(f"{server.address}/#/engine")
     page.get_by_text("above IoU 0.90: 100 %").wait_for()
-    assert person.fetch("/api/quality")["images_asked"] >= 1
+    assert person.fetch("/api/quality")["images_asked"] == 3
+    page.get_by_test_id("recall").get_by_text("of 3 images drawn at random").wait_for()
 
 
 def test_a_project_without_masks_is_told_what_is_missing(person: Annotator, server: Server) -> None:

@@ -1,7 +1,8 @@
 """Audits by people: what was drawn stays drawn, and what people made of it is read from history."""
 
+import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,10 @@ import pytest
 from labelled_scene import write_scene
 
 from maskmill import rle
+from maskmill.cli import main
 from maskmill.engine.auditing import (
+    FOUND,
+    SAMPLE,
     AuditTask,
     answer_found,
     audits,
@@ -17,11 +21,16 @@ from maskmill.engine.auditing import (
     find_audit,
     report,
     tasks,
+    waiting_images,
 )
+from maskmill.engine.dataset_card import quality_lines
+from maskmill.engine.labelling import KIND, operation_of
 from maskmill.errors import NotFound, StoreError
 from maskmill.exchange.importing import import_labelled
 from maskmill.store import Create, Delete, Edit, Made, Project
+from maskmill.store.bulk import Labelled, add_labelled
 from maskmill.store.changes import Review
+from maskmill.store.images import NewImage
 
 AUTOMATIC = Made(made_by="model", author="everything mode", stage="automatic", predicted_iou=0.9)
 PERSON = Made(made_by="person", author="Ada", stage="automatic", seconds=5.0)
@@ -140,3 +149,111 @@ def change(project: Project, what: Edit | Delete) -> None:
 
 def told(task: AuditTask) -> tuple[str, float | None]:
     return task.state, task.iou
+
+
+def looked_over(project: Project) -> list[int]:
+    """Write down that a job of stage 3 did all images, and return them with two it left empty."""
+    scenes = [write_scene(Path(project.folder).parent / "more", f"{i}", seed=i) for i in range(2)]
+    import_labelled(project, [replace(s, annotations=()) for s in scenes], name="more", by="test")
+    every = project.images.page(limit=10)
+    job = project.jobs.queue(KIND, {})
+    new = [{f.name: getattr(i, f.name) for f in fields(NewImage)} for i in every]
+    batch = [Labelled(image=NewImage(**each)) for each in new]
+    add_labelled(project, operation_of(job.id), batch, by="tiny")
+    return [image.id for image in every]
+
+
+def test_images_are_drawn_with_the_sample_and_written_down(project: Project) -> None:
+    every = looked_over(project)
+    drawn = draw_audit(project, size=4, seed=3, by="Ada")
+    assert drawn.images == tuple(every), "all, as there are fewer than 20"
+    assert find_audit(project) == drawn
+    two = draw_audit(project, size=4, images=2, seed=3, by="Ada")
+    assert len(two.images) == 2
+    assert draw_audit(project, size=4, images=2, seed=3, by="Ada").images == two.images
+    assert two.drawn == drawn.drawn, "the same masks, however many images"
+    assert draw_audit(project, size=4, images=0, by="Ada").images == ()
+    with pytest.raises(StoreError, match="0 or more"):
+        draw_audit(project, size=4, images=-1, by="Ada")
+
+
+def test_the_command_says_which_images_to_answer_for(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    every = looked_over(project)
+    folder = ["--project", str(project.folder)]
+    project.close()
+    draw = ["audit", "draw", *folder, "--size", "4"]
+    assert main([*draw, "--images", "9", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["random_images"] == every
+    assert main(draw) == 0
+    assert f"of images {', '.join(map(str, every))}" in capsys.readouterr().out
+    for image_id in every[1:]:
+        assert main(["audit", "found", str(image_id), "--missing", "3", *folder]) == 0
+    capsys.readouterr()
+    assert main(["audit", "report", *folder, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["waiting_images"], told["images_asked"], told["at_random"]) == ([1], 3, True)
+    assert main(["audit", "report", *folder]) == 0
+    said = capsys.readouterr().out
+    assert "On 0% of 3 images drawn at random" in said
+    assert said.rstrip().endswith("of images 1")
+
+
+def test_an_audit_of_before_images_were_drawn_is_read_and_says_what_it_is_of(
+    project: Project,
+) -> None:
+    drawn = draw_audit(project, size=20, by="Ada")
+    detail = {"number": 2, "seed": 0, "drawn": drawn.drawn, "masks": 20, "by": "Ada"}
+    project.models.record({SAMPLE: 20.0}, detail=detail)
+    project.models.record(
+        {FOUND: 1.0}, detail={"image_id": 1, "missing": 2, "masks": 10, "by": "Ada"}
+    )
+    old = find_audit(project, 2)
+    assert (old.images, old.drawn) == ((), drawn.drawn)
+    for key, version in old.drawn:
+        change(project, Edit(annotation_id=key, based_on=version, review="accepted"))
+    said = report(project, old)
+    assert (said.at_random, said.images_drawn, said.recall_interval) == (False, 0, None)
+    assert said.recall == pytest.approx(10 / 12)
+    assert "too high, where others are empty" in "\n".join(quality_lines(said))
+
+
+def test_recall_is_of_the_images_drawn_at_random(project: Project) -> None:
+    """Two images hold all their ten objects, on two nothing was found of ten each."""
+    every = looked_over(project)
+    answer_found(project, every[2], missing=1, by="Ada")  # before the draw: of another time
+    drawn = draw_audit(project, size=20, by="Ada")
+    assert waiting_images(project, drawn) == every
+    for key, version in drawn.drawn:
+        change(project, Edit(annotation_id=key, based_on=version, review="accepted"))
+    for image_id in every[:2]:
+        answer_found(project, image_id, missing=0, by="Ada")
+    assert report(project, replace(drawn, images=())).recall == pytest.approx(20 / 21)
+    for image_id in every[2:]:
+        answer_found(project, image_id, missing=10, by="Ada")
+    said = report(project, drawn)
+    assert said.recall == 0.5, "of images with a sampled mask it is 1"
+    assert said.images_complete[0] == 0.5
+    assert (said.images_asked, said.images_drawn, said.at_random) == (4, 4, True)
+    low, high = said.recall_interval or (1.0, 0.0)
+    assert 0.0 <= low < 0.5 < high <= 1.0
+    words = f"Recall 0.50 ({low:.2f} to {high:.2f}), of 4 images drawn at random."
+    assert words in "\n".join(quality_lines(said))
+    assert waiting_images(project, drawn) == []
+    some = report(project, replace(drawn, images=(every[0], every[1])))
+    assert some.recall == 1.0, "answers for other images do not enter"
+
+
+def test_what_people_add_before_they_answer_was_missing(project: Project) -> None:
+    every = looked_over(project)
+    drawn = draw_audit(project, size=20, by="Ada")
+    empty = project.images.get(every[2])
+    made = Create(image_id=empty.id, rle=square(empty.size, 5), made=PERSON)
+    project.annotations.apply("added", [made], by="Ada")
+    answer_found(project, empty.id, missing=0, by="Ada")
+    said = report(project, drawn)
+    assert (said.images_asked, said.images_complete[0], said.recall) == (1, 0.0, 0.0)
+    words = "\n".join(quality_lines(said))
+    assert "none is corrected yet" in words
+    assert "Recall 0.00, of 1 image drawn at random. 3 more that were drawn wait" in words

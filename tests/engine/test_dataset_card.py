@@ -39,7 +39,7 @@ def test_the_card_states_the_audits_numbers(
     capsys.readouterr()
     card = export(folder, tmp_path / "after", capsys)
     assert "| all | 3 | 67% (21% to 94%) | 67% (21% to 94%) |" in card
-    assert "67% of the objects have one" in card
+    assert "Recall 0.67, of images that carry sampled masks: too high" in card
     assert main(["audit", "report", "--project", str(folder)]) == 0
     assert "| all | 3 | 67%" in capsys.readouterr().out
 

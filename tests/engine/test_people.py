@@ -123,6 +123,26 @@ def test_a_sample_is_corrected_to_what_is_true(project: Project, tmp_path: Path)
     assert said.done == 3
     assert said.images_asked == 1
     assert said.recall == pytest.approx(2 / 3), "of three masks two show one; one object has none"
+    assert not said.at_random, "no job labelled this image, so none was drawn"
+
+
+def test_a_person_says_what_is_missing_on_images_drawn_at_random(
+    project: Project, tmp_path: Path
+) -> None:
+    """On two images of three, stage 3 found nothing; only they are drawn here."""
+    scenes = [replace(write_scene(tmp_path / "scenes", n), annotations=()) for n in "12"]
+    import_labelled(project, scenes, name="more", by="test")
+    oracle = person(tmp_path)
+    images = project.images.page(limit=9)
+    truths = list(oracle.truths(images[0].path))
+    prefill(project, images[0].id, [proposal(m) for m in truths], "automatic")
+    drawn = draw_audit(project, size=3, by="test")
+    drawn = replace(drawn, images=tuple(image.id for image in images[1:]))
+    seer = Oracle({image.path: truths for image in images}, CAREFUL, TimeModel())
+    correct_sample(project, seer, drawn)
+    said = report(project, drawn)
+    assert (said.at_random, said.images_asked) == (True, 2), "the sample's image is not asked about"
+    assert (said.recall, said.recall_interval) == (0.0, (0.0, 0.0))
 
 
 def test_a_mask_that_followed_is_kept_as_it_was_shown_and_stays_the_models(tmp_path: Path) -> None:

@@ -31,11 +31,14 @@ def test_the_rest_is_labelled_and_a_sample_of_it_judged(
     made = [i for i in client.get("/api/images").json()["images"] if i["id"] != first_image(client)]
     assert any(image["mask_count"] for image in made), "squares of another colour are found"
 
-    drawn = client.post("/api/quality", json={"masks": 2}).json()
+    drawn = client.post("/api/quality", json={"masks": 2, "images": 9}).json()
     assert (drawn["number"], drawn["done"]) == (1, 0)
+    assert [image["id"] for image in drawn["images"]] == sorted(image["id"] for image in made)
+    assert not any(image["answered"] for image in drawn["images"])
     looked = 0
-    while (task := client.get("/api/quality/next").json())["image"]:
+    while (task := client.get("/api/quality/next").json())["annotations"]:
         assert task["left"] == drawn["drawn"] - looked
+        assert task["whole"], "every image was drawn"
         key, image_id = task["annotations"][0], task["image"]["id"]
         masks = client.get(f"/api/images/{image_id}/annotations").json()["annotations"]
         (mask,) = [m for m in masks if m["id"] == key]
@@ -47,11 +50,25 @@ def test_the_rest_is_labelled_and_a_sample_of_it_judged(
         assert client.post(f"/api/annotations/{key}/review", json=answer).status_code == 200
         looked += 1
     assert looked == drawn["drawn"]
-    client.post("/api/quality/found", json={"image_id": made[0]["id"], "missing": 1})
+    assert task["image"]["id"] == drawn["images"][0]["id"]
+    assert task["whole"], "what waits now are images, not masks"
+    last = drawn["images"][-1]["id"]
+    asked = client.get("/api/quality/next", params={"image_id": last}).json()
+    assert (asked["image"]["id"], asked["annotations"]) == (last, [])
+    client.post("/api/quality/found", json={"image_id": last, "missing": 1})
     said = client.get("/api/quality").json()
+    assert [image["answered"] for image in said["images"]] == [False, True]
+    assert said["at_random"]
+    assert (said["recall_low"], said["recall_high"]) == (None, None), "of one image"
     assert said["done"] == drawn["drawn"]
     assert [each["share"] for each in said["shares"]] == [1.0, 1.0]
     assert (said["images_asked"], said["images_complete"]) == (1, 0.0)
+    client.post("/api/quality/found", json={"image_id": drawn["images"][0]["id"]})
+    assert client.get("/api/quality/next").json()["image"] is None
+    said = client.get("/api/quality").json()
+    assert said["recall_low"] <= said["recall"] <= said["recall_high"]
+    elsewhere = client.get("/api/quality/next", params={"image_id": first_image(client)})
+    assert elsewhere.status_code == 404, "it was not drawn"
     assert Path(service.project.folder / "labelling" / "chosen.json").is_file()
 
 

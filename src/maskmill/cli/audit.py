@@ -1,6 +1,7 @@
 """`maskmill audit`: people correct a sample of a model's masks, which states what all are worth."""
 
 import getpass
+from collections.abc import Sequence
 from pathlib import Path
 
 from cyclopts import App
@@ -22,36 +23,49 @@ def draw(
     *,
     project: ProjectFolder = Path("."),
     size: int = 200,
+    images: int = 20,
     seed: int = 0,
     as_json: JsonFlag = False,
 ) -> None:
     """Draw machine-made masks that nobody has looked at, evenly over sizes, and write them down.
 
-    Each is then a task: correct this mask as well as you can, or accept or reject it.
+    Each is then a task: correct this mask as well as you can, or accept or reject it. With them
+    images are drawn at random, those on which nothing was found included: say of each whether all
+    its objects are found.
 
     Args:
         size: Masks to draw.
+        images: Images to draw, to be asked what is missing on them.
         seed: Decides which; kept with the sample.
     """
     from maskmill.engine.auditing import draw_audit, tasks
     from maskmill.store import Project
 
     with Project(project) as opened:
-        drawn = draw_audit(opened, size=size, seed=seed, by=getpass.getuser())
-        images = sorted({task.image_id for task in tasks(opened, drawn)})
+        drawn = draw_audit(opened, size=size, images=images, seed=seed, by=getpass.getuser())
+        of_sample = sorted({task.image_id for task in tasks(opened, drawn)})
     text = (
         f"audit {drawn.number}: {counted(len(drawn.drawn), 'mask')} of {drawn.masks:,} on "
-        f"{counted(len(images), 'image')}; correct them with maskmill up, then: "
-        "maskmill audit report"
+        f"{counted(len(of_sample), 'image')}; correct them with maskmill up, then: "
+        f"maskmill audit report{_to_ask(drawn.images)}"
     )
     result = {
         "number": drawn.number,
         "seed": seed,
         "masks": drawn.masks,
         "annotations": [key for key, _ in drawn.drawn],
-        "images": images,
+        "images": of_sample,
+        "random_images": list(drawn.images),
     }
     print_result(result, as_json=as_json, text=text)
+
+
+def _to_ask(images: Sequence[int]) -> str:
+    """Say which images drawn at random wait for an answer, as a line of its own."""
+    if not images:
+        return ""
+    rows = ", ".join(map(str, images))
+    return f"\nare all objects found? maskmill audit found IMAGE --missing N, of images {rows}"
 
 
 def report(
@@ -62,14 +76,16 @@ def report(
     Args:
         number: Which audit; by default the last one.
     """
-    from maskmill.engine.auditing import find_audit
+    from maskmill.engine.auditing import find_audit, waiting_images
     from maskmill.engine.auditing import report as report_on
     from maskmill.engine.dataset_card import quality_lines
     from maskmill.store import Project
 
     with Project(project, writes=False) as opened:
-        said = report_on(opened, find_audit(opened, number))
-    print_result(said.to_json(), as_json=as_json, text="\n".join(quality_lines(said)))
+        audit = find_audit(opened, number)
+        said, waiting = report_on(opened, audit), waiting_images(opened, audit)
+    text = "\n".join(quality_lines(said)) + _to_ask(waiting)
+    print_result({**said.to_json(), "waiting_images": waiting}, as_json=as_json, text=text)
 
 
 def found(

@@ -66,8 +66,12 @@ def card_text(project: Project) -> str:
 def quality_lines(found: AuditReport) -> list[str]:
     """Say what an audit found, a line each, in Markdown."""
     if not found.done:
-        return [f"Audit {found.number}: {found.drawn} masks were drawn, none is corrected yet."]
-    lines = [
+        return [
+            f"Audit {found.number}: {found.drawn} masks were drawn, none is corrected yet.",
+            "",
+            _missing_line(found),
+        ]
+    return [
         f"Audit {found.number}: of {found.masks:,} machine-made masks, {found.drawn} were drawn at "
         f"random, evenly over sizes (seed {found.seed}), and {found.done} corrected by people as "
         "well as they could. IoU of the machine's mask with the corrected one:",
@@ -77,21 +81,39 @@ def quality_lines(found: AuditReport) -> list[str]:
         _row("all", found.shares),
         *(_row(size, each) for size, each in found.by_size.items()),
         "",
+        _missing_line(found),
     ]
-    if found.images_asked:
-        share, low, high = found.images_complete
-        lines.append(
-            f"On {share:.0%} of {found.images_asked} images ({low:.0%} to {high:.0%}) people found "
-            "no object without a mask."
-            + (
-                ""
-                if found.recall is None
-                else f" By estimate {found.recall:.0%} of the objects have one."
-            )
+
+
+def _missing_line(found: AuditReport) -> str:
+    """Say what is missing, and of which images that is known."""
+    if not found.images_asked:
+        return "Nobody was asked whether objects are missing."
+    share, low, high = found.images_complete
+    of_these = f"{found.images_asked} image{'' if found.images_asked == 1 else 's'}"
+    if found.at_random:
+        of_these += " drawn at random"
+    text = f"On {share:.0%} of {of_these} ({low:.0%} to {high:.0%}) people found no object without "
+    text += "a mask."
+    if found.recall is not None:
+        text += f" {_recall_words(found, of_these)}"
+    waiting = found.images_drawn - found.images_asked
+    if found.at_random and waiting:
+        text += f" {waiting} more that were drawn wait for an answer."
+    return text
+
+
+def _recall_words(found: AuditReport, of_these: str) -> str:
+    if not found.at_random:
+        return (
+            f"Recall {found.recall:.2f}, of images that carry sampled masks: too high, where "
+            "others are empty."
         )
-    else:
-        lines.append("Nobody was asked whether objects are missing.")
-    return lines
+    within = ""
+    if found.recall_interval is not None:
+        low, high = found.recall_interval
+        within = f" ({low:.2f} to {high:.2f})"
+    return f"Recall {found.recall:.2f}{within}, of {of_these}."
 
 
 def _row(name: str, found: Any) -> str:

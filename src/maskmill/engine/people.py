@@ -259,8 +259,12 @@ def prefill(
 
 
 def correct_sample(project: Project, person: Person, audit: auditing.Audit) -> None:
-    """Let a person correct an audit's sample as well as they can, and say what is missing."""
-    for image_id in sorted({task.image_id for task in auditing.tasks(project, audit)}):
+    """Let a person correct an audit's sample as well as they can, and say what is missing.
+
+    They say it of the images drawn at random; of the sample's images where none were drawn.
+    """
+    of_sample = {task.image_id for task in auditing.tasks(project, audit)}
+    for image_id in audit.images or sorted(of_sample):
         truths = list(person.truths(project.images.get(image_id).path))
         there = [m for m in project.annotations.of_image(image_id) if m.review != "rejected"]
         iou = rle.iou([m.rle for m in there], truths) if there and truths else None

@@ -39,6 +39,14 @@ class ShareOut(Out):
     pairs: int
 
 
+class DrawnImageOut(Out):
+    """An image that was drawn at random, to be asked what is missing on it."""
+
+    id: int
+    name: str
+    answered: bool
+
+
 class QualityOut(Out):
     """A sample of machine-made masks, and what people's corrections say of the rest."""
 
@@ -50,6 +58,10 @@ class QualityOut(Out):
     """Of these, looked at by people."""
     shares: list[ShareOut]
     by_size: dict[str, list[ShareOut]]
+    images: list[DrawnImageOut]
+    """Drawn at random among all that stage 3 looked at, those without a mask included."""
+    at_random: bool
+    """Whether what follows is of those of them with an answer; else of all images with one."""
     images_asked: int
     images_complete: float
     """Share of the images asked about on which no object was without a mask."""
@@ -60,12 +72,17 @@ class QualityOut(Out):
 
     Masks that nobody looked at count by the share of the sample that shows an object.
     """
+    recall_low: float | None
+    """Where its 95 % interval begins; null unless two images drawn at random have an answer."""
+    recall_high: float | None
 
 
 class QualityRequest(In):
     """How large a sample to draw."""
 
     masks: Annotated[int, Field(ge=1, le=100_000)] = 200
+    images: Annotated[int, Field(ge=0, le=100_000)] = 20
+    """Images drawn at random, to be asked what is missing on them."""
 
 
 class QualityNextOut(Out):
@@ -73,6 +90,8 @@ class QualityNextOut(Out):
 
     image: ImageOut | None
     annotations: list[str]
+    whole: bool
+    """Whether to ask of the image itself, behind these masks, what is missing on it."""
     left: int
     """Masks of the whole sample that wait."""
 

@@ -932,7 +932,10 @@ export interface paths {
         };
         /**
          * Next Task
-         * @description Return an image of the sample with masks that wait for a look; null when none waits.
+         * @description Return an image of the sample with masks that wait for a look, or one drawn at random.
+         *
+         *     Those drawn at random come last, and without masks to judge: asked is what is missing. An
+         *     `image_id` names one of them. The image is null when none waits.
          */
         get: operations["automatic_next_task"];
         put?: never;
@@ -954,7 +957,7 @@ export interface paths {
         put?: never;
         /**
          * Found
-         * @description Answer for an image of the sample: how many objects have no mask?
+         * @description Answer for an image: how many objects have no mask?
          */
         post: operations["automatic_found"];
         delete?: never;
@@ -1701,6 +1704,18 @@ export interface components {
             categories: string[];
             /** Install */
             install: string;
+        };
+        /**
+         * DrawnImageOut
+         * @description An image that was drawn at random, to be asked what is missing on it.
+         */
+        DrawnImageOut: {
+            /** Id */
+            id: number;
+            /** Name */
+            name: string;
+            /** Answered */
+            answered: boolean;
         };
         /**
          * EffortOut
@@ -2450,6 +2465,8 @@ export interface components {
             image: components["schemas"]["ImageOut"] | null;
             /** Annotations */
             annotations: string[];
+            /** Whole */
+            whole: boolean;
             /** Left */
             left: number;
         };
@@ -2472,6 +2489,10 @@ export interface components {
             by_size: {
                 [key: string]: components["schemas"]["ShareOut"][];
             };
+            /** Images */
+            images: components["schemas"]["DrawnImageOut"][];
+            /** At Random */
+            at_random: boolean;
             /** Images Asked */
             images_asked: number;
             /** Images Complete */
@@ -2482,6 +2503,10 @@ export interface components {
             images_complete_high: number;
             /** Recall */
             recall: number | null;
+            /** Recall Low */
+            recall_low: number | null;
+            /** Recall High */
+            recall_high: number | null;
         };
         /**
          * QualityRequest
@@ -2493,6 +2518,11 @@ export interface components {
              * @default 200
              */
             masks: number;
+            /**
+             * Images
+             * @default 20
+             */
+            images: number;
         };
         /**
          * RedrawnOut
@@ -6220,7 +6250,9 @@ export interface operations {
     };
     automatic_next_task: {
         parameters: {
-            query?: never;
+            query?: {
+                image_id?: number | null;
+            };
             header?: never;
             path?: never;
             cookie?: never;

@@ -23,11 +23,15 @@ export function goToAudit(): void {
   location.hash = "#/review/audit";
 }
 
+/** Where people are asked what is missing on an image that an audit drew. */
+export function auditOf(imageId: number): string {
+  return `#/review/audit/${imageId}`;
+}
+
 function read(): Place {
-  const [, page, what] = /^#\/(\w+)(?:\/(\d+|audit))?/.exec(location.hash) ?? [];
+  const [, page, audit, imageId] = /^#\/(\w+)(\/audit)?(?:\/(\d+))?/.exec(location.hash) ?? [];
   const known = PAGES.find((each) => each === page) ?? "annotate";
-  const isAudit = what === "audit";
-  return { page: known, imageId: what && !isAudit ? Number(what) : null, isAudit };
+  return { page: known, imageId: imageId ? Number(imageId) : null, isAudit: audit !== undefined };
 }
 
 /** The single-use token that the first address carried; it is taken out of the address at once. */
