@@ -15,7 +15,7 @@ from maskmill.engine.missing import (
     by_stage_three,
     draw_images,
     estimate_recall,
-    looked_at,
+    passed_by_stage_three,
     recall_interval,
 )
 from maskmill.exchange.importing import import_labelled
@@ -59,7 +59,7 @@ def change(project: Project, what: Create | Edit | Delete) -> None:
 
 def test_images_without_a_mask_were_looked_at_too(project: Project) -> None:
     ids = [image.id for image in project.images.page(limit=10)]
-    assert looked_at(project) == ids[:5], "the last one was not"
+    assert passed_by_stage_three(project) == ids[:5], "the last one was not"
 
 
 def test_what_somebody_labelled_since_is_left_out(project: Project) -> None:
@@ -70,9 +70,9 @@ def test_what_somebody_labelled_since_is_left_out(project: Project) -> None:
     change(project, Edit(annotation_id=mask.id, based_on=1, rle=square(first, 1), made=PERSON))
     (corrected,) = project.annotations.of_image(first.id)
     assert by_stage_three(project, corrected), "an audit's correction labels no image"
-    assert looked_at(project) == [first.id, second.id, images[4].id]
+    assert passed_by_stage_three(project) == [first.id, second.id, images[4].id]
     project.images.delete(second.id)
-    assert second.id not in looked_at(project)
+    assert second.id not in passed_by_stage_three(project)
 
 
 def test_each_image_is_as_likely_as_any_other() -> None:

@@ -21,7 +21,7 @@ from maskmill.engine.missing import (
     by_stage_three,
     draw_images,
     estimate_recall,
-    looked_at,
+    passed_by_stage_three,
     recall_interval,
 )
 from maskmill.errors import NotFound, StoreError
@@ -159,7 +159,7 @@ def draw_audit(
         "seed": seed,
         "drawn": [waiting[i][:2] for i in chosen],
         "masks": len(waiting),
-        "images": draw_images(looked_at(project), images, rng),
+        "images": draw_images(passed_by_stage_three(project), images, rng),
         "by": by,
     }
     project.models.record({SAMPLE: float(len(chosen))}, detail=detail)

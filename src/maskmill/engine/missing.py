@@ -22,7 +22,7 @@ Answer = tuple[int, int, int]
 """Of an image: its masks, those of them that nobody has looked at, and objects without one."""
 
 
-def looked_at(project: Project) -> list[int]:
+def passed_by_stage_three(project: Project) -> list[int]:
     """Return the images that jobs of stage 3 have done and nobody has labelled since, by row.
 
     An image is done when it was committed, with masks or without. Somebody has labelled it when it
