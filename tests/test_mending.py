@@ -3,10 +3,10 @@
 import cv2
 import numpy as np
 import pytest
-from rims import NARROW, SIZE, WIDE, disc, near, picture
+from rims import NARROW, PLACES, SIZE, WIDE, disc, near, picture
 
 from maskmill import rle
-from maskmill.mending import Mending
+from maskmill.mending import Mending, to_redraw
 from maskmill.rle import Rle
 
 
@@ -84,3 +84,12 @@ def test_a_mask_at_the_border_and_one_pixel_are_no_trouble() -> None:
     assert all(rle.area(mask) for mask in moved.values())
     assert Mending(picture(), [everything, NARROW[0]]).after({1: WIDE[0]})[0]
     assert Mending(picture(), []).after({}) == {}
+
+
+def test_a_mask_is_drawn_anew_where_it_differs_or_goes_back() -> None:
+    slightly = {i: rle.encode(disc(x, y, 14.2)) for i, (x, y) in enumerate(PLACES[:2])}
+    wide, narrow = dict(enumerate(WIDE[:2])), dict(enumerate(NARROW[:2]))
+    assert to_redraw(narrow, wide, narrow) == wide
+    assert to_redraw(wide, slightly, narrow) == {}, "nobody would see it"
+    assert to_redraw(slightly, wide, wide) == wide, "where it came from"
+    assert to_redraw(wide, wide, narrow) == {}

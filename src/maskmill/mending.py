@@ -34,6 +34,8 @@ MOST_PIXELS = 6000
 """Of each kind that is learned from."""
 STEPS = 8
 """Newton's; it has converged by then."""
+SAME = 0.95
+"""IoU with what is shown from which a mask is not drawn anew: each time is a version for ever."""
 LIKE_BEFORE = 0.3
 """A mask that would keep less of itself than this, by IoU, stays as it was."""
 
@@ -151,6 +153,24 @@ class Mending:
         drawn[edge.window] = parts == np.bincount(parts[inside]).argmax()
         moved = rle.encode(drawn)
         return moved if rle.iou([moved], [mask])[0, 0] >= LIKE_BEFORE else mask
+
+
+def to_redraw(
+    shown: Mapping[int, Rle], told: Mapping[int, Rle], drawn: Mapping[int, Rle]
+) -> dict[int, Rle]:
+    """Return which masks are to be drawn otherwise than they are shown, and how.
+
+    Args:
+        shown: Masks as they are, by any name.
+        told: How the same ones should be drawn, from `Mending.after`.
+        drawn: The same ones as they were pre-filled: back there a mask always goes.
+    """
+    other = {name: mask for name, mask in told.items() if mask != shown[name]}
+    return {
+        name: mask
+        for name, mask in other.items()
+        if mask == drawn[name] or rle.iou([mask], [shown[name]])[0, 0] < SAME
+    }
 
 
 def _edges(image: UInt8[np.ndarray, "h w 3"], masks: Sequence[Rle]) -> list[_Edge]:

@@ -18,7 +18,7 @@ from maskmill import rle
 from maskmill.engine.offering import following, offered_at
 from maskmill.engine.time_model import TimeModel
 from maskmill.errors import ConfigError
-from maskmill.mending import Mending
+from maskmill.mending import Mending, to_redraw
 from maskmill.predict import Predictor
 from maskmill.rle import Rle
 from maskmill.train.clicks import Click, first_click, next_click
@@ -162,7 +162,8 @@ def _check_prefilled(
 ) -> list[int]:
     """Keep, mend or reject each mask that is there; returns the objects still without one."""
     left = list(range(len(truths)))
-    shown = dict(enumerate(prefilled))
+    drawn = dict(enumerate(prefilled))
+    shown = dict(drawn)
     for i in range(len(prefilled)):
         sitting.seconds += times.check
         best, iou = _nearest(shown[i], truths, left)
@@ -177,7 +178,8 @@ def _check_prefilled(
             sitting.seconds += mended.seconds
             if mending is not None:
                 settled = sitting.kept | {place: mask.rle for place, mask in sitting.mended}
-                shown |= mending.after(settled, gone=sitting.rejected)
+                told = mending.after(settled, gone=sitting.rejected)
+                shown |= to_redraw(shown, told, drawn)
         else:
             sitting.rejected.append(i)
     return left

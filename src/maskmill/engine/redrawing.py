@@ -17,7 +17,7 @@ from maskmill.engine.dataset import answered_for
 from maskmill.engine.offering import following
 from maskmill.engine.prefilling import is_prefilled
 from maskmill.errors import Conflict
-from maskmill.mending import Mending
+from maskmill.mending import Mending, to_redraw
 from maskmill.rle import Rle
 from maskmill.store import Annotation, Edit, Project
 
@@ -96,7 +96,7 @@ def redrawn(looked: Looked, image: UInt8[np.ndarray, "h w 3"]) -> dict[int, Rle]
         others=looked.others,
     )
     told = {rows[i]: mask for i, mask in said.items()}
-    return {row: mask for row, mask in told.items() if mask != looked.open[row].rle}
+    return to_redraw({row: mask.rle for row, mask in looked.open.items()}, told, looked.drawn)
 
 
 def redrawn_offers(
@@ -113,26 +113,26 @@ def redrawn_offers(
 
 
 def commit_redrawn(
-    project: Project, looked: Looked, moved: Mapping[int, Rle]
+    project: Project, looked: Looked, anew: Mapping[int, Rle]
 ) -> list[Annotation] | None:
     """Write masks that were drawn anew.
 
     Args:
         project: Open for writing.
         looked: What they follow from.
-        moved: From `redrawn`.
+        anew: From `redrawn`.
 
     Returns:
         Their new versions; None where somebody has changed one meanwhile: look again.
     """
-    if not moved:
+    if not anew:
         return []
     edits = [
         Edit(
             annotation_id=row, based_on=looked.open[row].version, rle=mask,
             made=looked.open[row].made,
         )
-        for row, mask in moved.items()
+        for row, mask in anew.items()
     ]  # fmt: skip
     try:
         return project.annotations.apply(f"redraw/{uuid4()}", edits, by=BY)
