@@ -18,9 +18,17 @@ from PIL import Image
 from scribble_scene import CATEGORIES, scene, strokes
 
 from maskmill import client, rle
+from maskmill.automask import label_folder
 from maskmill.cli import main
 from maskmill.config import AutomaskConfig
-from maskmill.deploy import DeployedClassifier, Deployment, deploy, deploy_project, load_deployment
+from maskmill.deploy import (
+    DeployedClassifier,
+    DeployedFinder,
+    Deployment,
+    deploy,
+    deploy_project,
+    load_deployment,
+)
 from maskmill.engine.calibration import stage_three
 from maskmill.engine.detecting import write_categories, write_regions
 from maskmill.engine.head_files import head_folder
@@ -161,6 +169,38 @@ def test_a_projects_model_answers_as_the_project_labels(gardens: Path) -> None:
         found += len(told)
         json.dumps(answer)
     assert found > 5
+
+
+def test_a_deployed_model_labels_a_folder_that_is_in_no_project(
+    gardens: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for path in sorted(gardens.glob("*.png"))[:2]:
+        shutil.copy(path, photos)
+    (photos / "bad.png").write_bytes(b"no image")
+    deployed, out = str(gardens / "deployed"), tmp_path / "out"
+    command = ["automask", str(photos), "-o", str(out), "--deployment", deployed, "--workers", "1"]
+    assert main([*command, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["done"], [each["image"] for each in told["failed"]]) == (2, ["bad.png"])
+    deployment = load_deployment(gardens / "deployed", threads=1)
+    for path in sorted(photos.glob("[01].png")):
+        written = json.loads((out / f"{path.name}.json").read_text())["annotations"]
+        own = deployment.answer(path.read_bytes())["masks"]
+        assert [m["segmentation"] for m in written] == [m["segmentation"] for m in own]
+    (photos / "bad.png").unlink()
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["already_done"] == 2
+    assert main([*command, "--points-per-side", "8"]) == 1
+    assert "give --deployment alone" in capsys.readouterr().err
+    assert main(["automask", str(photos), "-o", str(out)]) == 1, "made by another model"
+    assert "made otherwise" in capsys.readouterr().err
+
+
+def test_a_classifier_of_strokes_labels_no_folder_so(work: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="scribble predict"):
+        label_folder(tmp_path, tmp_path / "out", DeployedFinder(work / "deployed"), workers=0)
 
 
 def test_a_projects_deployment_is_served_and_refused_when_changed(

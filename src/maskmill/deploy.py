@@ -17,12 +17,14 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from maskmill import __version__, rle
+from maskmill.automask.folder import Find
 from maskmill.config import AutomaskConfig
 from maskmill.durable import write_atomically
 from maskmill.engine.calibration import stage_three
@@ -131,6 +133,38 @@ class DeployedModel:
 
 
 Deployment = DeployedClassifier | DeployedModel
+
+
+@dataclass(frozen=True)
+class DeployedFinder:
+    """A deployed model of a project, as `maskmill.automask.label_folder` takes it.
+
+    Attributes:
+        folder: What `deploy_project` wrote.
+    """
+
+    folder: Path
+
+    def plan(self) -> dict[str, Any]:
+        """Return which deployment it is: its card holds the hash of every file."""
+        self.load()  # what is missing or damaged is one error here, and not one per worker
+        return {"deployment": _hash(self.folder / CARD)}
+
+    def load(self) -> Find:
+        """Load the model and its heads.
+
+        Raises:
+            ConfigError: If it is a classifier of strokes.
+        """
+        deployed = load_deployment(self.folder, threads=1)
+        if not isinstance(deployed, DeployedModel):
+            raise ConfigError(
+                f"{self.folder} is a classifier of strokes, which tells pixels apart; ask it with "
+                "`maskmill scribble predict` or `maskmill serve-model`"
+            )
+        return partial(
+            find_masks, deployed.predictor, settings=deployed.settings, heads=deployed.heads
+        )
 
 
 def _mask(mask: Rle, category: str | None, certainty: float) -> dict[str, Any]:

@@ -1,21 +1,24 @@
-"""Everything mode over a folder of thousands of images, as a run that may be killed at any moment.
+"""Masks of a folder of thousands of images, as a run that may be killed at any moment.
 
 What is done is what lies in the output folder: one SA-1B JSON per image, written whole or not at
 all. So a run that was killed goes on by looking, without a journal that could disagree. Beside them
 lie `automask.plan`, the settings all were made with, and `errors.jsonl`, the images that the
-last run could not use.
+last run could not use. Everything mode is one way to find masks; others come as a `Finder`.
 """
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol, runtime_checkable
 
-from maskmill.automask.generate import automask
+import numpy as np
+from jaxtyping import UInt8
+
+from maskmill.automask.generate import AutoMask, automask
 from maskmill.automask.limits import refuse_nonsense
 from maskmill.automask.overlays import photographs
 from maskmill.config import AutomaskConfig
@@ -53,6 +56,23 @@ class FolderReport:
         return self.images - self.already_done - len(self.failed)
 
 
+Find = Callable[[UInt8[np.ndarray, "h w 3"]], Sequence[AutoMask]]
+"""Finds the masks of an RGB image."""
+
+
+@runtime_checkable
+class Finder(Protocol):
+    """A way to find masks; picklable, for it is loaded in every worker."""
+
+    def plan(self) -> dict[str, Any]:
+        """Return what masks are made with, as JSON; a run goes on only with the same."""
+        ...
+
+    def load(self) -> Find:
+        """Load what it takes, with one thread."""
+        ...
+
+
 def load_tiny() -> Predictor:
     """Load the model that ships inside the package, for a worker: with one thread."""
     return Predictor.load("tiny", threads=1)
@@ -67,6 +87,54 @@ def automask_folder(
     workers: int | None = None,
     progress: bool = True,
 ) -> FolderReport:
+    """Find the masks of every image of a folder by everything mode; see `label_folder`.
+
+    Args:
+        source: The images; folders inside are searched too.
+        out: Where to write; made if it is missing.
+        config: Grid, crops and thresholds.
+        load: Loads the model, with one thread; called in every worker, so it must be picklable.
+        workers: As of `label_folder`.
+        progress: As of `label_folder`.
+
+    Raises:
+        NotFound: If the folder or the model is missing.
+        ConfigError: As of `label_folder`, or if a setting makes no sense.
+    """
+    config = AutomaskConfig() if config is None else config
+    refuse_nonsense(config)
+    return label_folder(source, out, Everything(config, load), workers=workers, progress=progress)
+
+
+@dataclass(frozen=True)
+class Everything:
+    """Everything mode, as a `Finder`; its attributes are those of `automask_folder`."""
+
+    config: AutomaskConfig
+    load_predictor: Callable[[], Predictor]
+
+    def plan(self) -> dict[str, Any]:
+        """Return the settings that decide which masks there are, and the model."""
+        predictor = self.load_predictor()
+        settled = self.config.for_model(predictor.config)
+        plan = {"model": predictor.model_id, **asdict(settled)}
+        del plan["points_per_batch"]  # changes speed and memory, no mask
+        return plan
+
+    def load(self) -> Find:
+        """Load the model."""
+        predictor = self.load_predictor()
+        return partial(automask, predictor, config=self.config.for_model(predictor.config))
+
+
+def label_folder(
+    source: Path,
+    out: Path,
+    finder: Finder,
+    *,
+    workers: int | None = None,
+    progress: bool = True,
+) -> FolderReport:
     """Find the masks of every image of a folder and write them as SA-1B JSON.
 
     The tree is mirrored, and an image keeps its ending: `cats/a.png` becomes `cats/a.png.json`. An
@@ -77,8 +145,7 @@ def automask_folder(
     Args:
         source: The images; folders inside are searched too.
         out: Where to write; made if it is missing.
-        config: Grid, crops and thresholds.
-        load: Loads the model, with one thread; called in every worker, so it must be picklable.
+        finder: Finds them.
         workers: Processes, by default one per core; 0 works in this process.
         progress: Show a bar with rate and time left on standard error.
 
@@ -86,25 +153,21 @@ def automask_folder(
         Counts, and the images that failed.
 
     Raises:
-        NotFound: If the folder or the model is missing.
+        NotFound: If the folder or what finds masks is missing.
         ConfigError: If `out` holds masks of other settings, another model or another folder, or
-            another run is at work there, or a setting makes no sense.
+            another run is at work there.
     """
-    config = AutomaskConfig() if config is None else config
-    refuse_nonsense(config)
     if not source.is_dir():
         raise NotFound(f"{source} is not a folder; give the folder that holds the images")
     out.mkdir(parents=True, exist_ok=True)
     names = photographs(source)
     with _locked(out):
         # Loaded here once so that a missing model is one error and not one per worker.
-        predictor = load()
-        config = config.for_model(predictor.config)
-        _settle_plan(out, names, _plan(source, config, predictor.model_id))
+        _settle_plan(out, names, {"source": str(source.resolve()), **finder.plan()})
         _sweep(out)
         left = [name for name in names if not _target(out, name).exists()]
         workers = _cores() if workers is None else workers
-        start = partial(_start, source, out, config, load)
+        start = partial(_start, source, out, finder)
         failed: list[tuple[str, str]] = []
         notes: list[tuple[str, str]] = []
         masks = 0
@@ -133,19 +196,15 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _start(
-    source: Path, out: Path, config: AutomaskConfig, load: Callable[[], Predictor]
-) -> Callable[[str], tuple[int, tuple[str, ...]]]:
-    """Load a worker's model and return its work; see `maskmill.executor.run`."""
-    return partial(_do_image, load(), source, out, config)
+def _start(source: Path, out: Path, finder: Finder) -> Callable[[str], tuple[int, tuple[str, ...]]]:
+    """Load what a worker needs and return its work; see `maskmill.executor.run`."""
+    return partial(_do_image, finder.load(), source, out)
 
 
-def _do_image(
-    predictor: Predictor, source: Path, out: Path, config: AutomaskConfig, name: str
-) -> tuple[int, tuple[str, ...]]:
+def _do_image(find: Find, source: Path, out: Path, name: str) -> tuple[int, tuple[str, ...]]:
     """Write one image's masks; return how many there are, and what was done to read the image."""
     opened = open_image(source / name)
-    masks = automask(predictor, opened.array, config)
+    masks = find(opened.array)
     target = _target(out, name)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_sa1b(
@@ -166,12 +225,6 @@ def _target(out: Path, name: str) -> Path:
 def _record(errors: IO[str], name: str, reason: str) -> None:
     errors.write(json.dumps({"image": name, "reason": reason}) + "\n")
     errors.flush()
-
-
-def _plan(source: Path, config: AutomaskConfig, model_id: str) -> dict[str, Any]:
-    plan = {"source": str(source.resolve()), "model": model_id, **asdict(config)}
-    del plan["points_per_batch"]  # changes speed and memory, no mask
-    return plan
 
 
 def _settle_plan(out: Path, names: list[str], plan: dict[str, Any]) -> None:

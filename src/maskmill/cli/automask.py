@@ -1,9 +1,9 @@
-"""`maskmill automask`: everything mode over a folder."""
+"""`maskmill automask`: everything mode, or a deployed model, over a folder."""
 
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -20,8 +20,11 @@ from maskmill.cli.options import (
     progress_bar,
     warn,
 )
-from maskmill.config import AutomaskConfig
-from maskmill.errors import ImageError, NotFound
+from maskmill.config import AutomaskConfig, Backend
+from maskmill.errors import ConfigError, ImageError, NotFound
+
+if TYPE_CHECKING:
+    from maskmill.automask import Finder
 
 NOTES_SHOWN = 20
 """Notes on standard error; a folder of 16-bit images has one for each of thousands."""
@@ -34,6 +37,7 @@ def automask(
     out: OutFolder,
     overlays: Annotated[bool, Parameter(negative="")] = False,
     workers: Workers = None,
+    deployment: Path | None = None,
     model: ModelName = "tiny",
     backend: BackendName = "auto",
     config: ConfigFile = None,
@@ -50,16 +54,20 @@ def automask(
     Args:
         folder: The photographs; folders inside are searched too.
         overlays: Also write a picture of the masks per photograph.
+        deployment: What `maskmill deploy PROJECT` wrote. Its model, heads and thresholds find the
+            masks, as stage 3 does in the project, and no other settings are given.
     """
-    from maskmill.automask import automask_folder
-    from maskmill.predict import Predictor
+    from maskmill.automask import label_folder
 
     size = processes(workers)
-    report = automask_folder(
+    if deployment is not None and (model, backend, settings) != ("tiny", "auto", AutomaskConfig()):
+        raise ConfigError(
+            f"{deployment} says which model and settings find masks; give --deployment alone"
+        )
+    report = label_folder(
         folder,
         out,
-        settings,
-        load=partial(Predictor.load, model, backend=backend, threads=1),
+        _everything(settings, model, backend) if deployment is None else _deployed(deployment),
         workers=0 if size == 1 else size,
         progress=sys.stderr.isatty(),
     )
@@ -93,6 +101,21 @@ def automask(
     if report.already_done:
         text += f"; {report.already_done} done before"
     print_result(result, as_json=as_json, text=text)
+
+
+def _everything(settings: AutomaskConfig, model: str, backend: Backend) -> "Finder":
+    from maskmill.automask.folder import Everything
+    from maskmill.automask.limits import refuse_nonsense
+    from maskmill.predict import Predictor
+
+    refuse_nonsense(settings)
+    return Everything(settings, partial(Predictor.load, model, backend=backend, threads=1))
+
+
+def _deployed(folder: Path) -> "Finder":
+    from maskmill.deploy import DeployedFinder
+
+    return DeployedFinder(folder.absolute())
 
 
 def _draw_overlays(folder: Path, out: Path) -> None:
