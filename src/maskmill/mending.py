@@ -34,6 +34,10 @@ MOST_PIXELS = 6000
 """Of each kind that is learned from."""
 STEPS = 8
 """Newton's; it has converged by then."""
+MENDED = 2
+"""One mended mask may be wrong in its own way; so many have to be."""
+LEFT_OUT = 6
+"""Settled masks, each of which the others have to be able to tell."""
 SAME = 0.95
 """IoU with what is shown from which a mask is not drawn anew: each time is a version for ever."""
 LIKE_BEFORE = 0.3
@@ -48,15 +52,17 @@ class _Edge:
 
     Attributes:
         window: Box around the mask, pixels of the image.
-        near: Which working pixels of the window may change sides.
-        core: Which are inside, whatever is said.
+        mask: The mask there, pixels of the image.
+        drawn: The same, working pixels.
+        near: Which working pixels may change sides.
         measures: Of each pixel that is near, in their order.
         inside: Whether the mask covers it.
     """
 
     window: Window
+    mask: Bool[np.ndarray, "H W"]
+    drawn: Bool[np.ndarray, "h w"]
     near: Bool[np.ndarray, "h w"]
-    core: Bool[np.ndarray, "h w"]
     measures: Float32[np.ndarray, "n m"]
     inside: Bool[np.ndarray, " n"]
 
@@ -87,8 +93,9 @@ class Mending:
         """Say how the untouched masks should be drawn.
 
         Args:
-            settled: What people made of some masks, or kept as they were shown, by their place. If
-                none of them was mended, all others stay as they were pre-filled.
+            settled: What people made of some masks, or kept as they were shown, by their place.
+                Unless two of them were mended, and each can be told from the others better than
+                it was pre-filled, all masks stay as they were.
             gone: Places of masks that people took away.
             others: Masks that people made besides; nothing is drawn over these and the settled.
 
@@ -96,24 +103,47 @@ class Mending:
             Each mask that is neither settled nor gone, by its place.
         """
         left = [i for i in range(len(self._masks)) if i not in settled and i not in gone]
-        mended = any(each != self._masks[i] for i, each in settled.items())
-        weights = self._learn(settled, left) if left and mended else None
+        mended = sum(each != self._masks[i] for i, each in settled.items())
+        told = {i: _at(rle.decode(each), self._edges[i]) for i, each in settled.items()}
+        learns = left and mended >= MENDED and self._agree(settled, told, left)
+        weights = self._learn(told, left) if learns else None
         if weights is None:
             return {i: self._masks[i] for i in left}
         taken = rle.decode(rle.union([*settled.values(), *others]))
         return {i: self._moved(i, weights, taken) for i in left}
 
+    def _agree(
+        self,
+        settled: Mapping[int, Rle],
+        told: Mapping[int, Bool[np.ndarray, " _n"]],
+        left: Sequence[int],
+    ) -> bool:
+        """Tell whether settled masks, each left out in turn, come nearer by what the others say."""
+        places = sorted(settled)
+        gained = 0.0
+        for place in places[:: -(-len(places) // LEFT_OUT)]:
+            weights = self._learn({i: each for i, each in told.items() if i != place}, left)
+            if weights is not None:
+                drawn = [self._masks[place], self._moved(place, weights, None)]
+                before, after = rle.iou(drawn, [settled[place]])[:, 0]
+                gained += float(after - before)
+        return gained > 0
+
     def _learn(
-        self, settled: Mapping[int, Rle], left: Sequence[int]
+        self, told: Mapping[int, Bool[np.ndarray, " _n"]], left: Sequence[int]
     ) -> Float32[np.ndarray, " m"] | None:
-        """Fit a logistic regression: the chance that a pixel near an outline lies inside."""
-        told = [(i, _at(rle.decode(each), self._edges[i])) for i, each in settled.items()]
-        measures = [self._edges[i].measures for i, _ in told]
+        """Fit a logistic regression: the chance that a pixel near an outline lies inside.
+
+        Args:
+            told: Of settled masks, whether people have the pixels near their outlines inside.
+            left: Untouched masks, which stand for themselves.
+        """
+        measures = [self._edges[i].measures for i in told]
         if not sum(map(len, measures)):
             return None
         one = sum(map(len, measures)) / len(measures)
         seen, inside, weight = _thinned(
-            np.concatenate(measures), np.concatenate([each for _, each in told]), one * len(told)
+            np.concatenate(measures), np.concatenate(list(told.values())), one * len(told)
         )
         standing = [i for i in left if len(self._edges[i].measures)]
         if standing:
@@ -130,27 +160,32 @@ class Mending:
         return _fit((seen - self._mean) / self._deviation, inside, weight)
 
     def _moved(
-        self, place: int, weights: Float32[np.ndarray, " m"], taken: Bool[np.ndarray, "h w"]
+        self,
+        place: int,
+        weights: Float32[np.ndarray, " m"],
+        taken: Bool[np.ndarray, "h w"] | None,
     ) -> Rle:
-        """Draw a mask as the weights say; the largest part of it, and nothing over `taken`."""
+        """Change the sides of those pixels of a mask of which the weights say so.
+
+        It keeps as many parts as it had, and grows over nothing that is `taken`.
+        """
         edge, mask = self._edges[place], self._masks[place]
         if not len(edge.measures):
             return mask
-        said = np.where(edge.core, 1.0, -1.0).astype(np.float32)
+        before = np.where(edge.drawn, 1.0, -1.0).astype(np.float32)
+        said = before.copy()
         seen = (edge.measures - self._mean) / self._deviation
         said[edge.near] = np.clip(seen @ weights[1:] + weights[0], -1, 1)
-        rows, columns = edge.window
-        height, width = rows.stop - rows.start, columns.stop - columns.start
-        if said.shape != (height, width):
-            said = np.asarray(
-                cv2.resize(said, (width, height), interpolation=cv2.INTER_LINEAR), np.float32
-            )
-        inside = (said > 0) & ~taken[edge.window]
-        _, parts = cv2.connectedComponents(inside.astype(np.uint8), connectivity=4)
-        if not parts.any():
+        old, new = (_enlarged(each, edge.mask.shape) > 0 for each in (before, said))
+        # Where nothing was said anew the mask stays as it is, finer than working pixels are.
+        inside = np.where(old != new, new, edge.mask)
+        if taken is not None:
+            inside &= edge.mask | ~taken[edge.window]
+        kept = _largest(inside, _parts(edge.mask)[0])
+        if not kept.any():
             return mask
         drawn = np.zeros(self._size, bool)
-        drawn[edge.window] = parts == np.bincount(parts[inside]).argmax()
+        drawn[edge.window] = kept
         moved = rle.encode(drawn)
         return moved if rle.iou([moved], [mask])[0, 0] >= LIKE_BEFORE else mask
 
@@ -175,15 +210,11 @@ def to_redraw(
 
 def _edges(image: UInt8[np.ndarray, "h w 3"], masks: Sequence[Rle]) -> list[_Edge]:
     """Look at the surroundings of each mask's outline."""
-    owner = np.zeros(image.shape[:2], np.int32)
-    for number, mask in enumerate(masks, start=1):
-        left, top, right, bottom = rle.box(mask)
-        window = (slice(top, bottom), slice(left, right))
-        owner[window][rle.decode(mask)[window]] = number
-    return [_edge(image, owner, number, mask) for number, mask in enumerate(masks, start=1)]
+    covered = rle.decode(rle.union(list(masks))) if masks else np.zeros(image.shape[:2], bool)
+    return [_edge(image, covered, mask) for mask in masks]
 
 
-def _edge(image: UInt8[np.ndarray, "h w 3"], owner: np.ndarray, number: int, mask: Rle) -> _Edge:
+def _edge(image: UInt8[np.ndarray, "H W 3"], covered: Bool[np.ndarray, "H W"], mask: Rle) -> _Edge:
     """Measure the pixels near one mask's outline, at a size at which it is not large."""
     root = float(np.sqrt(rle.area(mask)))
     scale = min(1.0, LARGEST / root)
@@ -194,10 +225,10 @@ def _edge(image: UInt8[np.ndarray, "h w 3"], owner: np.ndarray, number: int, mas
         slice(max(0, top - margin), min(image.shape[0], bottom + margin)),
         slice(max(0, left - margin), min(image.shape[1], right + margin)),
     )
-    pixels, own = image[window], owner[window]
-    mine, theirs = own == number, (own > 0) & (own != number)
+    pixels, whole = image[window], rle.decode(mask)[window]
+    mine, theirs = whole, covered[window] & ~whole
     if scale < 1:
-        size = (max(1, round(own.shape[1] * scale)), max(1, round(own.shape[0] * scale)))
+        size = (max(1, round(mine.shape[1] * scale)), max(1, round(mine.shape[0] * scale)))
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
         mine, theirs = _shrunk(mine, size), _shrunk(theirs, size)
     signed = _signed(mine)
@@ -206,7 +237,34 @@ def _edge(image: UInt8[np.ndarray, "h w 3"], owner: np.ndarray, number: int, mas
     if not mine.any():
         near = np.zeros_like(near)
     measures = _measured(pixels, mine, signed)[near]
-    return _Edge(window=window, near=near, core=mine & ~near, measures=measures, inside=mine[near])
+    return _Edge(
+        window=window, mask=whole, drawn=mine, near=near, measures=measures, inside=mine[near]
+    )
+
+
+def _parts(mask: Bool[np.ndarray, "h w"]) -> tuple[int, np.ndarray]:
+    """Return how many parts a mask has, and which of them each pixel is of; 0 is none."""
+    count, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
+    return count - 1, parts
+
+
+def _largest(mask: Bool[np.ndarray, "h w"], number: int) -> Bool[np.ndarray, "h w"]:
+    """Return the largest parts of a mask, so many of them."""
+    count, parts = _parts(mask)
+    if count <= number:
+        return mask
+    areas = np.bincount(parts[mask], minlength=count + 1)
+    return np.asarray(mask & np.isin(parts, np.argsort(-areas, kind="stable")[:number]))
+
+
+def _enlarged(
+    values: Float32[np.ndarray, "h w"], size: tuple[int, ...]
+) -> Float32[np.ndarray, "H W"]:
+    """Bring working pixels to those of the image, bilinear."""
+    if values.shape == size:
+        return values
+    larger = cv2.resize(values, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(larger, np.float32)
 
 
 def _signed(mask: Bool[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:

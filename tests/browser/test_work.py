@@ -214,11 +214,11 @@ def test_every_action_has_a_key_that_can_be_changed(person: Annotator) -> None:
         "[...document.querySelectorAll('dialog kbd, [role=dialog] kbd')].every(k => k.textContent)"
     )
     dialog.get_by_role("button", name="Brush", exact=False).first.click()
-    person.press("s")
+    person.press("p")
     person.press("Escape")
     dialog.wait_for(state="detached")
-    person.press("s")
+    person.press("p")
     assert person.page.evaluate("maskmill.session.editor.toolName") == "brush"
     person.page.reload()
-    person.ready().press("s")
+    person.ready().press("p")
     assert person.page.evaluate("maskmill.session.editor.toolName") == "brush"

@@ -101,10 +101,12 @@ def test_the_estimate_is_right_on_average_though_half_of_the_images_are_empty() 
     assert covered >= 88
 
 
-def test_an_interval_says_nothing_of_one_image_and_is_decided_by_its_seed() -> None:
+def test_an_interval_says_nothing_of_few_images_and_is_decided_by_its_seed() -> None:
     iou = np.ones(1)
-    answers = [(4, 2, 1), (0, 0, 3), (5, 5, 0), (2, 0, 2)]
-    assert recall_interval(iou, answers[:1], seed=0) is None
+    answers = [(4, 2, 1), (0, 0, 3), (5, 5, 0), (2, 0, 2), (3, 1, 1)]
+    assert recall_interval(iou, answers[:4], seed=0) is None
+    empty = [(0, 0, 0)] * 40
+    assert recall_interval(iou, [*answers[:4], *empty], seed=0) is None, "empty ones tell nothing"
     assert recall_interval(np.zeros(0), answers, seed=0) is None, "nothing is known of the masks"
     assert recall_interval(iou, [(0, 0, 0)] * 3, seed=0) is None, "there was nothing to find"
     low, high = recall_interval(iou, answers, seed=0) or (0.0, 0.0)
@@ -112,3 +114,8 @@ def test_an_interval_says_nothing_of_one_image_and_is_decided_by_its_seed() -> N
     assert recall_interval(iou, answers, seed=0) == (low, high)
     many = [(i, i // 2, i * 7 % 11) for i in range(1, 30)]
     assert recall_interval(iou, many, seed=1) != recall_interval(iou, many, seed=2)
+    unsure = np.array([1.0, 0.0, 1.0, 0.0])
+    narrow, wide = (recall_interval(each, many, seed=1) for each in (np.tile(unsure, 50), unsure))
+    assert narrow is not None
+    assert wide is not None
+    assert wide[1] - wide[0] > narrow[1] - narrow[0], "few masks of the sample say little of others"

@@ -59,14 +59,14 @@ def test_the_rest_is_labelled_and_a_sample_of_it_judged(
     said = client.get("/api/quality").json()
     assert [image["answered"] for image in said["images"]] == [False, True]
     assert said["at_random"]
-    assert (said["recall_low"], said["recall_high"]) == (None, None), "of one image"
+    assert (said["recall_low"], said["recall_high"]) == (None, None), "of few images"
     assert said["done"] == drawn["drawn"]
     assert [each["share"] for each in said["shares"]] == [1.0, 1.0]
     assert (said["images_asked"], said["images_complete"]) == (1, 0.0)
     client.post("/api/quality/found", json={"image_id": drawn["images"][0]["id"]})
     assert client.get("/api/quality/next").json()["image"] is None
     said = client.get("/api/quality").json()
-    assert said["recall_low"] <= said["recall"] <= said["recall_high"]
+    assert said["recall"] is not None
     elsewhere = client.get("/api/quality/next", params={"image_id": first_image(client)})
     assert elsewhere.status_code == 404, "it was not drawn"
     assert Path(service.project.folder / "labelling" / "chosen.json").is_file()

@@ -74,6 +74,7 @@ def test_the_rest_follows_and_its_pages_are_told(
 def test_a_change_of_what_moved_meanwhile_is_no_conflict(client: TestClient, discs: int) -> None:
     before = there(client, discs)
     mend(client, before[0]["id"], 1, WIDE[0], "first")
+    mend(client, before[5]["id"], 1, WIDE[5], "fifth")
     assert client.post(f"/api/images/{discs}/redraw").json()["annotations"]
     answer = mend(client, before[1]["id"], 1, WIDE[1], "second")
     assert (answer.status_code, answer.json()["version"]) == (200, 3)
@@ -82,20 +83,38 @@ def test_a_change_of_what_moved_meanwhile_is_no_conflict(client: TestClient, dis
     assert mend(client, before[1]["id"], 1, WIDE[1], "third").status_code == 409, "a person's"
 
 
+def keep(client: TestClient, key: str, version: int, op: str) -> Any:
+    step = {"id": key, "change": {"kind": "keep", "base_version": version}}
+    return client.post("/api/operations", json={"op_id": op, "changes": [step]})
+
+
+def test_what_is_kept_is_what_was_shown(client: TestClient, discs: int) -> None:
+    before = there(client, discs)
+    for place in (0, 5):
+        mend(client, before[place]["id"], 1, WIDE[place], f"m{place}")
+    client.post(f"/api/images/{discs}/redraw")
+    first = keep(client, before[3]["id"], 1, "keep").json()
+    (kept,) = first["annotations"]
+    assert (kept["mask"], kept["version"], kept["review"]) == (before[3]["mask"], 3, "accepted")
+    assert keep(client, before[3]["id"], 1, "keep").json() == first, "its answer was lost"
+    assert keep(client, before[3]["id"], 1, "other").status_code == 409
+    mend(client, before[3]["id"], 3, WIDE[3], "mend")
+    undone = mend(client, before[3]["id"], 4, NARROW[3], "undo").json()
+    assert (undone["review"], undone["made"]["made_by"]) == ("accepted", "model")
+
+
 def test_a_kept_mask_stays_and_only_a_models_is_kept(client: TestClient, discs: int) -> None:
     before = there(client, discs)
-
-    def keep(key: str, version: int, op: str) -> Any:
-        step = {"id": key, "change": {"kind": "keep", "base_version": version}}
-        return client.post("/api/operations", json={"op_id": op, "changes": [step]})
-
-    (kept,) = keep(before[3]["id"], 1, "keep").json()["annotations"]
+    (kept,) = keep(client, before[3]["id"], 1, "keep").json()["annotations"]
     assert (kept["review"], kept["version"], kept["made"]["made_by"]) == ("accepted", 2, "model")
     mend(client, before[0]["id"], 1, WIDE[0], "mend")
+    mend(client, before[5]["id"], 1, WIDE[5], "fifth")
+    mend(client, before[8]["id"], 1, WIDE[8], "eighth")
     moved = client.post(f"/api/images/{discs}/redraw").json()["annotations"]
+    assert moved
     assert before[3]["id"] not in {each["id"] for each in moved}
     mine = put_mask(client)
-    refused = keep(mine["id"], 1, "mine")
+    refused = keep(client, mine["id"], 1, "mine")
     assert refused.status_code == 422
     assert "only a mask that a model pre-filled" in refused.json()["error"]
 
@@ -103,14 +122,16 @@ def test_a_kept_mask_stays_and_only_a_models_is_kept(client: TestClient, discs: 
 def test_who_undoes_what_they_mended_gives_the_mask_back_to_the_model(
     client: TestClient, discs: int
 ) -> None:
-    first, second, *_ = there(client, discs)
+    first, second, third, *_ = there(client, discs)
     mend(client, first["id"], 1, WIDE[0], "mend")
+    mend(client, third["id"], 1, WIDE[2], "third")
     client.post(f"/api/images/{discs}/redraw")
     followed = there(client, discs)[1]["mask"]
     mend(client, second["id"], 2, WIDE[1], "mend-too")
     undone = mend(client, second["id"], 3, Rle(WIDE[1].size, followed["counts"].encode()), "undo")
     assert undone.json()["made"] == second["made"]
     mend(client, first["id"], 2, NARROW[0], "undo-too")
+    mend(client, third["id"], 2, NARROW[2], "undo-third")
     client.post(f"/api/images/{discs}/redraw")
     assert masks(there(client, discs)) == dict(enumerate(NARROW))
     assert {each["made"]["made_by"] for each in there(client, discs)} == {"model"}
@@ -120,12 +141,13 @@ def test_a_photograph_that_was_replaced_moves_nothing(
     client: TestClient, discs: int, tmp_path: Path
 ) -> None:
     before = there(client, discs)
-    mend(client, before[0]["id"], 1, WIDE[0], "mend")
+    for place in (0, 1):
+        mend(client, before[place]["id"], 1, WIDE[place], f"m{place}")
     Picture.new("RGB", (180, 140)).save(tmp_path / "discs" / "discs.png")
     answer = client.post(f"/api/images/{discs}/redraw")
     assert answer.status_code == 422
     assert "discs.png" in answer.json()["error"]
-    assert masks(there(client, discs)[1:]) == dict(enumerate(NARROW[1:]))
+    assert masks(there(client, discs)[2:]) == dict(enumerate(NARROW[2:]))
 
 
 def test_an_image_without_prefilled_masks_is_not_even_read(

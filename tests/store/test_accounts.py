@@ -70,3 +70,8 @@ def test_projects_do_not_share_accounts_or_sessions(create: object) -> None:
     assert two.accounts.find("ann") is None
     assert two.accounts.session("a") is None
     two.accounts.add("ann", "annotator", "hash")
+
+
+def test_no_person_has_the_programs_own_name(project: Project) -> None:
+    with pytest.raises(StoreError, match="stands for the program"):
+        project.accounts.add("redrawing", "annotator", "hash")

@@ -103,8 +103,8 @@ class AuditReport:
         recall: Estimated share of the objects on those images that have a mask; None if nobody
             counted. Masks that nobody looked at count by the share of the sample that shows an
             object.
-        recall_interval: Its 95 % interval, a bootstrap over the images; None unless two or more
-            were drawn at random and answered for.
+        recall_interval: Its 95 % interval, a bootstrap over the images and the sample; None unless
+            five or more that hold objects were drawn at random and answered for.
     """
 
     number: int

@@ -16,6 +16,8 @@ from maskmill.store.bulk import already_done
 FOUND_AT = 0.5
 """IoU above which a mask shows its object, however roughly: then the object is not missing."""
 RESAMPLES = 1000
+LEAST_IMAGES = 5
+"""Images with objects below which no interval is told: so few differ by chance too little."""
 PAGE = 500
 
 Answer = tuple[int, int, int]
@@ -83,21 +85,25 @@ def estimate_recall(iou: np.ndarray, answers: Sequence[Answer]) -> float | None:
 def recall_interval(
     iou: np.ndarray, answers: Sequence[Answer], *, seed: int
 ) -> tuple[float, float] | None:
-    """Return the 95 % interval of `estimate_recall`: a bootstrap over images.
+    """Return the 95 % interval of `estimate_recall`: a bootstrap over images and over the sample.
 
     Args:
-        iou: As for the estimate; it is taken as it is.
+        iou: As for the estimate.
         answers: Of images that were drawn at random.
         seed: Decides which are drawn again.
 
     Returns:
-        None where the estimate is, and for fewer than two images, which cannot differ.
+        None where the estimate is, and where fewer than `LEAST_IMAGES` have objects.
     """
-    if len(answers) < 2 or estimate_recall(iou, answers) is None:
+    with_objects = sum(masks + missing > 0 for masks, _, missing in answers)
+    if with_objects < LEAST_IMAGES or estimate_recall(iou, answers) is None:
         return None
-    shown, counts = _shown(iou), np.array(answers, np.int64)
+    counts = np.array(answers, np.int64)
     rng, n = np.random.default_rng(seed), len(answers)
-    again = [_recall(shown, counts[rng.integers(n, size=n)].sum(0)) for _ in range(RESAMPLES)]
+    again = []
+    for _ in range(RESAMPLES):
+        shown = _shown(iou[rng.integers(len(iou), size=len(iou))] if len(iou) else iou)
+        again.append(_recall(shown, counts[rng.integers(n, size=n)].sum(0)))
     low, high = np.percentile([each for each in again if each is not None], [2.5, 97.5])
     return float(low), float(high)
 

@@ -3,7 +3,7 @@
 What people did is read from the masks' versions, and how the rest is to be drawn follows from that
 alone (`mending`): nothing else is kept, and when the last mended mask is as it was, by an undo for
 instance, all others are as they were too. A mask drawn anew is still the model's, and nobody has
-looked at it; who changes it at the same moment goes before (`BY`).
+looked at it; who changes it at the same moment goes before.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,9 +20,7 @@ from maskmill.errors import Conflict
 from maskmill.mending import Mending, to_redraw
 from maskmill.rle import Rle
 from maskmill.store import Annotation, Edit, Project
-
-BY = "redrawing"
-"""Who a version is by that followed; people's changes go before its."""
+from maskmill.store.changes import REDRAWING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +133,6 @@ def commit_redrawn(
         for row, mask in anew.items()
     ]  # fmt: skip
     try:
-        return project.annotations.apply(f"redraw/{uuid4()}", edits, by=BY)
+        return project.annotations.apply(f"redraw/{uuid4()}", edits, by=REDRAWING)
     except Conflict:
         return None

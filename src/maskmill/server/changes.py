@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import Connection
 
 from maskmill.engine.prefilling import is_prefilled
-from maskmill.engine.redrawing import BY as REDRAWING
 from maskmill.errors import Conflict, NotFound, StoreError
 from maskmill.rle import Rle
 from maskmill.server.decoder import wire_mask
@@ -26,6 +25,7 @@ from maskmill.server.wire import (
 from maskmill.store import UNCHANGED, Annotation, Change, Create, Edit, Made
 from maskmill.store import Delete as StoredDelete
 from maskmill.store import Restore as StoredRestore
+from maskmill.store.changes import REDRAWING
 from maskmill.store.keys import KEY
 
 
@@ -169,30 +169,43 @@ def _change(service: Service, step: Step, name: str) -> Change:
     given = change.model_fields_set
     mask = None if change.mask is None else _rle(change.mask)
     made = None if change.made is None else _made(service, change.made, name)
+    # What somebody has redrawn must be looked at again.
+    review: Any = UNCHANGED if mask is None else None
+    if mask is not None and made is not None:
+        drawn = _drawn_by_model(service, row, mask, change.base_version)
+        made, review = (made, review) if drawn is None else (drawn.made, drawn.review)
     return Edit(
         annotation_id=row,
         based_on=change.base_version,
         rle=mask,
-        made=made if mask is None or made is None else _drawn_by_model(service, row, mask) or made,
+        made=made,
         category_id=change.category_id if "category_id" in given else UNCHANGED,
         attributes=change.attributes if "attributes" in given else UNCHANGED,
-        # What somebody has redrawn must be looked at again.
-        review=UNCHANGED if change.mask is None else None,
+        review=review,
     )
 
 
-def _drawn_by_model(service: Service, row: int, mask: Rle) -> Made | None:
-    """Return how a model pre-filled this very mask: who undoes what they mended gives it back."""
-    for version in service.project.annotations.history(row):
-        if version.rle == mask and is_prefilled(version.made):
-            return version.made
+def _drawn_by_model(service: Service, row: int, mask: Rle, version: int) -> Annotation | None:
+    """Return the last version up to this one in which a model pre-filled this very mask.
+
+    Who undoes what they mended gives the mask back to the model, kept by somebody or not.
+    """
+    for each in reversed(service.project.annotations.history(row)):
+        if each.version <= version and each.rle == mask and is_prefilled(each.made):
+            return each
     return None
 
 
 def _keep(service: Service, row: int, keep: Keep) -> Edit:
-    if not is_prefilled(service.project.annotations.get(row).made):
+    """Keep a mask as it was shown, though it may have followed something since."""
+    shown = {each.version: each for each in service.project.annotations.history(row)}
+    seen = shown.get(keep.base_version)
+    if seen is None or not is_prefilled(seen.made):
         raise StoreError("only a mask that a model pre-filled is kept; others go to a reviewer")
-    return Edit(annotation_id=row, based_on=keep.base_version, review="accepted")
+    return Edit(
+        annotation_id=row, based_on=keep.base_version, rle=seen.rle, made=seen.made,
+        review="accepted",
+    )  # fmt: skip
 
 
 def _create(service: Service, key: str, put: Put, name: str) -> Create:

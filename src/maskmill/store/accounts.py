@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from maskmill.errors import NotFound, StoreError
+from maskmill.store.changes import REDRAWING
 from maskmill.store.database import Database, next_sequence, now
 from maskmill.store.rows import checked, checked_text
 from maskmill.store.team_tables import accounts, sessions
@@ -53,9 +54,14 @@ class Accounts:
         """Let a person in.
 
         Raises:
-            StoreError: If the name is taken or no text, or there is no such role.
+            StoreError: If the name is taken, the program's own or no text, or there is no such
+                role.
         """
         checked_text("the name of an account", name)
+        if name == REDRAWING:
+            raise StoreError(
+                f"{name!r} stands for the program in the masks' history; choose another"
+            )
         _refuse_unknown(role)
         row = checked(
             accounts,

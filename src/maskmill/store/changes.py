@@ -18,6 +18,10 @@ Stage = Literal["assisted", "semi", "automatic", "imported"]
 Review = Literal["accepted", "rejected"]
 
 
+REDRAWING = "redrawing"
+"""Who a version is by that followed what people drew; no person has this name."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Made:
     """How a mask came to be.

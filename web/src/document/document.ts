@@ -108,7 +108,7 @@ export class Document {
   private step(entry: Entry | undefined, back: boolean): Entry | Refusal {
     if (!entry) return "nothing";
     const wanted = back ? invert(entry) : entry;
-    const untouched = wanted.changes.every(({ id, before }) => sameContent(this.content(id), before));
+    const untouched = wanted.changes.every(({ id, before }) => this.isStill(id, before));
     this.remember(back ? stepBack(this.history) : stepForward(this.history));
     if (!untouched) return "changed-by-others";
     this.perform(wanted);
@@ -143,8 +143,11 @@ export class Document {
     });
   }
 
-  private content(id: string): Content | null {
-    return this.get(id)?.content ?? null;
+  /** Whether a mask is as it was; a model's that nobody has looked at may have followed what people drew. */
+  private isStill(id: string, before: Content | null): boolean {
+    const now = this.get(id);
+    if (sameContent(now?.content ?? null, before)) return true;
+    return Boolean(before && now?.machine && now.content.categoryId === before.categoryId);
   }
 
   private remember(history: History): void {

@@ -98,6 +98,11 @@ export class ImageSession {
     return session;
   }
 
+  /** Wait for masks that follow; false if some were drawn anew meanwhile, which nobody has seen. */
+  rests(): Promise<boolean> {
+    return this.redrawing.rests();
+  }
+
   close(): void {
     this.isClosed = true;
     this.endings.forEach((end) => end());

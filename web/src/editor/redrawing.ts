@@ -21,6 +21,8 @@ export interface Around {
 export class Redrawing {
   private running: Promise<void> | undefined;
   private again = false;
+  /** How often masks were drawn anew. */
+  private moves = 0;
 
   constructor(
     private readonly document: Document,
@@ -40,6 +42,13 @@ export class Redrawing {
     return (this.running ?? Promise.resolve()).catch(() => undefined);
   }
 
+  /** Wait until no answer is awaited; tells whether none of them drew a mask anew. */
+  async rests(): Promise<boolean> {
+    const before = this.moves;
+    while (this.running) await this.settled();
+    return this.moves === before;
+  }
+
   private async run(): Promise<void> {
     while (this.again) {
       this.again = false;
@@ -50,7 +59,9 @@ export class Redrawing {
       this.offers.redraw(told.regions);
       const moved = told.annotations.map(fromWire).filter((each) => each.version > this.document.version(each.id));
       for (const each of moved) this.document.receive(each);
-      if (moved.length) this.around.onMoved(moved.length);
+      if (!moved.length) continue;
+      this.moves++;
+      this.around.onMoved(moved.length);
     }
   }
 }

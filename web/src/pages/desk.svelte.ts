@@ -88,6 +88,7 @@ export class Desk {
     session.editor.confirm();
     try {
       await project.outbox.deliver();
+      if (!(await session.rests())) return; // its message says so; the next Done is for what is seen
       await flow.finish(session.image.id);
     } catch (error) {
       return this.tell(error instanceof Offline ? "done.offline" : String(error));

@@ -72,6 +72,18 @@ describe("a mask that a model made", () => {
     }
   });
 
+  test("may have followed something before a mend of it is done again", () => {
+    const it = new Pretend(4, 2, [machine]);
+    const [before, after] = [machine.content, annotation("a", "####", "####").content];
+    it.document.apply("brush", [{ id: "a", before, after }]);
+    it.editor.undo();
+    it.document.receive({ ...annotation("a", "#...", "#..."), version: 4, machine: true });
+    it.editor.redo();
+    expect(it.said).toEqual([]);
+    expect(it.areas).toEqual([8]);
+    expect(it.sent.at(-1)!.steps[0]!.change.base_version).toBe(4);
+  });
+
   test("is not kept where a person made it", () => {
     const it = new Pretend(4, 2, [A()]);
     it.document.keep("a");
