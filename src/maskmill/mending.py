@@ -104,7 +104,7 @@ class Mending:
         """
         left = [i for i in range(len(self._masks)) if i not in settled and i not in gone]
         mended = sum(each != self._masks[i] for i, each in settled.items())
-        told = {i: _at(rle.decode(each), self._edges[i]) for i, each in settled.items()}
+        told = {i: _at(rle.decode(settled[i]), self._edges[i]) for i in sorted(settled)}
         learns = left and mended >= MENDED and self._agree(settled, told, left)
         weights = self._learn(told, left) if learns else None
         if weights is None:
