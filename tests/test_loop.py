@@ -83,18 +83,29 @@ def test_a_run_leaves_a_model_lines_and_a_picture(unbroken: Path) -> None:
     assert (run / "loss.png").exists()
 
 
-def test_killed_at_any_moment_it_resumes_to_the_same_weights(
-    unbroken: Path, tmp_path: Path
-) -> None:
-    run = tmp_path / "run"
-    for wanted in (2, 8):  # killed as soon as the checkpoint of that step is there
+def killed(unbroken: Path, run: Path) -> bool:
+    """Kill a run as soon as the checkpoint of two steps is there; tells whether it had not ended."""
+    for wanted in (2, 8):
         child = start_child(unbroken / "scenes", run)
         deadline = time.monotonic() + 120
         while child.poll() is None and time.monotonic() < deadline and last_step(run) < wanted:
             time.sleep(0.005)
         child.send_signal(signal.SIGKILL)
         child.wait()
-        assert wanted <= last_step(run) < 16, "the kill came before the end"
+        assert wanted <= last_step(run)
+        if last_step(run) >= 16:
+            return False
+    return True
+
+
+def test_killed_at_any_moment_it_resumes_to_the_same_weights(
+    unbroken: Path, tmp_path: Path
+) -> None:
+    # On a busy machine a kill may come when all is done: then once more, from the beginning.
+    run = next(
+        (run for run in (tmp_path / f"run-{i}" for i in range(4)) if killed(unbroken, run)), None
+    )
+    assert run is not None, "the kills came before the end"
     child = start_child(unbroken / "scenes", run)
     assert child.wait() == 0
     expected = weights(unbroken / "run")
