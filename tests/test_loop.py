@@ -84,7 +84,7 @@ def test_a_run_leaves_a_model_lines_and_a_picture(unbroken: Path) -> None:
 
 
 def killed(unbroken: Path, run: Path) -> bool:
-    """Kill a run as soon as the checkpoint of two steps is there; tells whether it had not ended."""
+    """Kill a run at the checkpoints of two steps; tells whether it had not ended before."""
     for wanted in (2, 8):
         child = start_child(unbroken / "scenes", run)
         deadline = time.monotonic() + 120
