@@ -101,9 +101,8 @@ def automask_folder(
         NotFound: If the folder or the model is missing.
         ConfigError: As of `label_folder`, or if a setting makes no sense.
     """
-    config = AutomaskConfig() if config is None else config
-    refuse_nonsense(config)
-    return label_folder(source, out, Everything(config, load), workers=workers, progress=progress)
+    finder = Everything(AutomaskConfig() if config is None else config, load)
+    return label_folder(source, out, finder, workers=workers, progress=progress)
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,12 @@ class Everything:
     load_predictor: Callable[[], Predictor]
 
     def plan(self) -> dict[str, Any]:
-        """Return the settings that decide which masks there are, and the model."""
+        """Return the settings that decide which masks there are, and the model.
+
+        Raises:
+            ConfigError: If a setting makes no sense.
+        """
+        refuse_nonsense(self.config)
         predictor = self.load_predictor()
         settled = self.config.for_model(predictor.config)
         plan = {"model": predictor.model_id, **asdict(settled)}
@@ -154,16 +158,17 @@ def label_folder(
 
     Raises:
         NotFound: If the folder or what finds masks is missing.
-        ConfigError: If `out` holds masks of other settings, another model or another folder, or
-            another run is at work there.
+        ConfigError: If what finds masks is set to nonsense, `out` holds masks of other settings,
+            another model or another folder, or another run is at work there.
     """
     if not source.is_dir():
         raise NotFound(f"{source} is not a folder; give the folder that holds the images")
+    # Loaded here once so that a missing model is one error and not one per worker.
+    plan = {"source": str(source.resolve()), **finder.plan()}
     out.mkdir(parents=True, exist_ok=True)
     names = photographs(source)
     with _locked(out):
-        # Loaded here once so that a missing model is one error and not one per worker.
-        _settle_plan(out, names, {"source": str(source.resolve()), **finder.plan()})
+        _settle_plan(out, names, plan)
         _sweep(out)
         left = [name for name in names if not _target(out, name).exists()]
         workers = _cores() if workers is None else workers

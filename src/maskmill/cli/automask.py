@@ -105,10 +105,8 @@ def automask(
 
 def _everything(settings: AutomaskConfig, model: str, backend: Backend) -> "Finder":
     from maskmill.automask.folder import Everything
-    from maskmill.automask.limits import refuse_nonsense
     from maskmill.predict import Predictor
 
-    refuse_nonsense(settings)
     return Everything(settings, partial(Predictor.load, model, backend=backend, threads=1))
 
 
