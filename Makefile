@@ -7,6 +7,7 @@
 #   make nightly  kill writers 200 times and imports 100 times, and fuzz importers for a minute
 #   make tiny    train the embedded default again: DATA=LABELLED, hours on two cores
 #   make tiny-gpu  train it longer, on one GPU: DATA=LABELLED
+#   make pixels  teach Visual Prompting's pixel encoder again: DATA=LABELLED TEXTURES=PHOTOGRAPHS
 #   make lint    only the checks that need no test: layers, style, types
 #   make clean   remove .venv and what the commands above wrote
 
@@ -19,7 +20,7 @@ export PIP_NO_COMPILE := 1
 unexport PYTHONDONTWRITEBYTECODE
 WORKERS ?= 2
 
-.PHONY: demo test browser nightly tiny tiny-gpu lint clean
+.PHONY: demo test browser nightly tiny tiny-gpu pixels lint clean
 
 demo: .venv/.demo
 	$(BIN)/maskmill demo -o demo --serve
@@ -56,6 +57,15 @@ tiny-gpu: .venv/.dev
 	@test -n "$(DATA)" || { echo "say what to train on: make tiny-gpu DATA=FOLDER"; exit 1; }
 	$(BIN)/maskmill train $(DATA) --split train --config $(RECIPE)-gpu.toml --run $(RUNS)/gpu $(DEVICE)
 	$(BIN)/maskmill model export $(RUNS)/gpu/model --out $(RUNS)/tiny --float16
+
+SOURCES = coco_subset coco_street4 animals7 cats household10 ccp_clothing building_facade \
+	indonesian_food fire_trucks strawberry mushroom
+
+# Under an hour on two cores. Leaves what ships in src/maskmill/weights/pixels in $(RUNS)/pixels/out.
+pixels: .venv/.dev
+	@test -n "$(DATA)" -a -n "$(TEXTURES)" || { echo "say what to teach on: make pixels DATA=FOLDER TEXTURES=FOLDER"; exit 1; }
+	OMP_NUM_THREADS=1 $(BIN)/torchrun --nproc-per-node 2 -m -- maskmill.scribble.pretrain $(DATA) \
+		--textures $(TEXTURES) --sources $(SOURCES) --run $(RUNS)/pixels --out $(RUNS)/pixels/out
 
 lint: .venv/.dev
 	$(BIN)/python -m pytest -q tests/test_layers.py

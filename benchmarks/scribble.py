@@ -14,9 +14,10 @@ with the labels. Measured on the same strokes, with the same classifier and sett
 - `classical`: the filters of ilastik and its kind, on colour, at four scales;
 - `classical+edges`: the same, and probabilities agree with their surroundings up to edges of the
   image (`edges.py`);
-- `no model`: what the product does, without the promptable model: filters are also compared with
-  their surroundings and with the rest of their image;
-- `ours`: what the product does (`pixels.PARTS`, `pixels.priors_of`).
+- `no descriptors`: what the product does, without the pixel encoder's descriptors: filters are also
+  compared with their surroundings and with the rest of their image, and trees see the model's maps;
+- `no model`: what the product does, without the promptable model's maps;
+- `ours`: what the product does (`pixels.PARTS`, `pixels.DESCRIBED`, `pixels.priors_of`).
 
 IoU is pooled over a set's images, per category that was marked; `foreground` leaves the background
 out of the mean. Sets named `*visa*`, whose defects of a kind are on very few images, count as one
@@ -49,27 +50,29 @@ from maskmill.scribble.edges import settle
 from maskmill.scribble.features import FeatureCache, Features, extract
 from maskmill.scribble.forest import Forest, grow
 from maskmill.scribble.pixels import (
-    CLASSICAL,
-    LOCAL,
+    DESCRIBED,
     PARTS,
     at_grid,
     fit_projections,
     marked_cells,
     priors_of,
 )
+from maskmill.scribble.probe import share_of
 from maskmill.scribble.shaping import shape
 from maskmill.scribble.simulate import choose_images, simulate_strokes
 from maskmill.scribble.strokes import BACKGROUND, UNLABELLED, draw
 from maskmill.scribble.suggest import Labelled, as_rules, suggest
 
 RESULT = Path(__file__).parent / "results" / "scribble.json"
+FILTERS = PARTS[:1]
 ARMS = {
-    "classical": (CLASSICAL, False),
-    "classical+edges": (CLASSICAL, True),
-    "no model": (LOCAL, True),
-    "ours": (None, True),
+    "classical": (FILTERS, False, False),
+    "classical+edges": (FILTERS, False, True),
+    "no descriptors": (PARTS, False, True),
+    "no model": (PARTS[:2], True, True),
+    "ours": (PARTS, True, True),
 }
-"""Leading channels that each way has, and whether it settles along edges."""
+"""What trees look at, whether descriptors are weighed, and whether answers settle along edges."""
 IMAGES = (1, 3, 5)
 
 
@@ -132,7 +135,9 @@ def measure(of: Set, drawn_on: list[int], others: list[int], seed: int) -> dict[
     seen = np.unique(labels)
     names = [of.categories[k] for k in seen]
     forests = {
-        arm: Forest(grow(every, np.searchsorted(seen, labels), **settings(arm, names))[0])
+        arm: Forest(
+            grow(every, np.searchsorted(seen, labels), **settings(arm, names, len(drawn_on)))[0]
+        )
         for arm in ARMS
     }
     confusion = {arm: np.zeros((len(of.categories),) * 2, np.int64) for arm in ARMS}
@@ -140,7 +145,7 @@ def measure(of: Set, drawn_on: list[int], others: list[int], seed: int) -> dict[
         grid = at_grid(of.features(i), projections)
         flat = np.ascontiguousarray(grid.reshape(len(grid), -1).T)
         real = of.truth(i)
-        for arm, (_, edges) in ARMS.items():
+        for arm, (_, _, edges) in ARMS.items():
             found = forests[arm].probabilities(flat)
             found = np.ascontiguousarray(found.T).reshape(-1, *grid.shape[1:])
             found = at_size(settle(found, grid[0]) if edges else found, real.shape)
@@ -151,13 +156,13 @@ def measure(of: Set, drawn_on: list[int], others: list[int], seed: int) -> dict[
     return {arm: iou_of(c, names, seen) for arm, c in confusion.items()}
 
 
-def settings(arm: str, names: list[str]) -> dict:
+def settings(arm: str, names: list[str], marked: int) -> dict:
     """Return what a way's forest is grown with: classical ones see filters alone, as ilastik's."""
-    channels = ARMS[arm][0]
-    if channels == CLASSICAL:
-        return {"parts": (slice(0, CLASSICAL),)}
-    cut = tuple(slice(part.start, part.stop or channels) for part in PARTS)
-    return {"parts": cut, "priors": priors_of(names)}
+    parts, probe, _ = ARMS[arm]
+    grown = {"parts": parts}
+    if probe:
+        grown |= {"probe": DESCRIBED, "probe_share": share_of(marked)}
+    return grown if parts == FILTERS else grown | {"priors": priors_of(names)}
 
 
 def iou_of(confusion: np.ndarray, names: list[str], seen: np.ndarray) -> dict[str, float]:

@@ -1,8 +1,13 @@
 """A drawn scene for tests: rough ground, bright discs and dark bars, and where they are."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
+from PIL import Image
 
+from maskmill import rle
+from maskmill.formats import LabelledImage, LabelledMask
 from maskmill.scribble.strokes import Stroke
 
 CATEGORIES = ("background", "disc", "bar")
@@ -35,3 +40,15 @@ def strokes(name: str, labels: np.ndarray) -> list[Stroke]:
         points = ((x - 6, y), (x + 6, y)) if k else ((x - 15, y), (x + 15, y))
         drawn.append(Stroke(image=name, category=category, points=points, width=3))
     return drawn
+
+
+def labelled(folder: Path, number: int, source: str = "scenes") -> LabelledImage:
+    """Write a scene and return it with a mask of all discs and one of all bars."""
+    image, labels = scene(number)
+    path = folder / f"{source}-{number}.png"
+    Image.fromarray(image).save(path)
+    masks = tuple(LabelledMask(rle=rle.encode(labels == k), category=CATEGORIES[k]) for k in (1, 2))
+    size = (labels.shape[0], labels.shape[1])
+    return LabelledImage(
+        image_id=path.stem, path=path, size=size, source=source, split="train", annotations=masks
+    )

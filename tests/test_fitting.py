@@ -38,3 +38,13 @@ def test_gradients_are_clipped() -> None:
 
     fit(line, loss_at, steps=3, learning_rate=1e-3, weight_decay=0.0, clip=0.5)
     assert seen == pytest.approx([0.5, 0.5], rel=1e-3)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 10, 11])
+def test_any_number_of_steps_is_taken(steps: int) -> None:
+    line, told = nn.Linear(1, 1), list[int]()
+    fit(
+        line, lambda _: line.weight.sum() ** 2, steps=steps, learning_rate=0.1, weight_decay=0.0,
+        clip=1.0, on_step=lambda step, _: told.append(step),
+    )  # fmt: skip
+    assert told == list(range(steps))

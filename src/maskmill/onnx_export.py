@@ -51,7 +51,7 @@ class Parity:
     mask_iou: float
 
 
-def round_to_float16(sam: Sam) -> None:
+def round_to_float16(model: nn.Module) -> None:
     """Round a model's large tensors to the nearest float16, in place; they stay float32 tensors.
 
     A model that is to be shipped is rounded once, before anything is measured on it, so that its
@@ -62,7 +62,7 @@ def round_to_float16(sam: Sam) -> None:
         CheckpointError: If a value is too large for float16.
     """
     with torch.no_grad():
-        for name, tensor in sam.state_dict().items():
+        for name, tensor in model.state_dict().items():
             if not tensor.is_floating_point() or tensor.numel() < SMALL_TENSOR:
                 continue
             rounded = tensor.half().float()
@@ -97,8 +97,8 @@ def export(sam: Sam, folder: Path) -> Parity:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as scratch:
         staged = Path(scratch)
         for name, model in graphs(sam):
-            _store_as_float16(model.graph, sam)
-            _strip_origin(model)
+            store_as_float16(model.graph, sam.image_encoder)
+            strip_origin(model)
             onnx.save(model, staged / name)
         parity = measure_parity(sam, staged)
         _refuse_disparity(parity)
@@ -163,13 +163,17 @@ def _worse(
     )
 
 
-def _store_as_float16(graph: onnx.GraphProto, sam: Sam) -> None:
+def store_as_float16(graph: onnx.GraphProto, encoder: nn.Module) -> None:
     """Replace float32 initialisers by float16 ones where that loses nothing.
 
     A convolution that had its batch norm folded in is no longer exact in float16; it is written as
     the original weight times a factor per output channel.
+
+    Args:
+        graph: Changed in place.
+        encoder: Whose convolutions were folded, as they were before.
     """
-    originals = {name: t.numpy() for name, t in sam.image_encoder.state_dict().items()}
+    originals = {name: t.numpy() for name, t in encoder.state_dict().items()}
     added: list[onnx.NodeProto] = []
     kept: list[onnx.TensorProto] = []
     for tensor in graph.initializer:
@@ -225,7 +229,7 @@ def _channel_factor(original: np.ndarray, folded: np.ndarray) -> np.ndarray | No
     return factor if np.allclose(original * factor, folded, rtol=1e-5, atol=1e-12) else None
 
 
-def _strip_origin(model: onnx.ModelProto) -> None:
+def strip_origin(model: onnx.ModelProto) -> None:
     """Remove what the exporter notes about the source files that it traced."""
     model.doc_string = ""
     del model.metadata_props[:]

@@ -21,6 +21,7 @@ from maskmill.model.box_head import BoxHead
 from maskmill.model.category_head import CategoryHead
 from maskmill.model.grid_decoder import Drawn, GridDecoder, Seen, Shared
 from maskmill.model.grid_drawing import Canvas
+from maskmill.model.pixel_encoder import STRIDE, PixelEncoder
 from maskmill.model.region_head import RegionHead
 from maskmill.model.sam import Sam
 from maskmill.model.tiny_encoder import fold_batch_norm
@@ -88,6 +89,14 @@ def region_head_graph(
     rows, columns = torch.export.Dim("rows", min=1), torch.export.Dim("columns", min=1)
     shapes = ({2: 16 * rows, 3: 16 * columns}, {2: 4 * rows, 3: 4 * columns})
     return _trace(head, (image, maps), shapes, ["image", "maps"], ["logits"])
+
+
+def pixel_encoder_graph(encoder: PixelEncoder) -> onnx.ModelProto:
+    """Return the graph of a pixel encoder, for an image of any size that its stride divides."""
+    encoder = copy.deepcopy(encoder).requires_grad_(False)
+    rows, columns = torch.export.Dim("rows", min=1), torch.export.Dim("columns", min=1)
+    shapes = ({2: STRIDE * rows, 3: STRIDE * columns},)
+    return _trace(encoder, (torch.zeros(1, 3, 64, 96),), shapes, ["image"], ["descriptors"])
 
 
 def category_head_graph(head: CategoryHead, descriptors: Float[Tensor, "n f"]) -> onnx.ModelProto:

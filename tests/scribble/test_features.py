@@ -66,6 +66,7 @@ def test_a_512_pixel_image_takes_less_than_two_megabytes(predictor: Predictor):
     features = extract(image, predictor.embed(image))
     assert len(to_bytes(features)) < 2_000_000
     assert features.classical.levels.shape == (43, 128, 128)
+    assert features.descriptors.levels.shape == (24, 128, 128)
     assert [m.levels.shape for m in features.maps] == [(128, 24, 24), (32, 48, 48), (16, 96, 96)]
 
 
@@ -90,6 +91,7 @@ def test_bytes_round_trip_and_damage_is_refused(predictor: Predictor):
     assert again.size == features.size == (200, 260)
     assert again.model_id == predictor.model_id
     assert np.array_equal(again.maps[1].values(), features.maps[1].values())
+    assert np.array_equal(again.descriptors.values(), features.descriptors.values())
     for damaged in (b"", content[:5000], content[:-200] + bytes(200)):
         with pytest.raises(ImageError, match="damaged"):
             from_bytes(damaged)

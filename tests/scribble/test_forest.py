@@ -6,6 +6,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 
 from maskmill.errors import CheckpointError
 from maskmill.scribble.forest import Forest, grow, to_onnx
+from maskmill.scribble.probe import fit_probe
 
 
 def test_onnx_equals_scikit_learn():
@@ -67,6 +68,19 @@ def test_one_cell_of_each_is_enough_to_answer():
     content, unseen = grow(np.array([[0.0], [1.0]], np.float32), np.array([0, 1]))
     assert len(unseen) == 2
     assert Forest(content).probabilities(np.zeros((3, 1), np.float32)).shape == (3, 2)
+
+
+def test_a_probe_has_its_share_and_trees_look_at_none_of_its_channels():
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(200, 5)).astype(np.float32)
+    labels = (vectors[:, 0] > 0).astype(int)
+    parts, probe = (slice(0, -2),), slice(-2, None)
+    trees = Forest(grow(vectors, labels, parts=parts)[0])
+    both = Forest(grow(vectors, labels, parts=parts, probe=probe, probe_share=0.7)[0])
+    logits = np.c_[vectors[:, 3:], np.ones(200)] @ fit_probe(vectors[:, 3:], labels)
+    said = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    expected = 0.3 * trees.probabilities(vectors) + 0.7 * said
+    assert np.abs(both.probabilities(vectors) - expected).max() < 1e-5
 
 
 def test_damaged_forest_is_refused():

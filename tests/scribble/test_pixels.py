@@ -5,9 +5,11 @@ import pytest
 from scribble_scene import scene
 
 from maskmill.predict import Predictor
+from maskmill.scribble.describing import DESCRIPTORS
 from maskmill.scribble.features import extract
 from maskmill.scribble.pixels import (
     CLASSICAL,
+    DESCRIBED,
     LOCAL,
     PARTS,
     at_grid,
@@ -58,9 +60,9 @@ def test_model_maps_lie_where_the_image_shows_it(size: tuple[int, int]):
     features = extract(image, predictor.embed(image))
     projections = fit_projections([features])
     grid = at_grid(features, projections)
-    assert grid.shape[0] == LOCAL + 24
+    assert grid.shape[0] == LOCAL + 24 + DESCRIPTORS
     assert features.classical.levels.shape[0] == CLASSICAL
-    finest = grid[-8]  # the strongest direction of the finest map
+    finest = grid[-8 - DESCRIPTORS]  # the strongest direction of the finest map
     inside = np.zeros(grid.shape[1:], bool)
     rows, columns = grid.shape[1] / size[0], grid.shape[2] / size[1]
     inside[round(top * rows) : round(2 * top * rows),
@@ -82,7 +84,7 @@ def test_every_pixel_agrees_with_its_cell():
     rows = (np.arange(coarse.shape[1]) * stride + stride / 2).astype(int)
     columns = (np.arange(coarse.shape[2]) * 260 / coarse.shape[2] + 1).astype(int)
     sampled = fine[:, rows][:, :, np.minimum(columns, 259)]
-    smooth = [*range(23, 26), *range(128, 152)]  # sigma 4, and all of the model's
+    smooth = [*range(23, 26), *range(128, 152 + DESCRIPTORS)]  # sigma 4, and all learned ones
     for channel in smooth:
         together = np.corrcoef(sampled[channel].ravel(), coarse[channel].ravel())[0, 1]
         assert together > 0.95, channel
@@ -101,5 +103,6 @@ def test_projections_are_the_same_every_time():
 def test_a_third_of_the_trees_sees_filters_alone_and_background_is_a_little_likelier():
     assert PARTS[0] == slice(0, CLASSICAL)
     assert PARTS[1] == slice(0, LOCAL)
-    assert PARTS[2] == slice(0, None)
+    assert PARTS[2] == slice(0, -DESCRIPTORS), "descriptors are the probe's"
+    assert slice(-DESCRIPTORS, None) == DESCRIBED
     assert priors_of(["background", "crack", "stone"]) == (1.1, 1.0, 1.0)

@@ -21,6 +21,7 @@ from maskmill.scribble.edges import settle
 from maskmill.scribble.features import VERSION, Features, Map, lightness, working_image
 from maskmill.scribble.forest import Forest, grow
 from maskmill.scribble.pixels import (
+    DESCRIBED,
     PARTS,
     Projection,
     at_grid,
@@ -29,6 +30,7 @@ from maskmill.scribble.pixels import (
     marked_cells,
     priors_of,
 )
+from maskmill.scribble.probe import share_of
 from maskmill.scribble.strokes import UNLABELLED, problems
 from maskmill.values import Embedding
 
@@ -45,8 +47,8 @@ class PixelModel:
 
     Attributes:
         categories: Names of those that were marked, in the order of the probabilities.
-        forest: Tells them apart.
-        projections: How the promptable model's maps are reduced; none for classical features.
+        forest: Tells them apart, with the linear probe.
+        projections: How the promptable model's maps are reduced; none for none.
         model_id: The promptable model whose maps it takes; empty for none.
         warnings: What about the strokes makes it poor, a sentence each.
     """
@@ -92,9 +94,11 @@ def train(
     lost = [name for name in _drawn(marked, categories) if name not in names]
     if len(names) == 1:
         raise PromptError(_covered(", ".join(lost)))
+    of = np.searchsorted(seen, places)
     content, unseen = grow(
-        vectors, np.searchsorted(seen, places), parts=PARTS, priors=priors_of(names)
-    )
+        vectors, of, parts=PARTS, probe=DESCRIBED, probe_share=share_of(len(marked)),
+        priors=priors_of(names),
+    )  # fmt: skip
     return PixelModel(
         categories=names,
         forest=Forest(content, threads=threads),
@@ -103,7 +107,7 @@ def train(
         warnings=(
             *problems(marked, categories),
             *(_covered(name) for name in lost),
-            *_alike(np.searchsorted(seen, places), unseen, names),
+            *_alike(of, unseen, names),
         ),
     )
 

@@ -1,10 +1,11 @@
-"""What a pixel looks like: colour and texture at several scales, and what the model sees there.
+"""What a pixel looks like: colour and texture at several scales, and what two networks see there.
 
 Classical filters say how a pixel and its neighbourhood look; the same numbers relative to their own
-image say how it differs from the rest, which survives another exposure or stain. The promptable
-model's embedding and its finer maps say what it is part of. They are kept at their own strides and
-8 bits, about a megabyte for an image of 512 pixels, so that 200 images are predicted again without
-reading one of them. `classifier.py` reduces and upsamples the model's maps. Sizes are (H, W).
+image say how it differs from the rest, which survives another exposure or stain. Descriptors were
+learned for what carries over from strokes to other images (`describing.py`). The promptable model's
+embedding and its finer maps say what it is part of. They are kept at their own strides and 8 bits,
+about 1.4 megabytes for an image of 512 pixels, so that 200 images are predicted again without
+reading one of them. `pixels.py` reduces and upsamples the model's maps. Sizes are (H, W).
 """
 
 import io
@@ -18,6 +19,7 @@ from jaxtyping import Float, Float32, UInt8
 from maskmill.durable import write_atomically
 from maskmill.errors import ImageError
 from maskmill.geometry import shrunk_size
+from maskmill.scribble.describing import describe
 from maskmill.values import Embedding
 
 SCALES = (1.0, 2.0, 4.0, 8.0)
@@ -29,8 +31,8 @@ CELLS = 128
 MOST_SIDE = 1536
 """Filters see an image with this longer side at most, pixels: those of a photograph of 24 MP are
 noise at the scales above, and take half a minute and nine gigabytes."""
-VERSION = 3
-"""Of the cached form; a cache of another version is made anew."""
+VERSION = 4
+"""Of the cached form and of what is computed; a cache of another version is made anew."""
 
 Map = Float32[np.ndarray, "_c _h _w"]
 
@@ -62,8 +64,9 @@ class Features:
 
     Attributes:
         classical: Filter responses, averaged over each cell of the grid.
+        descriptors: What the pixel encoder makes of each cell.
         maps: The model's embedding and its finer maps, coarse to fine, without padding; empty
-            where features are classical only.
+            where there was no embedding.
         spans: Per map, how many of its cells (rows, columns) the image fills; a fraction of the
             last cell may be padding.
         size: (H, W) of the image, pixels.
@@ -71,6 +74,7 @@ class Features:
     """
 
     classical: Quantised
+    descriptors: Quantised
     maps: tuple[Quantised, ...] = ()
     spans: tuple[tuple[float, float], ...] = ()
     size: tuple[int, int]
@@ -101,7 +105,7 @@ def extract(image: UInt8[np.ndarray, "h w 3"], embedding: Embedding | None) -> F
 
     Args:
         image: RGB pixels.
-        embedding: What the promptable model made of this image; None for classical features only.
+        embedding: What the promptable model made of this image; None to do without its maps.
     """
     size = (image.shape[0], image.shape[1])
     rows, columns = grid_size(size)
@@ -114,6 +118,7 @@ def extract(image: UInt8[np.ndarray, "h w 3"], embedding: Embedding | None) -> F
     maps, spans = model_maps(embedding)
     return Features(
         classical=quantise(small),
+        descriptors=quantise(describe(image, (rows, columns))),
         maps=tuple(quantise(m) for m in maps),
         spans=spans,
         size=size,
@@ -241,7 +246,7 @@ def to_bytes(features: Features) -> bytes:
         "spans": np.array(features.spans, np.float64).reshape(-1, 2),
         "model_id": np.array(features.model_id),
     }
-    for i, part in enumerate((features.classical, *features.maps)):
+    for i, part in enumerate((features.classical, features.descriptors, *features.maps)):
         arrays |= {f"levels{i}": part.levels, f"least{i}": part.least, f"step{i}": part.step}
     stream = io.BytesIO()
     np.savez(stream, **arrays)  # type: ignore[arg-type]
@@ -263,12 +268,13 @@ def from_bytes(content: bytes, *, where: str = "the cached features") -> Feature
                 Quantised(
                     levels=arrays[f"levels{i}"], least=arrays[f"least{i}"], step=arrays[f"step{i}"]
                 )
-                for i in range(len(spans) + 1)
+                for i in range(len(spans) + 2)
             ]
             height, width = (int(v) for v in arrays["size"])
             return Features(
                 classical=parts[0],
-                maps=tuple(parts[1:]),
+                descriptors=parts[1],
+                maps=tuple(parts[2:]),
                 spans=spans,
                 size=(height, width),
                 model_id=str(arrays["model_id"]),

@@ -1,8 +1,9 @@
 """The forest that tells categories apart: grown by scikit-learn, kept and run as ONNX.
 
-A file of ONNX is data: it can be loaded from anywhere without running what is in it, needs no
-scikit-learn where it is used, and gives the same numbers in a project, in a deployed folder and in
-another program.
+Beside its trees, which look at filters and the promptable model's maps, stands a linear probe of
+the pixel encoder's descriptors (`probe.py`); what both say is averaged. A file of ONNX is data: it
+can be loaded from anywhere without running what is in it, needs no scikit-learn where it is used,
+and gives the same numbers in a project, in a deployed folder and in another program.
 """
 
 import warnings
@@ -14,6 +15,7 @@ import onnxruntime as ort
 from jaxtyping import Float32, Int
 
 from maskmill.errors import CheckpointError
+from maskmill.scribble.probe import fit_probe
 
 TREES = 30
 """More are a little better and take longer: `docs/decisions/scribble.md`."""
@@ -52,6 +54,8 @@ def grow(
     labels: Int[np.ndarray, " n"],
     *,
     parts: Sequence[slice] = (slice(None),),
+    probe: slice | None = None,
+    probe_share: float = 0.5,
     priors: Sequence[float] | None = None,
     seed: int = 0,
 ) -> tuple[bytes, Int[np.ndarray, " n"]]:
@@ -61,6 +65,8 @@ def grow(
         vectors: Of the marked cells.
         labels: Their categories, 0 to k - 1, each at least once.
         parts: Channels that a tree may look at; each part gets as many trees as the others.
+        probe: Channels of descriptors that a linear probe weighs, the last ones; None for no probe.
+        probe_share: What the probe says weighs so much, and what the trees say the rest.
         priors: How likely each category is before its cells are looked at, in proportion; by
             default all alike.
         seed: Decides what is drawn.
@@ -94,26 +100,36 @@ def grow(
         trees += [(tree.tree_, first) for tree in forest.estimators_]
         unseen += np.nan_to_num(forest.oob_decision_function_)
     told = np.where(unseen.any(axis=1), unseen.argmax(axis=1), labels)
-    return to_onnx(trees, vectors.shape[1], priors), told
+    weights = None if probe is None else fit_probe(vectors[:, probe], labels)
+    content = to_onnx(trees, vectors.shape[1], priors, weights, probe_share=probe_share)
+    return content, told
 
 
 def to_onnx(
-    trees: Sequence[tuple[Any, int]], channels: int, priors: Sequence[float] | None = None
+    trees: Sequence[tuple[Any, int]],
+    channels: int,
+    priors: Sequence[float] | None = None,
+    probe: Float32[np.ndarray, "_d k"] | None = None,
+    *,
+    probe_share: float = 0.5,
 ) -> bytes:
-    """Write trees of scikit-learn as ONNX: one operator, `TreeEnsembleRegressor`, and the priors.
+    """Write trees of scikit-learn as ONNX, one operator, with what is said beside and before them.
 
     Args:
         trees: Their `tree_`, and the channel that is the first of those each one knows; all know
             the same categories.
         channels: Length of a vector.
-        priors: Of each category, in proportion: what the trees say together is weighed by them.
-            A leaf by itself, sure as most are, would not heed them.
+        priors: Of each category, in proportion: what is said together is weighed by them. A leaf
+            by itself, sure as most are, would not heed them.
+        probe: From `probe.fit_probe`, for the last channels of a vector.
+        probe_share: As of `grow`.
     """
     from onnx import TensorProto, helper, numpy_helper
 
     nodes = [_nodes(number, tree, first) for number, (tree, first) in enumerate(trees)]
     categories = trees[0][0].value.shape[2]
-    leaves = [_leaves(number, tree, 1 / len(trees)) for number, (tree, _) in enumerate(trees)]
+    weight = (1 if probe is None else 1 - probe_share) / len(trees)
+    leaves = [_leaves(number, tree, weight) for number, (tree, _) in enumerate(trees)]
     joined = {
         name: np.concatenate([part[name] for part in parts]).tolist()
         for parts in (nodes, leaves)
@@ -126,10 +142,17 @@ def to_onnx(
             "TreeEnsembleRegressor", ["vectors"], ["shares"], domain="ai.onnx.ml",
             n_targets=categories, aggregate_function="SUM", **joined,
         ),
-        helper.make_node("Mul", ["shares", "priors"], ["weighed"]),
+    ]  # fmt: skip
+    shares = "shares"
+    if probe is not None:
+        operators += _probe_nodes(shares, "both")
+        shares = "both"
+        named |= _probe_values(probe, channels, probe_share)
+    operators += [
+        helper.make_node("Mul", [shares, "priors"], ["weighed"]),
         helper.make_node("ReduceSum", ["weighed", "each"], ["whole"], keepdims=1),
         helper.make_node("Div", ["weighed", "whole"], ["probabilities"]),
-    ]  # fmt: skip
+    ]
     graph = helper.make_graph(
         operators,
         "forest",
@@ -142,6 +165,31 @@ def to_onnx(
     model.ir_version = 8  # what opset 17 came with, so that older runtimes read it
     content: bytes = model.SerializeToString()
     return content
+
+
+def _probe_nodes(shares: str, both: str) -> list[Any]:
+    """Return what adds the probe's share to the trees'."""
+    from onnx import helper
+
+    return [
+        helper.make_node("Slice", ["vectors", "from", "to", "each"], ["descriptors"]),
+        helper.make_node("Gemm", ["descriptors", "probe", "bias"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["chances"], axis=1),
+        helper.make_node("Mul", ["chances", "probe_share"], ["said"]),
+        helper.make_node("Add", [shares, "said"], [both]),
+    ]
+
+
+def _probe_values(
+    probe: Float32[np.ndarray, "_d k"], channels: int, share: float
+) -> dict[str, np.ndarray]:
+    return {
+        "probe": probe[:-1],
+        "bias": probe[-1],
+        "probe_share": np.array(share, np.float32),
+        "from": np.array([channels - len(probe) + 1], np.int64),
+        "to": np.array([channels], np.int64),
+    }
 
 
 def _nodes(number: int, tree: Any, first: int) -> dict[str, np.ndarray]:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Int16, UInt8
 
 from maskmill.geometry import shrunk_size
+from maskmill.scribble.describing import DESCRIPTORS
 from maskmill.scribble.features import (
     MOST_SIDE,
     Features,
@@ -32,10 +33,12 @@ COVERED = 0.3
 """A cell of the working grid is marked if a stroke covers this share of it."""
 CLASSICAL, LOCAL = 43, 128
 """Leading channels of a vector: filter responses; these, differences, and both relative."""
-PARTS = (slice(0, CLASSICAL), slice(0, LOCAL), slice(0, None))
+PARTS = (slice(0, CLASSICAL), slice(0, LOCAL), slice(0, -DESCRIPTORS))
 """What the trees of a forest may look at, a third of them each: filter responses alone; also what
 compares them; also what the model says. Which of these carries over to other images differs from
 set to set, and a few strokes do not tell."""
+DESCRIBED = slice(-DESCRIPTORS, None)
+"""The last channels of a vector: the pixel encoder's descriptors, which the linear probe weighs."""
 BACKGROUND_PRIOR = 1.1
 """How many times as likely as another category background is: strokes on it show little of all that
 it may look like."""
@@ -82,7 +85,8 @@ def at_grid(features: Features, projections: Sequence[Projection]) -> Map:
     maps = [m.values() for m in features.maps]
     stride = shrunk_size(features.size, MOST_SIDE)[0] / values.shape[1]
     local = np.concatenate([values, differences(values, stride)])
-    return _assembled(local, local, maps, features.spans, projections)
+    vectors = _assembled(local, local, maps, features.spans, projections)
+    return np.concatenate([vectors, features.descriptors.values()])
 
 
 def at_pixels(
@@ -104,7 +108,10 @@ def at_pixels(
     stride = shrunk_size(features.size, MOST_SIDE)[0] / coarse.shape[1]
     whole = np.concatenate([coarse, differences(coarse, stride)])
     local = np.concatenate([fine, differences(fine, 1.0)])
-    return _assembled(local, whole, maps, spans, projections)
+    vectors = _assembled(local, whole, maps, spans, projections)
+    described = features.descriptors.values()
+    cells, size = described.shape[1:], (image.shape[0], image.shape[1])
+    return np.concatenate([vectors, _upsampled(described, (cells[0], cells[1]), size)])
 
 
 def marked_cells(

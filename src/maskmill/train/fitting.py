@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-WARM_UP = 0.1
-"""Share of the steps."""
+WARM_UP = 0.1 + 1e-6
+"""Share of the steps; a hair more, because PyTorch divides by zero where it is exactly one step."""
 
 
 def fit(
