@@ -41,7 +41,7 @@ def describe(
     seen = np.asarray(cv2.resize(image, size, interpolation=how), np.float32) / 255
     framed = np.asarray(cv2.copyMakeBorder(seen, *[MARGIN * STRIDE] * 4, cv2.BORDER_REFLECT))
     planes = np.ascontiguousarray(framed.transpose(2, 0, 1))[None]
-    found = _encoder().run(None, {"image": planes})[0][0]
+    found: Float32[np.ndarray, "24 _h _w"] = _encoder().run(None, {"image": planes})[0][0]
     return np.ascontiguousarray(found[:, MARGIN:-MARGIN, MARGIN:-MARGIN])
 
 
