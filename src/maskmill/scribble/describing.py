@@ -39,7 +39,8 @@ def describe(
     size = (columns * STRIDE, rows * STRIDE)
     how = cv2.INTER_AREA if image.shape[1] > size[0] else cv2.INTER_LINEAR
     seen = np.asarray(cv2.resize(image, size, interpolation=how), np.float32) / 255
-    framed = np.asarray(cv2.copyMakeBorder(seen, *[MARGIN * STRIDE] * 4, cv2.BORDER_REFLECT))
+    wide = MARGIN * STRIDE
+    framed = np.asarray(cv2.copyMakeBorder(seen, wide, wide, wide, wide, cv2.BORDER_REFLECT))
     planes = np.ascontiguousarray(framed.transpose(2, 0, 1))[None]
     found: Float32[np.ndarray, "24 _h _w"] = _encoder().run(None, {"image": planes})[0][0]
     return np.ascontiguousarray(found[:, MARGIN:-MARGIN, MARGIN:-MARGIN])
