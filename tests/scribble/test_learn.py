@@ -10,6 +10,7 @@ import pytest
 import torch
 from scribble_scene import labelled
 
+from maskmill.errors import ConfigError
 from maskmill.formats import write_sa1b_folder
 from maskmill.model.pixel_encoder import PixelEncoder
 from maskmill.scribble.describing import open_encoder
@@ -70,6 +71,8 @@ def test_a_run_that_was_stopped_ends_where_it_would_have(
     cut = learn(pool, config, tmp_path / "cut")
     for one, other in zip(whole.parameters(), cut.parameters(), strict=True):
         assert torch.allclose(one, other, atol=1e-6)
+    with pytest.raises(ConfigError, match="another folder"):
+        learn(pool, LearnConfig(steps=5, episodes=1, save_every=2), tmp_path / "cut")
 
 
 @pytest.mark.slow

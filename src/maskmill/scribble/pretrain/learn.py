@@ -11,7 +11,7 @@ Source:
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from maskmill.errors import ConfigError
 from maskmill.model.pixel_encoder import PixelEncoder
 from maskmill.scribble.pretrain.episodes import Episode, Pool, some_episode
 from maskmill.scribble.probe import BIAS_RIDGE, RIDGE, SCALE
@@ -65,6 +66,9 @@ def learn(pool: Pool, config: LearnConfig, run: Path) -> PixelEncoder:
 
     Returns:
         The encoder, averaged over its last steps, in evaluation mode.
+
+    Raises:
+        ConfigError: If the folder holds a run with other settings.
     """
     torch.manual_seed(config.seed)
     encoder, averaged = PixelEncoder(), PixelEncoder()
@@ -76,7 +80,7 @@ def learn(pool: Pool, config: LearnConfig, run: Path) -> PixelEncoder:
         optimiser, config.learning_rate, total_steps=config.steps, pct_start=WARM_UP
     )
     parts = {"encoder": encoder, "average": averaged, "optimiser": optimiser, "rate": schedule}
-    first = _resume(run, parts)
+    first = _resume(run, parts, config)
     told = []
     for step in range(first, config.steps):
         loss, iou = _mean_of([episode_loss(encoder, e) for e in _episodes(pool, config, step)])
@@ -91,7 +95,7 @@ def learn(pool: Pool, config: LearnConfig, run: Path) -> PixelEncoder:
             mean.data.lerp_(now.data, 1 - kept)
         told.append((float(loss.detach()), iou))
         if leads() and ((step + 1) % config.save_every == 0 or step + 1 == config.steps):
-            _save(run, parts, step + 1, np.mean(told, axis=0).tolist())
+            _save(run, parts, config, step + 1, np.mean(told, axis=0).tolist())
             told = []
     return averaged.eval()
 
@@ -173,20 +177,27 @@ def leads() -> bool:
     return not dist.is_initialized() or dist.get_rank() == 0
 
 
-def _resume(run: Path, parts: dict[str, Any]) -> int:
+def _resume(run: Path, parts: dict[str, Any], config: LearnConfig) -> int:
     """Load where a run was; return its next step."""
     if not (run / STATE).is_file():
         return 0
     state = torch.load(run / STATE, weights_only=True)
+    if state["settings"] != asdict(config):
+        raise ConfigError(
+            f"{run} holds a run with {state['settings']}, not {asdict(config)}; go on with the "
+            "same settings, or name another folder"
+        )
     for name, part in parts.items():
         part.load_state_dict(state[name])
     return int(state["step"])
 
 
-def _save(run: Path, parts: dict[str, Any], step: int, told: list[float]) -> None:
+def _save(
+    run: Path, parts: dict[str, Any], config: LearnConfig, step: int, told: list[float]
+) -> None:
     run.mkdir(parents=True, exist_ok=True)
     state = {name: part.state_dict() for name, part in parts.items()}
-    torch.save({**state, "step": step}, run / f"{STATE}.new")
+    torch.save({**state, "settings": asdict(config), "step": step}, run / f"{STATE}.new")
     (run / f"{STATE}.new").replace(run / STATE)
     with (run / "curve.txt").open("a", encoding="utf-8") as curve:
         curve.write(f"{step} {told[0]:.4f} {told[1]:.4f} {time.time():.0f}\n")
