@@ -192,7 +192,9 @@ def test_coins_on_a_photograph_become_masks(tmp_path: Path, browse: Opened) -> N
         drawer.saved()
         drawer.segmented(run=1, images=1)
         person.until("maskmill.scribble.board.isFull")
-        person.page.get_by_role("button", name="Masks of this image").click()
+        with person.page.expect_request("**/segmented/masks") as asked:
+            person.page.get_by_role("button", name="Masks of this image").click()
+        assert asked.value.post_data_json["full"], "what is seen is what is made"
         person.page.get_by_test_id("scribble-message").wait_for()
     finally:
         server.kill()

@@ -106,6 +106,17 @@ def test_regions_are_masks_of_the_images_size(worker: Worker, drawn: Scene) -> N
     assert len(refined) == len(found)
 
 
+def test_regions_of_every_pixel_are_what_the_open_image_shows(worker: Worker, drawn: Scene) -> None:
+    shown = unpng(worker.close(*drawn.images[1], NONE, full=True).labels)
+    grid = unpng(worker.close(*drawn.images[1], NONE).labels)
+    disc = CATEGORIES.index("disc")
+    for full, labels in ((True, shown), (False, grid)):
+        found = worker.regions(*drawn.images[1], NONE, full=full)
+        union = np.any([rle.decode(r.mask) for r in found if r.category == "disc"], axis=0)
+        assert np.array_equal(union, labels == disc)
+    assert not np.array_equal(shown == disc, grid == disc)
+
+
 def test_features_lie_on_the_disk_and_a_changed_file_is_refused(tmp_path: Path) -> None:
     drawn = Scene(tmp_path)
     worker = Worker(tmp_path, "tiny")

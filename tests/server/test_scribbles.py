@@ -138,6 +138,14 @@ def test_masks_are_made_once_and_made_again_where_nobody_touched_them(drawer: Dr
     living = drawer.service.project.annotations.of_image(drawer.images[1])
     assert largest.id in {mask.id for mask in living}
 
+    full = drawer.client.post(here, json={"op_id": "full", "full": True}).json()
+    assert full["replaced"] == again["made"]
+    union = [
+        {m.rle for m in drawer.service.project.annotations.of_image(drawer.images[1])},
+        {m.rle for m in living},
+    ]
+    assert len(union[0] & union[1]) == 1, "only the accepted one is the same: pixels are finer"
+
 
 def test_strokes_of_a_category_that_was_put_away_are_left_out(drawer: Drawer) -> None:
     blue = drawer.client.post("/api/categories", json={"name": "blue"}).json()["id"]

@@ -201,7 +201,13 @@ class Worker:
         return close._replace(doubt=_png(_grey(_doubt(found)))) if full else close
 
     def regions(
-        self, content_hash: str, path: str, rules: bytes, *, refined: bool = False
+        self,
+        content_hash: str,
+        path: str,
+        rules: bytes,
+        *,
+        refined: bool = False,
+        full: bool = False,
     ) -> list[Region]:
         """Return the objects of an image as masks; arguments and errors as of `look`.
 
@@ -210,9 +216,10 @@ class Worker:
             path: Where it lies.
             rules: A rule set as JSON.
             refined: Let the promptable model draw each region again.
+            full: As of `close`.
         """
         model, features = self.trained(), self.features(content_hash, path)
-        found = self._at_size(features, path, content_hash, full=False)
+        found = self._at_size(features, path, content_hash, full)
         shaped = shape(found, model.categories, msgspec.json.decode(rules, type=RuleSet))
         embedding = self._embedding(content_hash, path)[0] if refined else None
         out = []

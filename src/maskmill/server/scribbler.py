@@ -196,10 +196,10 @@ class Scribbler:
             found: Close = self.ask("close", image.content_hash, image.path, given, full=full)
         return found
 
-    def regions(self, image: Image, *, refined: bool) -> list[Region]:
+    def regions(self, image: Image, *, refined: bool, full: bool) -> list[Region]:
         """Return an image's objects as masks; errors as of `close`."""
         asked = (image.content_hash, image.path, self.rules())
-        found: list[Region] = self.ask("regions", *asked, refined=refined)
+        found: list[Region] = self.ask("regions", *asked, refined=refined, full=full)
         return found
 
     def _begin(self, image_id: int | None, *, drawn: bool = False, ruled: bool = False) -> None:

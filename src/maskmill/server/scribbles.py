@@ -158,7 +158,7 @@ def make_masks(
     if done is not None:  # repeated: the regions of today would be other changes
         gone = sum(mask.deleted for mask in done)
         return MasksOut(made=len(done) - gone, replaced=gone, there=0)
-    found = service.scribbler.regions(image, refined=body.refined)
+    found = service.scribbler.regions(image, refined=body.refined, full=body.full)
     living = project.annotations.of_image(image_id)
     before = [m for m in living if _is_ours(m)]
     others = [m.rle for m in living if not _is_ours(m)]

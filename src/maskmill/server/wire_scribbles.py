@@ -125,6 +125,8 @@ class MasksRequest(In):
     op_id: OperationId
     refined: bool = False
     """Let the promptable model draw each region again."""
+    full: bool = False
+    """Classify every pixel, not the working grid's cells; takes seconds an image."""
 
 
 class MasksOut(Out):

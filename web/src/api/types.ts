@@ -2150,6 +2150,11 @@ export interface components {
              * @default false
              */
             refined: boolean;
+            /**
+             * Full
+             * @default false
+             */
+            full: boolean;
         };
         /**
          * MemberChange

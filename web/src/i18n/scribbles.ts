@@ -30,6 +30,7 @@ export const SCRIBBLES = {
   "scribble.make.one": ["Masks of this image", "此图像的掩码"],
   "scribble.make.all": ["Of all {count}", "全部 {count} 张"],
   "scribble.refine": ["Let the model draw each outline again", "让模型重画每个轮廓"],
+  "scribble.full.make": ["Every pixel: finer, seconds an image", "逐像素：更精细，每张数秒"],
   "scribble.made": ["Masks made: {made}, on images: {images}. They wait in Annotate and Review.", "{images} 张图像上生成 {made} 个掩码；可在标注和审核页查看。"],
   "scribble.untouched": ["Left out, for a person has one there: {untouched}.", "已有人工掩码而略过：{untouched}。"],
   rules: ["Rules", "规则"],
