@@ -45,3 +45,15 @@ def test_doubt_is_still_doubt_afterwards():
     found = settle(np.stack([1 - one, one]), np.ones_like(one))[1, 20, 10::20]
     assert (np.diff(found) > 0.02).all()
     assert 0.7 < found[0] < 0.8
+
+
+def test_surroundings_reach_as_far_where_pixels_were_asked_about_as_where_cells_were():
+    random = np.random.default_rng(2)
+    cells = np.clip(0.7 + random.normal(0, 0.3, (24, 32)), 0.01, 0.99).astype(np.float32)
+    pixels = np.repeat(np.repeat(cells, 4, axis=0), 4, axis=1)
+    coarse, near, far = (
+        settle(np.stack([1 - one, one]), np.ones_like(one), cell=cell)[1]
+        for one, cell in ((cells, 1), (pixels, 1), (pixels, 4))
+    )
+    wrong = [(found < 0.5).mean() for found in (coarse, near, far)]
+    assert wrong[2] <= wrong[0] + 0.005 < wrong[1]

@@ -147,7 +147,8 @@ def predict_pixels(
     _refuse_foreign(model, features.model_id)
     seen = working_image(image)
     found = _ask(model, at_pixels(seen, embedding, features, model.projections))
-    settled = settle(found, lightness(seen))
+    cell = seen.shape[0] / features.classical.levels.shape[1]
+    settled = settle(found, lightness(seen), cell=cell)
     size = (image.shape[0], image.shape[1])
     return settled if seen.shape == image.shape else at_size(settled, size)
 

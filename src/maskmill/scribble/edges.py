@@ -29,51 +29,60 @@ LEAST = 1e-2
 
 
 def settle(
-    probabilities: Float32[np.ndarray, "k h w"], light: Float32[np.ndarray, "h w"]
+    probabilities: Float32[np.ndarray, "k h w"],
+    light: Float32[np.ndarray, "h w"],
+    *,
+    cell: float = 1,
 ) -> Float32[np.ndarray, "k h w"]:
     """Let probabilities agree with their surroundings, as far as these look alike.
 
     Args:
         probabilities: What a classifier says of each pixel by itself; they add up to 1.
         light: L*/50 of the same pixels.
+        cell: How many of these pixels a cell of the working grid is wide: surroundings reach as far
+            in the image whether cells or pixels were asked about.
 
     Returns:
         Probabilities that add up to 1.
     """
+    radius = max(1, round(RADIUS * cell))
     alone = np.log(np.maximum(probabilities, np.float32(LEAST)))
-    first = around = follow(probabilities, light)
+    first = around = follow(probabilities, light, radius)
     for _ in range(ROUNDS):
         told = alone + np.float32(WEIGHT) * np.log(np.maximum(around, np.float32(LEAST)))
         told = np.exp(told - told.max(axis=0))
-        around = follow(np.asarray(told / told.sum(axis=0), np.float32), light)
+        around = follow(np.asarray(told / told.sum(axis=0), np.float32), light, radius)
     # Rounds leave nearly nothing in doubt, be it deserved or not. Half of what was said before them
     # keeps the winner, and tells rules and people where it was close.
     return np.asarray((first + around) / 2, np.float32)
 
 
 def follow(
-    probabilities: Float32[np.ndarray, "k h w"], light: Float32[np.ndarray, "h w"]
+    probabilities: Float32[np.ndarray, "k h w"],
+    light: Float32[np.ndarray, "h w"],
+    radius: int = RADIUS,
 ) -> Float32[np.ndarray, "k h w"]:
     """Let probabilities follow lightness.
 
     Args:
         probabilities: They add up to 1.
         light: L*/50 of the same pixels.
+        radius: Of the window, pixels.
 
     Returns:
         Probabilities that add up to 1.
     """
-    mean = _windowed(light)
-    variance = _windowed(light * light) - mean * mean + np.float32(EPSILON)
+    side = 2 * radius + 1
+
+    def mean_of(values: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
+        return np.asarray(cv2.blur(values, (side, side), borderType=cv2.BORDER_REFLECT), np.float32)
+
+    mean = mean_of(light)
+    variance = mean_of(light * light) - mean * mean + np.float32(EPSILON)
     found = np.empty_like(probabilities)
     for k, one in enumerate(probabilities):
-        centre = _windowed(one)
-        slope = (_windowed(light * one) - mean * centre) / variance
-        offset = _windowed(centre - slope * mean)
-        found[k] = np.clip(_windowed(slope) * light + offset, 0, 1)
+        centre = mean_of(one)
+        slope = (mean_of(light * one) - mean * centre) / variance
+        offset = mean_of(centre - slope * mean)
+        found[k] = np.clip(mean_of(slope) * light + offset, 0, 1)
     return np.asarray(found / np.maximum(found.sum(axis=0), np.float32(1e-6)))
-
-
-def _windowed(values: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
-    side = 2 * RADIUS + 1
-    return np.asarray(cv2.blur(values, (side, side), borderType=cv2.BORDER_REFLECT), np.float32)
