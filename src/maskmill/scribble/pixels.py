@@ -85,8 +85,8 @@ def at_grid(features: Features, projections: Sequence[Projection]) -> Map:
     maps = [m.values() for m in features.maps]
     stride = shrunk_size(features.size, MOST_SIDE)[0] / values.shape[1]
     local = np.concatenate([values, differences(values, stride)])
-    vectors = _assembled(local, local, maps, features.spans, projections)
-    return np.concatenate([vectors, features.descriptors.values()])
+    described = features.descriptors.values()
+    return _assembled(local, local, maps, features.spans, projections, described)
 
 
 def at_pixels(
@@ -108,10 +108,10 @@ def at_pixels(
     stride = shrunk_size(features.size, MOST_SIDE)[0] / coarse.shape[1]
     whole = np.concatenate([coarse, differences(coarse, stride)])
     local = np.concatenate([fine, differences(fine, 1.0)])
-    vectors = _assembled(local, whole, maps, spans, projections)
     described = features.descriptors.values()
     cells, size = described.shape[1:], (image.shape[0], image.shape[1])
-    return np.concatenate([vectors, _upsampled(described, (cells[0], cells[1]), size)])
+    described = _upsampled(described, (cells[0], cells[1]), size)
+    return _assembled(local, whole, maps, spans, projections, described)
 
 
 def marked_cells(
@@ -150,13 +150,14 @@ def _assembled(
     maps: Sequence[Map],
     spans: Sequence[tuple[float, float]],
     projections: Sequence[Projection],
+    described: Map,
 ) -> Map:
     size = (values.shape[1], values.shape[2])
     parts = [values, relative(values, whole)]
     for array, span, projection in zip(maps, spans, projections, strict=True):
         reduced = np.tensordot(projection.directions.T, _centred(array), axes=1)
         parts.append(_upsampled(reduced, span, size))
-    return np.concatenate(parts)
+    return np.concatenate([*parts, described])
 
 
 def _centred(array: Map) -> Map:
