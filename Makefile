@@ -61,11 +61,11 @@ tiny-gpu: .venv/.dev
 SOURCES = coco_subset coco_street4 animals7 cats household10 ccp_clothing building_facade \
 	indonesian_food fire_trucks strawberry mushroom
 
-# Under an hour on two cores. Leaves what ships in src/maskmill/weights/pixels in $(RUNS)/pixels/out.
+# Under an hour on two cores. Leaves what ships in src/maskmill/weights/pixels in runs/pixels/out.
 pixels: .venv/.dev
 	@test -n "$(DATA)" -a -n "$(TEXTURES)" || { echo "say what to teach on: make pixels DATA=FOLDER TEXTURES=FOLDER"; exit 1; }
 	OMP_NUM_THREADS=1 $(BIN)/torchrun --nproc-per-node 2 -m -- maskmill.scribble.pretrain $(DATA) \
-		--textures $(TEXTURES) --sources $(SOURCES) --run $(RUNS)/pixels --out $(RUNS)/pixels/out
+		--textures $(TEXTURES) --sources $(SOURCES) --run runs/pixels --out runs/pixels/out
 
 lint: .venv/.dev
 	$(BIN)/python -m pytest -q tests/test_layers.py

@@ -48,7 +48,7 @@ class PixelModel:
     Attributes:
         categories: Names of those that were marked, in the order of the probabilities.
         forest: Tells them apart, with the linear probe.
-        projections: How the promptable model's maps are reduced; none for none.
+        projections: How the promptable model's maps are reduced; none without it.
         model_id: The promptable model whose maps it takes; empty for none.
         warnings: What about the strokes makes it poor, a sentence each.
     """
@@ -147,8 +147,7 @@ def predict_pixels(
     _refuse_foreign(model, features.model_id)
     seen = working_image(image)
     found = _ask(model, at_pixels(seen, embedding, features, model.projections))
-    cell = seen.shape[0] / features.classical.levels.shape[1]
-    settled = settle(found, lightness(seen), cell=cell)
+    settled = settle(found, lightness(seen), cell=features.stride)
     size = (image.shape[0], image.shape[1])
     return settled if seen.shape == image.shape else at_size(settled, size)
 

@@ -80,6 +80,12 @@ class Features:
     size: tuple[int, int]
     model_id: str = ""
 
+    @property
+    def stride(self) -> float:
+        """Pixels of the working image a cell of the grid, each way."""
+        rows: int = self.classical.levels.shape[1]
+        return shrunk_size(self.size, MOST_SIDE)[0] / rows
+
 
 def grid_size(size: tuple[int, int]) -> tuple[int, int]:
     """Return the (rows, columns) of the working grid of an image.

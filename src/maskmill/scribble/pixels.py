@@ -12,10 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int16, UInt8
 
-from maskmill.geometry import shrunk_size
 from maskmill.scribble.describing import DESCRIPTORS
 from maskmill.scribble.features import (
-    MOST_SIDE,
     Features,
     Map,
     classical,
@@ -83,8 +81,7 @@ def at_grid(features: Features, projections: Sequence[Projection]) -> Map:
     """Return the vectors of an image's working grid, channels first."""
     values = features.classical.values()
     maps = [m.values() for m in features.maps]
-    stride = shrunk_size(features.size, MOST_SIDE)[0] / values.shape[1]
-    local = np.concatenate([values, differences(values, stride)])
+    local = np.concatenate([values, differences(values, features.stride)])
     described = features.descriptors.values()
     return _assembled(local, local, maps, features.spans, projections, described)
 
@@ -105,8 +102,7 @@ def at_pixels(
     """
     maps, spans = model_maps(embedding)
     coarse, fine = features.classical.values(), classical(image)
-    stride = shrunk_size(features.size, MOST_SIDE)[0] / coarse.shape[1]
-    whole = np.concatenate([coarse, differences(coarse, stride)])
+    whole = np.concatenate([coarse, differences(coarse, features.stride)])
     local = np.concatenate([fine, differences(fine, 1.0)])
     described = features.descriptors.values()
     cells, size = described.shape[1:], (image.shape[0], image.shape[1])

@@ -16,6 +16,7 @@ import onnx
 import torch
 import torch.distributed as dist
 
+from maskmill.automask.overlays import photographs
 from maskmill.errors import CheckpointError, NotFound
 from maskmill.formats import read_dataset
 from maskmill.images import open_image
@@ -26,10 +27,8 @@ from maskmill.scribble.describing import open_encoder
 from maskmill.scribble.pretrain.episodes import fill_pool
 from maskmill.scribble.pretrain.learn import LearnConfig, leads, learn
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
-"""Of photographs for textures."""
 TEXTURES = 1800
-"""Most of them that are used."""
+"""Most photographs whose textures are used."""
 MAX_DIFFERENCE = 1e-3
 """What ONNX Runtime and PyTorch may differ by, in descriptors."""
 
@@ -48,11 +47,11 @@ def main() -> None:
     torch.set_num_threads(1)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torchrun's
         dist.init_process_group("gloo")
-    paths = sorted(p for p in options.textures.rglob("*") if p.suffix.lower() in SUFFIXES)
-    if not paths:
+    names = photographs(options.textures)
+    if not names:
         raise NotFound(f"{options.textures} holds no photograph; name a folder of some")
-    places = np.linspace(0, len(paths) - 1, min(TEXTURES, len(paths))).astype(int)
-    textures = [open_image(paths[i]).array for i in places]
+    places = np.linspace(0, len(names) - 1, min(TEXTURES, len(names))).astype(int)
+    textures = [open_image(options.textures / names[i]).array for i in places]
     labelled = read_dataset(options.labelled, split="train").images
     pool = fill_pool(labelled, textures, options.sources)
     config = LearnConfig(steps=options.steps)

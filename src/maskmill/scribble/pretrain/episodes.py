@@ -90,8 +90,8 @@ class Episode:
 
     Attributes:
         images: RGB from 0 to 1.
-        labels: Category of each cell of each image; `UNLABELLED` where it was not marked by any
-            stroke, so nobody could know it.
+        labels: Category of each cell of each image; `UNLABELLED` where that is a category which no
+            stroke marks, so that nobody could know it.
         marks: Category of each marked cell of the first images, `UNLABELLED` elsewhere.
         categories: How many there are.
     """
